@@ -1,0 +1,18 @@
+# bash completion for teeceepee: sub-commands, and the long options that each
+# sub-command's own --help names.
+_teeceepee()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		words='curl serve nc ping link help --help --version'
+	elif [[ $prev == --link ]]; then
+		words='slirp passt: tap: packet:'
+	elif [[ $cur == -* ]]; then
+		words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -o -e '--[a-z0-9-]*')
+	else
+		return
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -o default -F _teeceepee teeceepee
