@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Ethernet II frames (and one 802.1Q tag is recognised as an unknown type). */
+#ifndef TEE_WIRE_ETHERNET_H
+#define TEE_WIRE_ETHERNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <teeceepee/types.h>
+
+enum { ETHERNET_HEADER_LEN = 14 };
+enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_ARP = 0x0806, ETHERTYPE_IP6 = 0x86dd };
+
+struct ethernet {
+	struct tee_mac dst, src;
+	uint16_t type;
+};
+
+extern const struct tee_mac ethernet_broadcast;
+
+/* 0 or -TEE_EINVAL when too short. */
+int ethernet_parse(const uint8_t *data, size_t len, struct ethernet *ret_eth);
+void ethernet_write(uint8_t out[ETHERNET_HEADER_LEN], const struct ethernet *eth);
+bool mac_equal(const struct tee_mac *a, const struct tee_mac *b);
+static inline bool mac_is_group(const struct tee_mac *mac)
+{
+	return mac->byte[0] & 1;
+}
+/* The Ethernet address of an IP multicast group (RFC 1112 6.4, RFC 2464 7). */
+struct tee_mac mac_of_multicast(const struct tee_ip *group);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IPv4 (RFC 791) and IPv6 (RFC 8200) headers as one plain struct, extension headers walked. Nothing past
+ * this parser looks at header bytes.
+ */
+#ifndef TEE_WIRE_IP_H
+#define TEE_WIRE_IP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <teeceepee/types.h>
+
+enum { IP4_HEADER_LEN = 20, IP6_HEADER_LEN = 40, IP4_HEADER_MAX = 60 };
+enum {
+	IP_PROTO_ICMP = 1,
+	IP_PROTO_TCP = 6,
+	IP_PROTO_UDP = 17,
+	IP_PROTO_ICMP6 = 58,
+	IP_PROTO_NONE = 59,
+};
+
+struct ip_header {
+	struct tee_ip src, dst;
+	uint8_t version;       /* 4 or 6 */
+	uint8_t protocol;      /* upper-layer protocol, after extension headers */
+	uint8_t ttl;
+	uint8_t tos;	       /* DSCP and ECN */
+	bool dont_fragment;    /* IPv4 */
+	bool is_fragment;
+	bool more_fragments;
+	uint32_t frag_offset;  /* bytes */
+	uint32_t id;
+	uint32_t flow_label;   /* IPv6 */
+	uint16_t header_len;   /* up to the upper-layer header (or fragment data) */
+	uint16_t unfrag_len;   /* IPv6: up to and without the fragment header; nexthdr_off tells
+				  where the Next Header byte that named it stands */
+	uint16_t nexthdr_off;  /* offset of the Next Header byte that named `protocol` (or, in a
+				  fragment, that named the fragment header) */
+	uint32_t total_len;    /* of the packet, as the header says */
+	uint16_t options_off, options_len; /* IPv4 options */
+};
+
+enum ip_parse_result {
+	IP_PARSE_OK,
+	IP_PARSE_MALFORMED,
+	IP_PARSE_BAD_CHECKSUM,
+	IP_PARSE_BAD_OPTION,	 /* option problem: pointer in ret_pointer (ICMP parameter problem) */
+	IP_PARSE_UNKNOWN_HEADER, /* IPv6 extension nobody knows: ICMPv6 parameter problem code 1 */
+};
+
+/*
+ * Parses either family by its version nibble. `len` may exceed the packet (Ethernet padding), never
+ * fall short of it. `gso_len_unknown`: a super-frame's total length field may be 0; then `len` counts.
+ */
+enum ip_parse_result ip_parse(const uint8_t *data, size_t len, bool verify_checksum,
+			      struct ip_header *ret_ip, uint32_t *ret_pointer);
+
+/* IPv4 header without options, checksum computed. `payload_len` + 20 must fit 16 bits. */
+void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t payload_len);
+/* IPv6 header; `protocol` is the Next Header. */
+void ip6_write(uint8_t out[IP6_HEADER_LEN], const struct ip_header *ip, size_t payload_len);
+
+/* Classes of addresses. */
+bool ip_is_loopback(const struct tee_ip *ip);
+bool ip_is_multicast(const struct tee_ip *ip);
+bool ip_is_link_local(const struct tee_ip *ip);
+bool ip_is_limited_broadcast(const struct tee_ip *ip); /* 255.255.255.255 */
+/* May it be the source of a packet from somebody else? (RFC 1122 3.2.1.3, RFC 4291 2.5.2, 2.7) */
+bool ip_is_valid_source(const struct tee_ip *ip);
+/* Are the first `bits` (of the address's own family) equal? Different families never match. */
+bool ip_prefix_match(const struct tee_ip *ip, const struct tee_ip *prefix, unsigned bits);
+struct tee_ip ip_directed_broadcast(const struct tee_ip *ip, unsigned bits);
+struct tee_ip ip6_solicited_node(const struct tee_ip *ip);
+/* The IPv6 address of a prefix of 64 bits and the modified EUI-64 of a MAC (RFC 4291 appendix A). */
+struct tee_ip ip6_from_mac(const struct tee_ip *prefix, const struct tee_mac *mac);
+/* A neutral text of type/protocol numbers. */
+const char *ip_protocol_name(uint8_t protocol);
+
+#endif
