@@ -1,0 +1,86 @@
+# The front door. Meson does the work, in $(BUILD); `make help` lists the targets.
+BUILD ?= build
+SECONDS ?= 60
+PREFIX ?= /usr/local
+DESTDIR ?=
+URL ?=
+SEEDS ?=
+
+# As environment variables, so that a quote inside a value stays a quote.
+export URL SEEDS DESTDIR
+
+.PHONY: all help run test bench bench-quick bench-grid fuzz sim conformance check format install \
+	clean deps
+
+all: ## build the library, the program, the examples and the tests
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)"
+
+run: ## see a page come in over teeceepee (URL=https://… for one of yours)
+	@tools/install-deps build
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet src/teeceepee
+	@tools/run-demo "$(BUILD)/src/teeceepee" $${URL:+"$$URL"}
+
+test: ## build with two compilers and with sanitizers; run every test
+	@tools/install-deps build test
+	@tools/run-tests --build-dir "$(BUILD)"
+
+bench: ## our speed beside the kernel's, in one table
+	@tools/install-deps build bench
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@bench/run --build "$(BUILD)"
+
+bench-quick: ## the same, in a minute
+	@tools/install-deps build bench
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@bench/run --build "$(BUILD)" --quick
+
+bench-grid: ## ours and Linux's goodput over loss, delay, reordering and rate
+	@tools/install-deps build bench
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@bench/run --build "$(BUILD)" --grid
+
+fuzz: ## run each fuzz target for SECONDS=60 from the committed corpus
+	@tools/install-deps build test
+	@fuzz/run --build-dir "$(BUILD)-fuzz" --seconds "$(SECONDS)"
+
+sim: ## random worlds in virtual time (SEEDS=N: how many, SEEDS=A-B: which)
+	@tools/install-deps build
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@tests/sim/run --build "$(BUILD)" $${SEEDS:+--seeds "$$SEEDS"}
+
+conformance: ## write docs/conformance.md from the tests that pass
+	@tools/install-deps build test
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@tools/conformance --build "$(BUILD)"
+
+check: ## format, clang-tidy, cppcheck, shellcheck
+	@tools/install-deps build check
+	@tools/setup "$(BUILD)"
+	@tools/check --build-dir "$(BUILD)"
+
+format: ## rewrite the C sources as .clang-format asks
+	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+
+install: ## install under PREFIX=/usr/local (and DESTDIR=, for packagers)
+	@tools/setup "$(BUILD)"
+	@meson configure "$(BUILD)" -Dprefix="$(abspath $(PREFIX))"
+	@ninja -C "$(BUILD)" --quiet
+	@meson install -C "$(BUILD)" --no-rebuild
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
+
+deps: ## install what building, testing, checking and measuring need
+	@tools/install-deps build test check bench
+
+clean: ## remove what was built
+	@rm -rf "$(BUILD)" "$(BUILD)-sanitize" "$(BUILD)-fuzz"
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
