@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The loop: one turn drives the stack through its five doors.
+ *
+ *   flush what callers marked → sleep until a descriptor is ready, a timer is due or somebody wakes us
+ *   → receive from the link → let time pass → timers, descriptors, socket events → flush
+ *
+ * Sleeping is one ppoll() over the link's descriptors and the epoll descriptor, in which stand
+ * everything else: the wake-up eventfd, bridges, what the program watches. The link's descriptors
+ * stay outside of epoll, because some links bring other ones every turn.
+ *
+ * The clock is read once after every sleep; the turn works with that instant.
+ *
+ * Frames that the link does not take stay in host->frames and are offered first the next time;
+ * frames that pacing keeps back (depart_at_ns) wait in a heap.
+ */
+#include <poll.h>
+#include <stdlib.h>
+
+#include "host/bridge.h"
+#include "host/host.h"
+
+enum { NETIF_LOOPBACK = 1 };
+
+void host_announce(struct tee_host *host)
+{
+	if (host->waiter_count > 0)
+		pthread_cond_broadcast(&host->cond);
+}
+
+/* ---- sending ---- */
+
+static bool held_before(const struct host_held *a, const struct host_held *b)
+{
+	return a->frame.depart_at_ns != b->frame.depart_at_ns
+		       ? a->frame.depart_at_ns < b->frame.depart_at_ns
+		       : a->order < b->order;
+}
+
+/* Keeps a frame until its time; false: no memory, so it leaves at once. */
+static bool hold_frame(struct tee_host *host, const struct tee_frame *frame)
+{
+	struct host_held *held;
+	unsigned pos = host->held_count;
+
+	if (host->held_count == host->held_size) {
+		unsigned size = host->held_size ? 2 * host->held_size : 64;
+		struct host_held **grown = realloc(host->held, size * sizeof(struct host_held *));
+
+		if (!grown)
+			return false;
+		host->held = grown;
+		host->held_size = size;
+	}
+	held = malloc(sizeof(*held));
+	if (!held)
+		return false;
+	held->frame = *frame;
+	held->order = host->held_order++;
+	host->held_count++;
+	while (pos > 0 && held_before(held, host->held[(pos - 1) / 2])) {
+		host->held[pos] = host->held[(pos - 1) / 2];
+		pos = (pos - 1) / 2;
+	}
+	host->held[pos] = held;
+	return true;
+}
+
+/* Takes the earliest of the held frames. */
+static void unhold_frame(struct tee_host *host, struct tee_frame *ret_frame)
+{
+	struct host_held *first = host->held[0], *last = host->held[--host->held_count];
+	unsigned pos = 0;
+
+	for (;;) {
+		unsigned child = 2 * pos + 1;
+
+		if (child >= host->held_count)
+			break;
+		if (child + 1 < host->held_count &&
+		    held_before(host->held[child + 1], host->held[child]))
+			child++;
+		if (!held_before(host->held[child], last))
+			break;
+		host->held[pos] = host->held[child];
+		pos = child;
+	}
+	if (host->held_count > 0)
+		host->held[pos] = last;
+	*ret_frame = first->frame;
+	free(first);
+}
+
+void host_drop_frames(struct tee_host *host)
+{
+	struct tee_frame frame;
+
+	for (; host->out_first < host->out_count; host->out_first++)
+		tee_frame_release(&host->frames[host->out_first]);
+	host->out_first = host->out_count = 0;
+	while (host->held_count > 0) {
+		unhold_frame(host, &frame);
+		tee_frame_release(&frame);
+	}
+}
+
+/* Offers the frames in hand to the link; true when it took them all. */
+static bool push_frames(struct tee_host *host, uint64_t now_ns)
+{
+	struct tee_link *link = host->link;
+
+	while (host->out_first < host->out_count) {
+		struct tee_frame *first = &host->frames[host->out_first];
+		int sent = link->ops->send(link, first, host->out_count - host->out_first, now_ns);
+
+		if (sent < 0) {
+			host_fail(host, -TEE_ENODEV, "the link %s is gone: %s", link->info.name,
+				  tee_strerror(sent));
+			return false;
+		}
+		if (sent == 0)
+			return false;
+		for (int i = 0; i < sent; i++)
+			tee_frame_release(&first[i]);
+		host->out_first += (unsigned)sent;
+	}
+	host->out_first = host->out_count = 0;
+	return true;
+}
+
+/* Fills host->frames with what may leave now. */
+static void pull_frames(struct tee_host *host, uint64_t now_ns)
+{
+	while (host->held_count > 0 && host->out_count < HOST_SEND_BATCH &&
+	       host->held[0]->frame.depart_at_ns <= now_ns)
+		unhold_frame(host, &host->frames[host->out_count++]);
+	while (host->out_count < HOST_SEND_BATCH) {
+		struct tee_frame *fresh = &host->frames[host->out_count];
+		unsigned wanted = HOST_SEND_BATCH - host->out_count, kept = 0;
+		int count = tee_output(host->stack, host->netif, fresh, wanted, now_ns);
+
+		for (int i = 0; i < count; i++) {
+			if (fresh[i].depart_at_ns > now_ns && hold_frame(host, &fresh[i]))
+				continue;
+			if (kept != (unsigned)i)
+				fresh[kept] = fresh[i];
+			kept++;
+		}
+		host->out_count += kept;
+		if (count < (int)wanted)
+			break;
+	}
+}
+
+/* What the stack sends to itself comes back in. */
+static void loop_back(struct tee_host *host, uint64_t now_ns)
+{
+	struct tee_frame frame;
+
+	for (unsigned i = 0; i < HOST_RECV_ROUNDS * HOST_RECV_BATCH; i++) {
+		struct tee_pkt *pkt;
+
+		if (!tee_has_output(host->stack, NETIF_LOOPBACK) ||
+		    tee_output(host->stack, NETIF_LOOPBACK, &frame, 1, now_ns) < 1)
+			return;
+		pkt = tee_pkt_new(tee_stack_pool(host->stack), frame.len);
+		if (pkt) {
+			pkt->len = (uint32_t)tee_frame_copy(&frame, pkt->data + pkt->off);
+			pkt->checksum_state = frame.checksum_partial ? TEE_CHECKSUM_PARTIAL
+								     : TEE_CHECKSUM_VERIFIED;
+			pkt->gso_size = frame.gso_size;
+			pkt->gso_type = frame.gso_type;
+			pkt->at_ns = now_ns;
+			tee_input(host->stack, NETIF_LOOPBACK, pkt, now_ns);
+		}
+		tee_frame_release(&frame);
+	}
+}
+
+int host_flush(struct tee_host *host, uint64_t now_ns)
+{
+	loop_back(host, now_ns);
+	if (host->error_code)
+		return host->error_code;
+	while (push_frames(host, now_ns)) {
+		pull_frames(host, now_ns);
+		if (host->out_count == 0)
+			break;
+	}
+	return host->error_code;
+}
+
+/* ---- receiving ---- */
+
+static int receive(struct tee_host *host, uint64_t now_ns)
+{
+	struct tee_link *link = host->link;
+	struct tee_pkt *pkts[HOST_RECV_BATCH];
+	int total = 0;
+
+	for (unsigned round = 0; round < HOST_RECV_ROUNDS; round++) {
+		int count = link->ops->recv(link, tee_stack_pool(host->stack), pkts,
+					    HOST_RECV_BATCH, now_ns);
+
+		if (count < 0)
+			return host_fail(host, -TEE_ENODEV, "the link %s is gone: %s",
+					 link->info.name, tee_strerror(count));
+		for (int i = 0; i < count; i++)
+			tee_input(host->stack, host->netif, pkts[i], now_ns);
+		total += count;
+		if (count < HOST_RECV_BATCH)
+			break;
+	}
+	return total;
+}
+
+/* ---- sleeping ---- */
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Until when there is nothing to do by ourselves. */
+static uint64_t next_due_ns(struct tee_host *host)
+{
+	uint64_t due = earliest(tee_deadline(host->stack), timers_next_ns(&host->timers));
+
+	if (host->link->ops->deadline)
+		due = earliest(due, host->link->ops->deadline(host->link));
+	if (host->out_first == host->out_count) {
+		if (host->held_count > 0)
+			due = earliest(due, host->held[0]->frame.depart_at_ns);
+		if (tee_has_output(host->stack, host->netif))
+			due = 0;
+	}
+	if (host->kicked || bridge_has_queue(host) || tee_has_output(host->stack, NETIF_LOOPBACK))
+		due = 0;
+	if (host->link->ops->set_addresses)
+		due = earliest(due, host->address_check_at_ns);
+	return due;
+}
+
+static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until_ns, uint64_t spin_ns)
+{
+	uint64_t now_ns = tee_host_now_ns(), spin_end_ns = now_ns + spin_ns;
+	struct timespec wait;
+
+	while (spin_ns > 0 && now_ns < spin_end_ns && now_ns < until_ns) {
+		static const struct timespec at_once;
+		int ready = ppoll(fds, count, &at_once, NULL);
+
+		if (ready != 0)
+			return ready;
+		now_ns = tee_host_now_ns();
+	}
+	if (until_ns == TEE_NEVER)
+		return ppoll(fds, count, NULL, NULL);
+	until_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+	wait.tv_sec = (time_t)(until_ns / TEE_NS_PER_S);
+	wait.tv_nsec = (long)(until_ns % TEE_NS_PER_S);
+	return ppoll(fds, count, &wait, NULL);
+}
+
+/* Gives the lock away meanwhile. Returns whether the epoll set has news. */
+static bool sleep_until(struct tee_host *host, uint64_t until_ns)
+{
+	struct tee_link *link = host->link;
+	struct tee_link_poll polled[TEE_LINK_POLL_MAX];
+	struct pollfd fds[TEE_LINK_POLL_MAX + 1];
+	int count = link->ops->poll_fds(link, polled, TEE_LINK_POLL_MAX);
+	int ready;
+
+	if (count < 0)
+		count = 0;
+	for (int i = 0; i < count; i++)
+		fds[i] = (struct pollfd){.fd = polled[i].fd, .events = polled[i].events};
+	fds[count] = (struct pollfd){.fd = host->epoll_fd, .events = POLLIN};
+
+	host->is_sleeping = true;
+	host->sleep_until_ns = until_ns;
+	host_release(host);
+	ready = poll_until(fds, (nfds_t)count + 1, until_ns, until_ns == 0 ? 0 : host->spin_ns);
+	tee_host_lock(host);
+	host->is_sleeping = false;
+
+	for (int i = 0; i < count; i++)
+		polled[i].revents = ready > 0 ? fds[i].revents : 0;
+	if (link->ops->poll_done)
+		link->ops->poll_done(link, polled, (unsigned)count, tee_host_now_ns());
+	return ready > 0 && fds[count].revents != 0;
+}
+
+/* ---- the turn ---- */
+
+static void run_timers(struct tee_host *host, uint64_t now_ns)
+{
+	timers_fn *fn;
+	void *arg;
+
+	while (timers_take(&host->timers, now_ns, &fn, &arg))
+		fn(arg);
+}
+
+int host_turn(struct tee_host *host, uint64_t timeout_ns)
+{
+	uint64_t now_ns = tee_host_now_ns(), until_ns;
+	bool has_news;
+
+	if (host->error_code)
+		return host->error_code;
+	/* What the caller marked since the last turn leaves before we sleep. */
+	host_flush(host, now_ns);
+	until_ns = next_due_ns(host);
+	if (until_ns > now_ns && timeout_ns < until_ns - now_ns)
+		until_ns = now_ns + timeout_ns;
+	has_news = sleep_until(host, until_ns);
+
+	now_ns = tee_host_now_ns();
+	host->in_turn = true;
+	if (receive(host, now_ns) >= 0) {
+		tee_advance(host->stack, now_ns);
+		run_timers(host, now_ns);
+		if (has_news)
+			host_dispatch_fds(host);
+		host_dispatch_events(host);
+		bridge_run_queue(host);
+		host_address_check(host, now_ns);
+		host_flush(host, now_ns);
+	}
+	host->in_turn = false;
+	return host->error_code;
+}
+
+int tee_host_run_once(struct tee_host *host, uint64_t timeout_ns)
+{
+	int result;
+
+	tee_host_lock(host);
+	result = host->has_thread ? -TEE_EALREADY : host_turn(host, timeout_ns);
+	tee_host_unlock(host);
+	return result;
+}

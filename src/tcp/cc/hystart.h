@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* HyStart++ (RFC 9406): leave slow start before it overshoots, told by growing RTTs. */
+#ifndef TEE_TCP_CC_HYSTART_H
+#define TEE_TCP_CC_HYSTART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hystart {
+	uint64_t window_end;	/* offset whose ACK ends the round */
+	uint32_t current_min_rtt_us, last_min_rtt_us, css_baseline_min_rtt_us; /* UINT32_MAX: none */
+	uint16_t rtt_sample_count;
+	uint8_t css_rounds;
+	bool in_css;
+};
+
+void hystart_init(struct hystart *hystart);
+/*
+ * One ACK in slow start: `rtt_ns` 0: no sample. Returns how many bytes the window may grow for
+ * `acked_bytes` (limited to 8 * mss when not paced), and in *ret_exit whether slow start is over
+ * (set ssthresh to cwnd).
+ */
+uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t rtt_ns, uint64_t una,
+			uint64_t nxt, uint32_t mss, bool is_paced, bool *ret_exit);
+
+#endif

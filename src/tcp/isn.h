@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Initial sequence numbers (RFC 6528, MUST-8, SHLD-1), timestamp offsets, port offsets (RFC 6056). */
+#ifndef TEE_TCP_ISN_H
+#define TEE_TCP_ISN_H
+
+#include <stdint.h>
+#include "base/seq.h"
+#include "base/siphash.h"
+#include "tcp/demux.h"
+
+/* ISN = M + F(4-tuple, secret); M ticks every 4 us. */
+struct seq32 isn_of(const struct siphash_key *secret, const struct tcp_key *key, uint64_t now_ns);
+/* Constant for a pair of hosts, so that TIME-WAIT can trust the clock (RFC 7323 5.4). */
+uint32_t isn_ts_offset(const struct siphash_key *secret, const struct tcp_key *key);
+/* RFC 6056 algorithm 3: where the search for a port begins. */
+uint32_t isn_port_offset(const struct siphash_key *secret, const struct tee_ip *local,
+			 const struct tee_ip *remote, uint16_t remote_port);
+
+#endif

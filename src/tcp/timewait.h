@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TIME-WAIT in 64 bytes (RFC 9293 MUST-13, RFC 1337, RFC 6191): enough to answer a repeated FIN, to
+ * reject old duplicates, and to let a new SYN in when sequence number or timestamp prove that it is
+ * new. All have the same life, so they expire in the order of a queue: one timer for all.
+ */
+#ifndef TEE_TCP_TIMEWAIT_H
+#define TEE_TCP_TIMEWAIT_H
+
+#include "base/seq.h"
+#include "tcp/demux.h"
+#include "tcp/segment.h"
+
+enum { TIMEWAIT_HAS_TS = 1, TIMEWAIT_DEAD = 2, TIMEWAIT_IN_FIN_WAIT_2 = 4 };
+
+struct timewait {
+	struct tcp_node node; /* 40 bytes; node.flags: TIMEWAIT_… */
+	struct timewait *next; /* queue of expiry */
+	struct seq32 snd_nxt, rcv_nxt;
+	uint32_t ts_recent;
+	uint32_t expires_tick; /* 2^20 ns ticks */
+};
+_Static_assert(sizeof(struct timewait) == 64, "TIME-WAIT is to stay small");
+
+struct timewait_queue {
+	struct timewait *head, *tail;
+	uint32_t count, count_max; /* live ones */
+	uint64_t life_ns;	   /* 2 MSL */
+	struct tcp_demux *demux;
+	uint64_t evicted_count;
+};
+
+void timewait_queue_init(struct timewait_queue *queue, struct tcp_demux *demux, uint64_t life_ns,
+			 uint32_t count_max);
+void timewait_queue_fini(struct timewait_queue *queue);
+/*
+ * Makes an entry, not yet in the demux (the caller replaces the connection by it); past count_max the oldest
+ * ends early. NULL: no memory.
+ */
+struct timewait *timewait_new(struct timewait_queue *queue, const struct tcp_node *node,
+			      struct seq32 snd_nxt, struct seq32 rcv_nxt, bool has_ts,
+			      uint32_t ts_recent, uint64_t now_ns);
+/* Removes from the demux; memory is freed when the queue reaches it. */
+void timewait_end(struct timewait_queue *queue, struct timewait *tw);
+/* Ends what expired; returns the next expiry or UINT64_MAX. */
+uint64_t timewait_expire(struct timewait_queue *queue, uint64_t now_ns);
+
+enum timewait_verdict {
+	TIMEWAIT_IGNORE,
+	TIMEWAIT_ACK,	     /* answer with an ACK of rcv_nxt */
+	TIMEWAIT_ACK_RESTART, /* the FIN again: ACK, and 2 MSL start over */
+	TIMEWAIT_REUSE,	     /* a believable new SYN (MAY-2): treat as for LISTEN */
+	TIMEWAIT_RST_END,    /* valid RST: ends (only when rfc1337 protection is off) */
+};
+/* RFC 9293 3.10.7.4 for state TIME-WAIT, with RFC 1337 (RST ignored) and RFC 6191. */
+enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_header *header,
+					  uint32_t payload_len);
+/* Start 2 MSL again: moves to the queue's end. */
+void timewait_restart(struct timewait_queue *queue, struct timewait *tw, uint64_t now_ns);
+
+#endif
