@@ -66,7 +66,7 @@ check: ## format, clang-tidy, cppcheck, shellcheck
 	@tools/check --build-dir "$(BUILD)"
 
 format: ## rewrite the C sources as .clang-format asks
-	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+	@git ls-files '*.c' '*.h' | xargs -r $$(command -v clang-format-14 || echo clang-format) -i
 
 install: ## install under PREFIX=/usr/local (and DESTDIR=, for packagers)
 	@tools/setup "$(BUILD)"
