@@ -65,6 +65,7 @@ struct tee_host {
 	unsigned waiter_count;	   /* threads in blocking calls */
 	bool has_thread, stop_wanted;
 	bool is_sleeping;	   /* the loop waits; an unlock that makes work wakes it */
+	bool is_open;		   /* opening is done */
 	bool in_turn;		   /* callbacks run: no blocking call may start */
 	uint64_t sleep_until_ns;
 	pthread_t thread;
@@ -93,8 +94,8 @@ struct tee_host {
 
 	/* The configuration's addresses, and what was last told to the link. */
 	char *dns;
-	char *ip_text;		   /* the static address, for messages */
-	bool uses_dhcp;
+	bool has_static4, has_static6, uses_dhcp;
+	struct tee_ip static4, static6;
 	struct tee_ip told[HOST_ADDRESS_MAX];
 	unsigned told_count;
 	uint64_t address_check_at_ns;
@@ -165,7 +166,12 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 /* Blocks until there is an address to work with. */
 int host_address_wait(struct tee_host *host, const struct tee_host_config *config, char *ret_error);
 /* Tells a filtering link of changes, and notices that an address was lost. */
-int host_address_check(struct tee_host *host, uint64_t now_ns);
+void host_address_check(struct tee_host *host, uint64_t now_ns);
+enum { HOST_DNS_MAX = 8 };
+/* "1.1.1.1,[fd00::1]:5353"; returns how many, or -TEE_EINVAL. */
+int host_parse_name_servers(const char *text, struct tee_endpoint servers[HOST_DNS_MAX]);
+/* The name servers in force: the caller's, else the link's and the network's. Returns how many. */
+unsigned host_name_servers(struct tee_host *host, struct tee_endpoint servers[HOST_DNS_MAX]);
 
 /* ---- close.c ---- */
 

@@ -236,8 +236,6 @@ static uint64_t next_due_ns(struct tee_host *host)
 	}
 	if (host->kicked || bridge_has_queue(host) || tee_has_output(host->stack, NETIF_LOOPBACK))
 		due = 0;
-	if (host->link->ops->set_addresses)
-		due = earliest(due, host->address_check_at_ns);
 	return due;
 }
 
