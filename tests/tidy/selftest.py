@@ -15,6 +15,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tools"))
+import docs  # noqa: E402
 import exports  # noqa: E402
 import headers  # noqa: E402
 import layers  # noqa: E402
@@ -62,6 +63,11 @@ def length_problems(changes, waivers=""):
         make_tree(root, {"waivers.txt": waivers})
         return lengths.check(root, os.path.join(root, "waivers.txt"))[0]
     return with_tree(changes, ask)
+
+
+def doc_problems(text):
+    return with_tree({"docs/a.md": text, "src/tcp/output.c": "int tcp_output(void);\n"},
+                     lambda root: docs.check(root)[0])
 
 
 def header_problems(changes):
@@ -202,6 +208,12 @@ CASES = [
      lambda: export_problems("TEE_API int tee_a(void);\n",
                              VISIBLE + "TEE_API int tee_a(void) { return 0; }\n"
                              "TEE_API int tee_c(void) { return 0; }\n")),
+
+    ("docs: what is there may be named", False,
+     lambda: doc_problems("`src/tcp/output.c`, `tcp/output`, `tcp_output()`, [a](a.md)\n")),
+    ("docs: a file that is gone fails", True, lambda: doc_problems("`src/tcp/inputs.c`\n")),
+    ("docs: a function that is gone fails", True, lambda: doc_problems("`tcp_outputs()`\n")),
+    ("docs: a dead link fails", True, lambda: doc_problems("[a](b.md)\n")),
 ]
 
 # (what it proves, what is expected, standard output, Meson's verdict)
