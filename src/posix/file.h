@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* What is behind a descriptor; for the files of this room only. */
+#ifndef POSIX_FILE_H
+#define POSIX_FILE_H
+
+#include "posix/posix.h"
+
+enum posix_kind { POSIX_SOCKET, POSIX_EPOLL };
+
+struct posix_remembered {
+	int level, name, value;
+};
+
+enum { POSIX_REMEMBERED_MAX = 12 };
+
+struct posix_file {
+	enum posix_kind kind;
+	int fd;
+	int flags; /* O_RDWR, O_NONBLOCK … */
+	int fd_flags;
+
+	/* sockets */
+	struct tee_socket *socket;
+	int domain, type, protocol;
+	bool is_connecting; /* a connect() has not told its end yet */
+	bool was_connected; /* it has, or may have had, a peer */
+	bool is_fastopen;   /* TCP_FASTOPEN: a send with an address connects */
+	bool wants_inq;     /* TCP_INQ */
+	bool wants_tos, wants_ttl;
+	uint64_t receive_timeout_ns, send_timeout_ns; /* 0: none */
+	uint64_t linger_ns;                           /* TEE_NEVER: off */
+	struct posix_remembered remembered[POSIX_REMEMBERED_MAX];
+	unsigned remembered_count;
+
+	/* epoll */
+	struct posix_epoll_item *items;
+	unsigned item_count, item_capacity, next_item;
+};
+
+struct posix_epoll_item {
+	int fd;
+	uint32_t events;
+	uint64_t data;
+	uint32_t edges;      /* readiness gained since the last report, in poll's bits */
+	uint64_t bytes_seen; /* bytes_received at the last report: new data is an edge */
+	bool is_disabled;    /* EPOLLONESHOT has fired */
+};
+
+struct posix_world {
+	struct tee_stack *stack;
+	uint64_t now_ns;
+	int first_fd;
+	struct posix_file **files; /* by fd - first_fd; NULL is free */
+	unsigned file_capacity;
+};
+
+/* NULL with -EBADF in *ret_error, or -ENOTSOCK when it is none. */
+struct posix_file *posix_find(struct posix_world *world, int fd);
+struct posix_file *posix_find_socket(struct posix_world *world, int fd, int *ret_error);
+/* The lowest free descriptor; NULL without memory. */
+struct posix_file *posix_new_file(struct posix_world *world, enum posix_kind kind);
+/*
+ * To be called where a call cannot go on: POSIX_BLOCKED when it may wait, `verdict` when it may
+ * not (non-blocking) or its time is over.
+ */
+int64_t posix_block(struct posix_world *world, const struct posix_file *file, bool is_nonblocking,
+		    uint64_t timeout_ns, struct posix_wait *wait, int64_t verdict);
+/* poll()'s bits that hold for a descriptor now. */
+uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *file);
+/* A closed descriptor leaves every epoll set. */
+void posix_epoll_forget(struct posix_world *world, int fd);
+bool posix_is_tcp(const struct posix_file *file);
+enum tee_tcp_state posix_tcp_state(const struct posix_file *file);
+
+#endif
