@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open-addressing hash table of pointers: linear probing, backward-shift deletion, 16 bytes a slot,
- * grows by incremental doubling below 7/8 full. Keys are the caller's: it brings the hash and an equality test.
+ * Open-addressing hash table of pointers: linear probing, backward-shift deletion, 12 bytes a slot.
+ * It doubles when it is 3/4 full and shrinks when it is nearly empty, and moves its entries a few
+ * at a time, with each insertion or removal, so that no call stalls. Keys are the caller's: it brings
+ * the hash and an equality test.
  */
 #ifndef TEE_BASE_HASH_H
 #define TEE_BASE_HASH_H
@@ -10,15 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Packed by hand: a pointer in two words, so that a slot has no padding. */
 struct hash_slot {
-	void *item; /* NULL: empty */
 	uint32_t hash;
+	uint32_t item[2]; /* both zero: empty */
 };
 
 struct hash_table {
 	struct hash_slot *slots;
-	size_t mask; /* slots - 1; slots is a power of two */
-	size_t count;
+	struct hash_slot *old_slots; /* what is being moved from; NULL: nothing */
+	size_t count;                /* items in both */
+	size_t old_count;
+	size_t moved;           /* slots of old_slots below this one are empty */
+	uint8_t bits, old_bits; /* log2 of the numbers of slots */
 };
 
 typedef bool hash_equal_fn(const void *item, const void *key);
@@ -26,13 +32,19 @@ typedef bool hash_equal_fn(const void *item, const void *key);
 /* The table starts empty and without memory. */
 void hash_init(struct hash_table *table);
 void hash_fini(struct hash_table *table);
-/* 0 or -TEE_ENOMEM. The item must not be in the table. */
+/* 0 or -TEE_ENOMEM. The item must not be in the table, nor be NULL. */
 int hash_insert(struct hash_table *table, uint32_t hash, void *item);
 void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,
 		hash_equal_fn *equal);
 /* Removes exactly this item; true when it was there. */
 bool hash_remove(struct hash_table *table, uint32_t hash, const void *item);
-/* Next item at or after *cursor in slot order (start at 0); NULL at the end. */
+/*
+ * Next item at or after *cursor in slot order (start at 0); NULL at the end. An insertion or removal
+ * moves other items, so that a walk across one may miss some or see them twice; whoever empties a table
+ * walks again from 0 until nothing comes.
+ */
 void *hash_next(const struct hash_table *table, size_t *cursor);
+/* Aborts when an item can't be found from its hash, or is counted wrongly. Walks all of the table. */
+void hash_check(const struct hash_table *table);
 
 #endif

@@ -10,7 +10,7 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *head)
 {
@@ -63,10 +63,11 @@ static inline struct list *list_pop_front(struct list *head)
 	return node;
 }
 
-#define LIST_FOR_EACH(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
+#define LIST_FOR_EACH(pos, head) \
+ for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 /* `pos` may be removed by the body. */
-#define LIST_FOR_EACH_SAFE(pos, head)                                                              \
-	for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head);              \
-	     pos = pos##_next, pos##_next = pos->next)
+#define LIST_FOR_EACH_SAFE(pos, head)                                          \
+ for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head); \
+      pos = pos##_next, pos##_next = pos->next)
 
 #endif

@@ -19,20 +19,22 @@
 struct timer {
 	struct list node;
 	uint64_t deadline_ns; /* TEE_NEVER (UINT64_MAX) when not armed */
-	uint16_t kind;	      /* the owner's: which handler */
-	uint16_t slot;	      /* the wheel's own */
+	uint16_t kind;        /* the owner's: which handler */
+	uint16_t slot;        /* the wheel's own: level * TIMER_SLOTS + slot, or where else it is */
 };
 
 enum { TIMER_LEVELS = 8, TIMER_SLOTS = 64, TIMER_TICK_SHIFT = 13 };
 
 struct timer_wheel {
 	uint64_t now_ns;
-	uint64_t tick;	      /* all ticks before this one have been collected */
+	uint64_t tick;                   /* all ticks before this one have been collected */
 	uint64_t occupied[TIMER_LEVELS]; /* a bit per slot that holds a timer */
+	uint64_t unsorted[TIMER_LEVELS]; /* a bit per slot whose list is not in deadline order */
 	struct list slots[TIMER_LEVELS][TIMER_SLOTS];
 	struct list overflow; /* beyond the outermost level */
+	int overflow_is_unsorted;
 	uint64_t count;
-	uint64_t next_ns;     /* cached earliest deadline; recomputed lazily */
+	uint64_t next_ns; /* cached earliest deadline; recomputed lazily */
 	int next_is_stale;
 };
 
