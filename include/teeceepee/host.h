@@ -21,7 +21,10 @@ extern "C" {
 
 struct tee_host;
 
-/* How a host is set up; zero it, then set what matters. The strings are copied. */
+/*
+ * How a host is set up; tee_host_config_init() it, then set what matters. The strings are copied.
+ * An address may be "none": that family is then not used.
+ */
 struct tee_host_config {
 	struct tee_config stack;
 	const char *link;	/* a link string; NULL: "slirp" */
@@ -34,10 +37,13 @@ struct tee_host_config {
 	uint64_t address_timeout_ns; /* how long to wait for an address; 0: 15 s */
 	uint64_t spin_ns;	/* poll this long before sleeping; 0: sleep at once */
 	const char *hostname;	/* told to the DHCP server; NULL: none */
+	int cancel_fd;		/* a descriptor that becomes readable when the program wants to end:
+				   blocking calls then return -TEE_ECANCELED; -1: none */
 };
 
 enum { TEE_HOST_ERROR_SIZE = 512 };
 
+/* Defaults, and a seed from the system's generator. */
 TEE_API void tee_host_config_init(struct tee_host_config *config);
 
 /*
@@ -68,7 +74,11 @@ typedef void tee_host_fd_fn(void *arg, int fd, short revents);
 TEE_API int tee_host_watch_fd(struct tee_host *host, int fd, short events, tee_host_fd_fn *fn,
 			      void *arg);
 TEE_API void tee_host_unwatch_fd(struct tee_host *host, int fd);
-/* Events of a socket go to a callback, run in the loop with the lock held; NULL ends that. */
+/*
+ * Events of a socket go to a callback, run in the loop with the lock held; NULL ends that. It is called
+ * when readiness gained a bit (and once at first when there is some): drain until -TEE_EAGAIN. The
+ * host keeps its note in the socket's user pointer. End the watch before you close the socket.
+ */
 typedef void tee_host_event_fn(void *arg, struct tee_socket *socket, unsigned ready);
 TEE_API int tee_host_watch_socket(struct tee_host *host, struct tee_socket *socket,
 				  tee_host_event_fn *fn, void *arg);

@@ -59,7 +59,7 @@ static bool has_usable(struct tee_host *host, bool is4)
 /* ---- setting up ---- */
 
 struct family_plan {
-	const char *what;      /* for messages: the option's name */
+	const char *what; /* for messages: the option's name */
 	const char *ip, *gateway;
 	bool is4, link_has;
 	const struct tee_ip *link_ip, *link_gateway;
@@ -72,8 +72,7 @@ static bool same_prefix(const struct tee_ip *a, const struct tee_ip *b, unsigned
 
 	if (memcmp(a->byte, b->byte, whole / 8) != 0)
 		return false;
-	return whole % 8 == 0 ||
-	       (a->byte[whole / 8] ^ b->byte[whole / 8]) >> (8 - whole % 8) == 0;
+	return whole % 8 == 0 || (a->byte[whole / 8] ^ b->byte[whole / 8]) >> (8 - whole % 8) == 0;
 }
 
 static int add_gateway(struct tee_host *host, const struct family_plan *plan,
@@ -84,12 +83,12 @@ static int add_gateway(struct tee_host *host, const struct family_plan *plan,
 	int result;
 
 	if (plan->gateway) {
-		if (tee_ip_parse(plan->gateway, &gateway) < 0 ||
-		    tee_ip_is4(&gateway) != plan->is4)
-			return host_error(ret_error, -TEE_EINVAL,
-					  "'%s' is not an %s address: --gateway%s takes one like %s",
-					  plan->gateway, plan->is4 ? "IPv4" : "IPv6",
-					  plan->is4 ? "" : "6", plan->is4 ? "10.0.4.1" : "fd00::1");
+		if (tee_ip_parse(plan->gateway, &gateway) < 0 || tee_ip_is4(&gateway) != plan->is4)
+			return host_error(
+				ret_error, -TEE_EINVAL,
+				"'%s' is not an %s address: --gateway%s takes one like %s",
+				plan->gateway, plan->is4 ? "IPv4" : "IPv6", plan->is4 ? "" : "6",
+				plan->is4 ? "10.0.4.1" : "fd00::1");
 	} else if (!tee_ip_is_any(plan->link_gateway) &&
 		   (is_link_local(plan->link_gateway) ||
 		    same_prefix(plan->link_gateway, own, prefix_bits, plan->is4))) {
@@ -137,8 +136,8 @@ static int add_static(struct tee_host *host, const struct family_plan *plan, str
 static int add_of_link(struct tee_host *host, const struct family_plan *plan, char *ret_error)
 {
 	/* The link's own word: nobody else lives there, so there is nobody to ask. */
-	int result = tee_addr_add(host->stack, host->netif, plan->link_ip, plan->link_prefix_bits,
-				  true);
+	int result =
+		tee_addr_add(host->stack, host->netif, plan->link_ip, plan->link_prefix_bits, true);
 
 	if (result < 0)
 		return host_error(ret_error, result, "can't use the link's own address: %s",
@@ -150,14 +149,25 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 {
 	const struct tee_link_info *link = &host->link->info;
 	const struct family_plan plan4 = {
-		.what = "ip", .ip = config->ip, .gateway = config->gateway, .is4 = true,
-		.link_has = link->has_ip4, .link_ip = &link->ip4, .link_gateway = &link->gateway4,
-		.link_prefix_bits = link->prefix4_bits, .default_prefix_bits = DEFAULT_PREFIX4_BITS,
+		.what = "ip",
+		.ip = config->ip,
+		.gateway = config->gateway,
+		.is4 = true,
+		.link_has = link->has_ip4,
+		.link_ip = &link->ip4,
+		.link_gateway = &link->gateway4,
+		.link_prefix_bits = link->prefix4_bits,
+		.default_prefix_bits = DEFAULT_PREFIX4_BITS,
 	};
 	const struct family_plan plan6 = {
-		.what = "ip6", .ip = config->ip6, .gateway = config->gateway6,
-		.link_has = link->has_ip6, .link_ip = &link->ip6, .link_gateway = &link->gateway6,
-		.link_prefix_bits = link->prefix6_bits, .default_prefix_bits = DEFAULT_PREFIX6_BITS,
+		.what = "ip6",
+		.ip = config->ip6,
+		.gateway = config->gateway6,
+		.link_has = link->has_ip6,
+		.link_ip = &link->ip6,
+		.link_gateway = &link->gateway6,
+		.link_prefix_bits = link->prefix6_bits,
+		.default_prefix_bits = DEFAULT_PREFIX6_BITS,
 	};
 	int result = 0;
 
@@ -171,7 +181,8 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 			host->uses_dhcp = true;
 			result = tee_dhcp_start(host->stack, host->netif, config->hostname);
 			if (result < 0)
-				host_error(ret_error, result, "can't ask for an address by DHCP: %s",
+				host_error(ret_error, result,
+					   "can't ask for an address by DHCP: %s",
 					   tee_strerror(result));
 		}
 	}
@@ -276,9 +287,8 @@ static void tell_link(struct tee_host *host)
 	struct tee_addr_info info;
 	unsigned count = 0;
 
-	for (unsigned i = 0; count < HOST_ADDRESS_MAX &&
-			     tee_addr_get(host->stack, host->netif, i, &info) == 0;
-	     i++)
+	for (unsigned i = 0;
+	     count < HOST_ADDRESS_MAX && tee_addr_get(host->stack, host->netif, i, &info) == 0; i++)
 		if (info.state != TEE_ADDR_CONFLICT)
 			ips[count++] = info.ip;
 	if (count == host->told_count && memcmp(ips, host->told, count * sizeof(ips[0])) == 0)

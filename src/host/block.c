@@ -55,8 +55,8 @@ int host_wait(struct tee_host *host, uint64_t deadline_ns, host_done_fn *done, v
 			if (!done(arg) && !host->error_code && !host->is_cancelled)
 				wait_for_thread(host, deadline_ns);
 		} else {
-			host_turn(host, deadline_ns == TEE_NEVER ? TEE_NEVER
-								 : deadline_ns - now_ns);
+			host_turn(host,
+				  deadline_ns == TEE_NEVER ? TEE_NEVER : deadline_ns - now_ns);
 		}
 	}
 }

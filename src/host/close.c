@@ -116,8 +116,7 @@ static void drain(struct tee_host *host)
 	do {
 		if (host_turn(host, TEE_NS_PER_MS) < 0)
 			return;
-	} while ((host->out_first < host->out_count ||
-		  tee_has_output(host->stack, host->netif)) &&
+	} while ((host->out_first < host->out_count || tee_has_output(host->stack, host->netif)) &&
 		 tee_host_now_ns() < until_ns);
 }
 

@@ -20,11 +20,11 @@ struct resolver;
 struct bridge;
 
 enum {
-	HOST_RECV_BATCH = 32,	/* frames taken from the link at once */
-	HOST_RECV_ROUNDS = 4,	/* such batches before timers and events get their turn */
-	HOST_SEND_BATCH = 32,	/* frames given to the link at once */
-	HOST_FD_BATCH = 64,	/* ready descriptors handled a turn */
-	HOST_ADDRESS_MAX = 32,	/* addresses told to a link that filters */
+	HOST_RECV_BATCH = 32,  /* frames taken from the link at once */
+	HOST_RECV_ROUNDS = 4,  /* such batches before timers and events get their turn */
+	HOST_SEND_BATCH = 32,  /* frames given to the link at once */
+	HOST_FD_BATCH = 64,    /* ready descriptors handled a turn */
+	HOST_ADDRESS_MAX = 32, /* addresses told to a link that filters */
 };
 
 /* A descriptor in the loop's epoll set. Lives until the end of the turn that unwatched it. */
@@ -59,27 +59,27 @@ struct host_held {
 struct tee_host {
 	pthread_mutex_t mutex;
 	pthread_mutex_t turnstile; /* passed before `mutex`, so that the loop can't starve others */
-	pthread_cond_t cond;	   /* something happened: blocking calls look again */
-	pthread_t owner;	   /* who holds `mutex`, when depth > 0 */
+	pthread_cond_t cond;       /* something happened: blocking calls look again */
+	pthread_t owner;           /* who holds `mutex`, when depth > 0 */
 	unsigned depth;
-	unsigned waiter_count;	   /* threads in blocking calls */
+	unsigned waiter_count; /* threads in blocking calls */
 	bool has_thread, stop_wanted;
-	bool is_sleeping;	   /* the loop waits; an unlock that makes work wakes it */
-	bool is_open;		   /* opening is done */
-	bool in_turn;		   /* callbacks run: no blocking call may start */
+	bool is_sleeping; /* the loop waits; an unlock that makes work wakes it */
+	bool is_open;     /* opening is done */
+	bool in_turn;     /* callbacks run: no blocking call may start */
 	uint64_t sleep_until_ns;
 	pthread_t thread;
 
 	struct tee_stack *stack;
 	struct tee_link *link;
 	int netif;
-	int error_code;		   /* the link's end: -TEE_E… */
+	int error_code; /* the link's end: -TEE_E… */
 	char error[TEE_HOST_ERROR_SIZE];
 	uint64_t spin_ns;
 
 	int epoll_fd, wake_fd, cancel_fd;
 	bool is_cancelled;
-	struct host_fd **fds;	   /* by descriptor number */
+	struct host_fd **fds; /* by descriptor number */
 	unsigned fds_size;
 	struct host_fd *dead_fds;
 	struct host_watch *watches, *kicked;
@@ -88,7 +88,7 @@ struct tee_host {
 	/* Frames that the link did not take yet: frames[out_first .. out_count). */
 	struct tee_frame *frames;
 	unsigned out_first, out_count;
-	struct host_held **held;   /* heap by depart_at_ns */
+	struct host_held **held; /* heap by depart_at_ns */
 	unsigned held_count, held_size;
 	uint64_t held_order;
 

@@ -339,3 +339,24 @@ int tee_host_run_once(struct tee_host *host, uint64_t timeout_ns)
 	tee_host_unlock(host);
 	return result;
 }
+
+/* ---- timers of callers ---- */
+
+int tee_host_after(struct tee_host *host, uint64_t delay_ns, tee_host_timer_fn *fn, void *arg)
+{
+	uint64_t now_ns = tee_host_now_ns();
+	int id;
+
+	tee_host_lock(host);
+	id = timers_add(&host->timers,
+			delay_ns < TEE_NEVER - now_ns ? now_ns + delay_ns : TEE_NEVER, fn, arg);
+	tee_host_unlock(host);
+	return id;
+}
+
+void tee_host_cancel(struct tee_host *host, int id)
+{
+	tee_host_lock(host);
+	timers_cancel(&host->timers, id);
+	tee_host_unlock(host);
+}

@@ -13,8 +13,8 @@ typedef void timers_fn(void *arg);
 
 struct timers_slot {
 	uint64_t due_ns;
-	uint64_t order;	     /* equal times fire in the order they were set */
-	timers_fn *fn;	     /* NULL: free */
+	uint64_t order; /* equal times fire in the order they were set */
+	timers_fn *fn;  /* NULL: free */
 	void *arg;
 	uint32_t heap_pos;   /* when free: the next free slot */
 	uint16_t generation; /* makes an old id recognizable */
