@@ -42,7 +42,9 @@ struct bridge {
 	int far_fd;          /* number of the far end in this process, or -1 */
 	uint64_t far_cookie; /* … and how to know that the number still means it */
 	bool is_fd_readable, is_fd_writable;
+	bool is_fd_ended;   /* the far end sends no more; what it sent may still be unread */
 	bool is_fd_hung_up; /* the far end is closed, not only shut down */
+	bool is_failed;     /* the connection is dead; what had come before is delivered first */
 	bool is_in_done;    /* the peer's stream has ended and the far end knows */
 	bool is_out_done;   /* the far end's stream has ended and the peer knows */
 	bool is_queued;
@@ -293,10 +295,13 @@ static enum carried carry_out(struct bridge *bridge)
 /* Moves what can be moved; the bridge may be gone afterwards. */
 static void carry(struct bridge *bridge)
 {
-	enum carried in = carry_in(bridge), out = CARRIED_ALL;
+	enum carried in = CARRIED_ALL, out = CARRIED_ALL;
 
-	if (!bridge->is_failed && (in == CARRIED_ALL || in == CARRIED_SHARE))
+	/* Outwards first: the last words of a far end that has closed leave before it ends. */
+	if (!bridge->is_failed)
 		out = carry_out(bridge);
+	if (out == CARRIED_ALL || out == CARRIED_SHARE)
+		in = carry_in(bridge);
 	/* Nothing is left to deliver, or nobody who was promised more. */
 	if (bridge->is_failed && in == CARRIED_ALL &&
 	    (bridge->is_in_done || bridge->is_fd_writable))
@@ -313,17 +318,12 @@ static void carry(struct bridge *bridge)
 
 void bridge_run_queue(struct tee_host *host)
 {
-	struct bridge *last = host->bridge_queue_tail;
-
 	/* Those that come back into the queue meanwhile wait for the next turn. */
-	while (host->bridge_queue_head) {
+	for (unsigned left = host->bridge_count; left > 0 && host->bridge_queue_head; left--) {
 		struct bridge *bridge = host->bridge_queue_head;
-		bool is_last = bridge == last;
 
 		dequeue(bridge);
 		carry(bridge);
-		if (is_last)
-			break;
 	}
 }
 
