@@ -334,13 +334,13 @@ static void on_fd(void *arg, int fd, short revents)
 	struct bridge *bridge = arg;
 
 	(void)fd;
-	if (revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+	if (revents & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		bridge->is_fd_readable = true;
-	if (revents & (POLLOUT | POLLHUP | POLLERR))
+	if (revents & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		bridge->is_fd_writable = true;
-	if (revents & (POLLRDHUP | POLLHUP | POLLERR))
+	if (revents & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		bridge->is_fd_ended = true;
-	if (revents & POLLHUP)
+	if (revents & EPOLLHUP)
 		bridge->is_fd_hung_up = true;
 	/*
 	 * Both ways of the pair are shut once we have passed the peer's FIN on and the far end shuts
@@ -432,6 +432,12 @@ void bridge_end(struct bridge *bridge, bool aborts)
 	if (!aborts)
 		carry_out(bridge);
 	end_closed(bridge, aborts);
+}
+
+void bridge_reset_all(struct tee_host *host)
+{
+	while (host->bridges)
+		end_reset(host->bridges);
 }
 
 void bridge_end_all(struct tee_host *host)

@@ -34,6 +34,8 @@ void bridge_end(struct bridge *bridge, bool aborts);
 /* Carries on with bridges that had more than their share the last time. */
 void bridge_run_queue(struct tee_host *host);
 bool bridge_has_queue(const struct tee_host *host);
+/* The link is gone: every far end reads ECONNRESET. */
+void bridge_reset_all(struct tee_host *host);
 /* Ends all, leaving the sockets open and shut down for sending. */
 void bridge_end_all(struct tee_host *host);
 

@@ -14,6 +14,7 @@
  * Frames that the link does not take stay in host->frames and are offered first the next time;
  * frames that pacing keeps back (depart_at_ns) wait in a heap.
  */
+#define _GNU_SOURCE /* ppoll */
 #include <poll.h>
 #include <stdlib.h>
 
@@ -327,6 +328,8 @@ int host_turn(struct tee_host *host, uint64_t timeout_ns)
 		host_flush(host, now_ns);
 	}
 	host->in_turn = false;
+	if (host->error_code)
+		bridge_reset_all(host);
 	return host->error_code;
 }
 
