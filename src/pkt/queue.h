@@ -5,8 +5,8 @@
  * made of it, so that nothing is copied between a link and the application.
  *
  * A slice node is small and pooled. Many small pieces are merged when they would make a byte hold
- * a buffer: byteq_append_pkt() copies a piece that is less than half of its buffer into the tail
- * when the tail is ours alone and has room.
+ * a buffer: byteq_append_pkt() copies a piece that is less than a quarter of its buffer to the tail
+ * when the tail is ours alone and has room, or, out of a large buffer, into one of its own size.
  */
 #ifndef TEE_PKT_QUEUE_H
 #define TEE_PKT_QUEUE_H
@@ -25,7 +25,7 @@ struct pktq {
 void pktq_init(struct pktq *queue);
 void pktq_push(struct pktq *queue, struct tee_pkt *pkt);
 struct tee_pkt *pktq_pop(struct pktq *queue); /* NULL: empty */
-void pktq_clear(struct pktq *queue);	      /* releases all */
+void pktq_clear(struct pktq *queue);          /* releases all */
 
 /* ---- bytes ---- */
 
@@ -33,14 +33,15 @@ struct byteq_node {
 	struct byteq_node *next;
 	struct tee_pkt *pkt; /* a reference */
 	uint32_t off, len;   /* within pkt->data */
-	bool eor;	     /* a record ends after this node (TEE_MSG_EOR): no segment crosses it */
+	bool eor; /* a record ends after this node (TEE_MSG_EOR): no segment crosses it */
 };
 
 struct byteq {
 	struct byteq_node *head, *tail;
-	uint64_t start; /* stream offset of the first byte */
-	uint64_t end;	/* one past the last; end - start bytes are queued */
-	uint32_t memory; /* buffer bytes held, capacity counted once a node */
+	uint64_t start;   /* stream offset of the first byte */
+	uint64_t end;     /* one past the last; end - start bytes are queued */
+	uint32_t memory;  /* buffer bytes held, capacity counted once a node */
+	bool is_reserved; /* byteq_reserve() gave room that byteq_commit() may yet fill */
 	/* cursor: where the last lookup ended, so that sending in order is O(1) */
 	struct byteq_node *cursor;
 	uint64_t cursor_start;
@@ -60,7 +61,10 @@ static inline uint64_t byteq_len(const struct byteq *queue)
  */
 size_t byteq_append_copy(struct byteq *queue, struct tee_pool *pool, const void *data, size_t len,
 			 uint32_t chunk);
-/* Room at the end for at least 1 byte and up to `want`: pointer and length; -TEE_ENOMEM. */
+/*
+ * Room at the end for at least 1 byte and up to `want`: pointer and length; -TEE_ENOMEM. The room
+ * stays valid across byteq_drop_to(), until the next call that appends.
+ */
 int byteq_reserve(struct byteq *queue, struct tee_pool *pool, size_t want, uint32_t chunk,
 		  void **ret_ptr, size_t *ret_len);
 /* Appends the first `len` bytes that byteq_reserve() gave. */

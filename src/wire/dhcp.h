@@ -9,8 +9,17 @@
 #include <teeceepee/types.h>
 
 enum { DHCP_SERVER_PORT = 67, DHCP_CLIENT_PORT = 68, DHCP_MESSAGE_MAX = 576, DHCP_DNS_MAX = 4 };
-enum dhcp_type { DHCP_NONE, DHCP_DISCOVER, DHCP_OFFER, DHCP_REQUEST, DHCP_DECLINE, DHCP_ACK,
-		 DHCP_NAK, DHCP_RELEASE, DHCP_INFORM };
+enum dhcp_type {
+	DHCP_NONE,
+	DHCP_DISCOVER,
+	DHCP_OFFER,
+	DHCP_REQUEST,
+	DHCP_DECLINE,
+	DHCP_ACK,
+	DHCP_NAK,
+	DHCP_RELEASE,
+	DHCP_INFORM
+};
 
 struct dhcp {
 	bool is_reply;
@@ -26,8 +35,8 @@ struct dhcp {
 	unsigned dns_count;
 	struct tee_ip dns[DHCP_DNS_MAX];
 	uint32_t lease_s, renewal_s, rebinding_s; /* 0: absent; 0xffffffff: for ever */
-	uint16_t mtu;	      /* 0: absent */
-	uint16_t max_message; /* client's, 0: absent */
+	uint16_t mtu;                             /* 0: absent */
+	uint16_t max_message;                     /* client's, 0: absent */
 	char hostname[64], domain[128];
 };
 

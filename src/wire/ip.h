@@ -22,22 +22,22 @@ enum {
 
 struct ip_header {
 	struct tee_ip src, dst;
-	uint8_t version;       /* 4 or 6 */
-	uint8_t protocol;      /* upper-layer protocol, after extension headers */
+	uint8_t version;  /* 4 or 6 */
+	uint8_t protocol; /* upper-layer protocol, after extension headers */
 	uint8_t ttl;
-	uint8_t tos;	       /* DSCP and ECN */
-	bool dont_fragment;    /* IPv4 */
+	uint8_t tos;        /* DSCP and ECN */
+	bool dont_fragment; /* IPv4 */
 	bool is_fragment;
 	bool more_fragments;
-	uint32_t frag_offset;  /* bytes */
+	uint32_t frag_offset; /* bytes */
 	uint32_t id;
-	uint32_t flow_label;   /* IPv6 */
-	uint16_t header_len;   /* up to the upper-layer header (or fragment data) */
-	uint16_t unfrag_len;   /* IPv6: up to and without the fragment header; nexthdr_off tells
+	uint32_t flow_label;  /* IPv6 */
+	uint16_t header_len;  /* up to the upper-layer header (or fragment data) */
+	uint16_t unfrag_len;  /* IPv6: up to and without the fragment header; nexthdr_off tells
 				  where the Next Header byte that named it stands */
-	uint16_t nexthdr_off;  /* offset of the Next Header byte that named `protocol` (or, in a
+	uint16_t nexthdr_off; /* offset of the Next Header byte that named `protocol` (or, in a
 				  fragment, that named the fragment header) */
-	uint32_t total_len;    /* of the packet, as the header says */
+	uint32_t total_len;   /* of the packet, as the header says */
 	uint16_t options_off, options_len; /* IPv4 options */
 };
 
@@ -45,7 +45,7 @@ enum ip_parse_result {
 	IP_PARSE_OK,
 	IP_PARSE_MALFORMED,
 	IP_PARSE_BAD_CHECKSUM,
-	IP_PARSE_BAD_OPTION,	 /* option problem: pointer in ret_pointer (ICMP parameter problem) */
+	IP_PARSE_BAD_OPTION, /* option problem: pointer in ret_pointer (ICMP parameter problem) */
 	IP_PARSE_UNKNOWN_HEADER, /* IPv6 extension nobody knows: ICMPv6 parameter problem code 1 */
 };
 

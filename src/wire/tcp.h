@@ -16,9 +16,17 @@
 
 enum { TCP_HEADER_LEN = 20, TCP_HEADER_MAX = 60, TCP_OPTIONS_MAX = 40, TCP_SACK_MAX = 4 };
 enum {
-	TCP_OPT_EOL = 0, TCP_OPT_NOP = 1, TCP_OPT_MSS = 2, TCP_OPT_WSCALE = 3,
-	TCP_OPT_SACK_PERMITTED = 4, TCP_OPT_SACK = 5, TCP_OPT_TIMESTAMPS = 8, TCP_OPT_FASTOPEN = 34,
-	TCP_OPT_ACCECN0 = 172, TCP_OPT_ACCECN1 = 174, TCP_OPT_EXPERIMENT = 254,
+	TCP_OPT_EOL = 0,
+	TCP_OPT_NOP = 1,
+	TCP_OPT_MSS = 2,
+	TCP_OPT_WSCALE = 3,
+	TCP_OPT_SACK_PERMITTED = 4,
+	TCP_OPT_SACK = 5,
+	TCP_OPT_TIMESTAMPS = 8,
+	TCP_OPT_FASTOPEN = 34,
+	TCP_OPT_ACCECN0 = 172,
+	TCP_OPT_ACCECN1 = 174,
+	TCP_OPT_EXPERIMENT = 254,
 };
 enum { TCP_FASTOPEN_COOKIE_MAX = 16, TCP_FASTOPEN_MAGIC = 0xf989 };
 
@@ -28,29 +36,29 @@ struct tcp_sack_block {
 
 struct tcp_options {
 	bool has_mss, has_wscale, has_sack_permitted, has_ts, has_fastopen, has_accecn;
-	bool fastopen_exp;	 /* came (or goes) in the experimental form */
+	bool fastopen_exp; /* came (or goes) in the experimental form */
 	bool was_malformed;
 	uint16_t mss;
-	uint8_t wscale;		 /* as it came, may exceed 14 (RFC 7323 2.3: clamp it) */
+	uint8_t wscale; /* as it came, may exceed 14 (RFC 7323 2.3: clamp it) */
 	uint32_t ts_val, ts_ecr;
 	uint8_t sack_count;
 	struct tcp_sack_block sack[TCP_SACK_MAX];
-	uint8_t fastopen_len;	 /* of the cookie; 0: a request */
+	uint8_t fastopen_len; /* of the cookie; 0: a request */
 	uint8_t fastopen_cookie[TCP_FASTOPEN_COOKIE_MAX];
-	uint8_t accecn_order;	 /* 0 or 1 */
-	uint8_t accecn_count;	 /* counters present, 0..3 */
-	uint32_t accecn[3];	 /* 24-bit counters in wire order */
+	uint8_t accecn_order; /* 0 or 1 */
+	uint8_t accecn_count; /* counters present, 0..3 */
+	uint32_t accecn[3];   /* 24-bit counters in wire order */
 };
 
 struct tcp_header {
 	uint16_t src_port, dst_port;
 	struct seq32 seq, ack;
-	uint16_t flags;	       /* TEE_TCP_… with TEE_TCP_AE */
-	uint16_t window;       /* unscaled (MUST-1) */
+	uint16_t flags;  /* TEE_TCP_… with TEE_TCP_AE */
+	uint16_t window; /* unscaled (MUST-1) */
 	uint16_t checksum;
 	uint16_t urgent;
-	uint8_t header_len;    /* with options */
-	uint8_t reserved;      /* three bits */
+	uint8_t header_len; /* with options */
+	uint8_t reserved;   /* three bits */
 	struct tcp_options options;
 };
 

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool of packet buffers, and who owns a buffer.
+ *
+ * A buffer is one block of memory: a struct block, whose first member is the tee_pkt, and then its
+ * bytes. Blocks come in a few sizes (class_capacities), chosen for what occurs: an ACK, a frame of an
+ * ordinary or of a jumbo link, chunks of a send queue, a 64 KiB super-frame. A block that comes back
+ * waits in its class's free list for the next taker, so that a stack in its stride does not call
+ * the allocator. Together the lists keep at most IDLE_BYTES_MAX; the rest goes back to the system. A
+ * buffer larger than every class is allocated as it is asked for.
+ *
+ * What is alive is charged against the pool's bound: blocks in full, and the nodes of byte
+ * queues. Allocation failure and the bound are the same to a caller: NULL.
+ *
+ * A pool outlives tee_pool_free() until its last buffer has come back, since an application may still
+ * hold one when its stack is gone. Nodes always belong to the pool of the packet they refer to.
+ */
+#include "pkt/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+
+/* Bytes after the headroom. */
+static const uint32_t class_capacities[] = {
+	128,  256,  512,   1024,  1536,       2048, 4096,
+	8192, 9216, 16384, 32768, 65536 + 64, /* a super-frame with its Ethernet and virtio-net headers */
+};
+
+enum {
+	CLASS_COUNT = ARRAY_LEN(class_capacities),
+	CLASS_ODD = CLASS_COUNT, /* larger than the largest */
+	CLASS_EXTERNAL,
+	IDLE_BYTES_MAX = 16 << 20,
+	IDLE_NODES_MAX = 1 << 16,
+};
+
+struct block {
+	struct tee_pkt pkt;
+	uint32_t class_idx;
+	uint32_t charged_bytes;
+	uint8_t bytes[];
+};
+
+/* What the bytes of a CLASS_EXTERNAL block hold. */
+struct external {
+	void (*release)(void *arg);
+	void *arg;
+};
+
+struct tee_pool {
+	size_t bytes_max;  /* 0: none */
+	size_t bytes_used; /* by what is alive */
+	size_t idle_bytes; /* in the free lists */
+	size_t live_count; /* blocks and nodes */
+	size_t idle_nodes;
+	bool is_freed; /* tee_pool_free() was called; goes with its last block */
+	struct byteq_node *nodes;
+	struct tee_pkt *classes[CLASS_COUNT];
+};
+
+struct tee_pool *tee_pool_new(size_t bytes_max)
+{
+	struct tee_pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool)
+		pool->bytes_max = bytes_max;
+	return pool;
+}
+
+static void destroy(struct tee_pool *pool)
+{
+	CHECK(pool->bytes_used == 0);
+	for (unsigned i = 0; i < CLASS_COUNT; i++) {
+		while (pool->classes[i]) {
+			struct tee_pkt *pkt = pool->classes[i];
+
+			pool->classes[i] = pkt->next;
+			free(pkt);
+		}
+	}
+	while (pool->nodes) {
+		struct byteq_node *node = pool->nodes;
+
+		pool->nodes = node->next;
+		free(node);
+	}
+	free(pool);
+}
+
+void tee_pool_free(struct tee_pool *pool)
+{
+	if (!pool)
+		return;
+	CHECK(!pool->is_freed);
+	pool->is_freed = true;
+	if (pool->live_count == 0)
+		destroy(pool);
+}
+
+size_t tee_pool_bytes_used(const struct tee_pool *pool)
+{
+	return pool->bytes_used;
+}
+
+/* ---- accounting ---- */
+
+static bool charge(struct tee_pool *pool, size_t bytes)
+{
+	if (pool->bytes_max > 0 &&
+	    (bytes > pool->bytes_max || pool->bytes_used > pool->bytes_max - bytes))
+		return false;
+	pool->bytes_used += bytes;
+	pool->live_count++;
+	return true;
+}
+
+/* May end the pool. */
+static void discharge(struct tee_pool *pool, size_t bytes)
+{
+	CHECK(pool->bytes_used >= bytes && pool->live_count > 0);
+	pool->bytes_used -= bytes;
+	pool->live_count--;
+	if (pool->live_count == 0 && pool->is_freed)
+		destroy(pool);
+}
+
+/* ---- blocks ---- */
+
+static struct block *block_of(struct tee_pkt *pkt)
+{
+	_Static_assert(offsetof(struct block, pkt) == 0, "a packet is the start of its block");
+	return (struct block *)pkt;
+}
+
+/* A block with `len` bytes, of which nothing but the bookkeeping is filled in. */
+static struct block *block_new(struct tee_pool *pool, unsigned class_idx, size_t len)
+{
+	size_t size = sizeof(struct block) + len;
+	struct block *block;
+
+	if (!charge(pool, size))
+		return NULL;
+	if (class_idx < CLASS_COUNT && pool->classes[class_idx]) {
+		block = block_of(pool->classes[class_idx]);
+		pool->classes[class_idx] = block->pkt.next;
+		pool->idle_bytes -= size;
+	} else {
+		block = malloc(size);
+	}
+	if (!block) {
+		discharge(pool, size);
+		return NULL;
+	}
+	block->class_idx = class_idx;
+	block->charged_bytes = (uint32_t)size;
+	return block;
+}
+
+static void block_free(struct block *block)
+{
+	struct tee_pool *pool = block->pkt.pool;
+	size_t size = block->charged_bytes;
+
+	if (block->class_idx < CLASS_COUNT && pool->idle_bytes + size <= IDLE_BYTES_MAX) {
+		block->pkt.next = pool->classes[block->class_idx];
+		pool->classes[block->class_idx] = &block->pkt;
+		pool->idle_bytes += size;
+	} else {
+		free(block);
+	}
+	discharge(pool, size);
+}
+
+static unsigned class_for(size_t capacity)
+{
+	unsigned idx = 0;
+
+	while (idx < CLASS_COUNT && class_capacities[idx] < capacity)
+		idx++;
+	return idx;
+}
+
+struct tee_pkt *tee_pkt_new(struct tee_pool *pool, size_t capacity)
+{
+	unsigned class_idx = class_for(capacity);
+	struct block *block;
+
+	if (capacity > UINT32_MAX / 2)
+		return NULL;
+	if (class_idx < CLASS_COUNT)
+		capacity = class_capacities[class_idx];
+	block = block_new(pool, class_idx, TEE_PKT_HEADROOM + capacity);
+	if (!block)
+		return NULL;
+	block->pkt = (struct tee_pkt){
+		.pool = pool,
+		.ref_count = 1,
+		.capacity = (uint32_t)(TEE_PKT_HEADROOM + capacity),
+		.off = TEE_PKT_HEADROOM,
+		.data = block->bytes,
+	};
+	return &block->pkt;
+}
+
+struct tee_pkt *pkt_new_external(struct tee_pool *pool, const void *data, size_t len,
+				 void (*release)(void *arg), void *arg)
+{
+	struct external external = {release, arg};
+	struct block *block;
+
+	if (len > UINT32_MAX)
+		return NULL;
+	block = block_new(pool, CLASS_EXTERNAL, sizeof(external));
+	if (!block)
+		return NULL;
+	memcpy(block->bytes, &external, sizeof(external));
+	block->pkt = (struct tee_pkt){
+		.pool = pool,
+		.ref_count = 1,
+		.capacity = (uint32_t)len,
+		.len = (uint32_t)len,
+		.flags = PKT_IS_EXTERNAL,
+		/* The flag keeps everybody from writing here. */
+		.data = (uint8_t *)(uintptr_t)data,
+	};
+	return &block->pkt;
+}
+
+struct tee_pkt *tee_pkt_ref(struct tee_pkt *pkt)
+{
+	CHECK(pkt->ref_count > 0 && pkt->ref_count < UINT32_MAX);
+	pkt->ref_count++;
+	return pkt;
+}
+
+void tee_pkt_release(struct tee_pkt *pkt)
+{
+	struct block *block;
+
+	if (!pkt)
+		return;
+	CHECK(pkt->ref_count > 0);
+	if (--pkt->ref_count > 0)
+		return;
+	block = block_of(pkt);
+	if (block->class_idx == CLASS_EXTERNAL) {
+		struct external external;
+
+		memcpy(&external, block->bytes, sizeof(external));
+		block_free(block);
+		if (external.release)
+			external.release(external.arg);
+		return;
+	}
+	block_free(block);
+}
+
+/* ---- nodes of byte queues ---- */
+
+struct byteq_node *pool_node_new(struct tee_pkt *pkt, uint32_t off, uint32_t len)
+{
+	struct tee_pool *pool = pkt->pool;
+	struct byteq_node *node = pool->nodes;
+
+	if (!charge(pool, sizeof(*node)))
+		return NULL;
+	if (node) {
+		pool->nodes = node->next;
+		pool->idle_nodes--;
+	} else {
+		node = malloc(sizeof(*node));
+	}
+	if (!node) {
+		discharge(pool, sizeof(*node));
+		return NULL;
+	}
+	*node = (struct byteq_node){.pkt = pkt, .off = off, .len = len};
+	return node;
+}
+
+void pool_node_free(struct byteq_node *node)
+{
+	struct tee_pkt *pkt = node->pkt;
+	struct tee_pool *pool = pkt->pool;
+
+	if (pool->idle_nodes < IDLE_NODES_MAX) {
+		node->next = pool->nodes;
+		pool->nodes = node;
+		pool->idle_nodes++;
+	} else {
+		free(node);
+	}
+	/* The packet is still alive and holds the pool. */
+	discharge(pool, sizeof(*node));
+	tee_pkt_release(pkt);
+}
