@@ -32,6 +32,8 @@ struct tee_link_info {
 	struct tee_ip ip4, gateway4, dns4, ip6, gateway6, dns6;
 	unsigned prefix4_bits, prefix6_bits;
 	bool wants_dhcp; /* an Ethernet where an address must be asked for */
+	/* The MAC is the host's too: addresses made from it, and DHCP's identity, would be the host's. */
+	bool shares_mac;
 };
 
 enum { TEE_LINK_POLL_MAX = 64 };
@@ -70,6 +72,11 @@ struct tee_link_ops {
 	bool (*counter)(struct tee_link *link, unsigned idx, const char **ret_name,
 			uint64_t *ret_value);
 	void (*close)(struct tee_link *link);
+	/*
+	 * A sentence about something that went wrong although the link goes on (a recording that
+	 * filled the disk), told once; NULL: nothing new. May be NULL.
+	 */
+	const char *(*notice)(struct tee_link *link);
 };
 
 /* The public part of every link; implementations embed it first. */
@@ -87,6 +94,11 @@ enum { TEE_LINK_ERROR_SIZE = 256 };
 TEE_API int tee_link_open(const char *spec, struct tee_link **ret_link,
 			  char ret_error[TEE_LINK_ERROR_SIZE]);
 TEE_API void tee_link_close(struct tee_link *link); /* NULL is legal */
+/*
+ * What a program should tell its user of a link that goes on all the same: one sentence, once each;
+ * NULL when there is nothing new. The text lives as long as the link.
+ */
+TEE_API const char *tee_link_notice(struct tee_link *link);
 
 /* For `teeceepee link`: the idx-th kind of link; false past the end. */
 struct tee_link_kind {

@@ -119,8 +119,8 @@ int gso_split_begin(struct gso_split *split, const uint8_t *frame, size_t len,
 	split->frame = frame;
 	split->header_len = split->map.l4_off + transport_len;
 	split->gso_size = gso_size;
-	split->segment_bytes_max =
-		split->header_len + MIN(gso_size, split->map.end - split->header_len);
+	split->segment_bytes_max = split->header_len +
+				   MIN(gso_size, split->map.end - split->header_len);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 /* Where the headers of an IP frame stand; offsets from the frame's start, bytes. */
 struct gso_map {
 	uint32_t l3_off, l4_off;
-	uint32_t end;	  /* behind the last byte of the IP packet; what follows is Ethernet padding */
+	uint32_t end; /* behind the last byte of the IP packet; what follows is Ethernet padding */
 	uint8_t version;  /* 4 or 6 */
 	uint8_t protocol; /* of the upper layer */
 	bool is_fragment;
@@ -36,10 +36,10 @@ int gso_complete_received(uint8_t *frame, size_t len, enum tee_netif_kind kind);
 struct gso_split {
 	const uint8_t *frame;
 	struct gso_map map;
-	uint32_t header_len;	     /* Ethernet, IP and transport header */
-	uint32_t gso_size;	     /* payload bytes of each segment but the last */
-	uint32_t segment_bytes_max;  /* header_len + gso_size */
-	uint32_t offset;	     /* payload bytes already given out */
+	uint32_t header_len;        /* Ethernet, IP and transport header */
+	uint32_t gso_size;          /* payload bytes of each segment but the last */
+	uint32_t segment_bytes_max; /* header_len + gso_size */
+	uint32_t offset;            /* payload bytes already given out */
 	uint32_t segment_idx;
 	bool is_done;
 };

@@ -49,7 +49,8 @@ static int fail_unknown_kind(const char *name, char ret_error[TEE_LINK_ERROR_SIZ
 		memcpy(list + len, word, word_len + 1);
 		len += word_len;
 	}
-	return link_fail(ret_error, -TEE_EINVAL, "there is no link '%.40s'; there are: %s", name, list);
+	return link_fail(ret_error, -TEE_EINVAL, "there is no link '%.40s'; there are: %s", name,
+			 list);
 }
 
 int tee_link_open(const char *text, struct tee_link **ret_link, char ret_error[TEE_LINK_ERROR_SIZE])

@@ -33,11 +33,20 @@ int link_result_of_errno(int error)
 	static const struct {
 		int error, result;
 	} table[] = {
-		{EPERM, -TEE_EPERM},	 {EACCES, -TEE_EPERM},	{ENODEV, -TEE_ENODEV},
-		{ENXIO, -TEE_ENODEV},	 {EBADFD, -TEE_ENODEV}, {ENOENT, -TEE_ENOENT},
-		{ENOMEM, -TEE_ENOMEM},	 {EBUSY, -TEE_EADDRINUSE}, {EINVAL, -TEE_EINVAL},
-		{ENETDOWN, -TEE_ENETDOWN}, {EAGAIN, -TEE_EAGAIN}, {ENOBUFS, -TEE_ENOBUFS},
-		{ECONNREFUSED, -TEE_ECONNREFUSED}, {EOPNOTSUPP, -TEE_EOPNOTSUPP},
+		{EPERM, -TEE_EPERM},
+		{EACCES, -TEE_EPERM},
+		{ENODEV, -TEE_ENODEV},
+		{ENXIO, -TEE_ENODEV},
+		{EBADFD, -TEE_ENODEV},
+		{ENOENT, -TEE_ENOENT},
+		{ENOMEM, -TEE_ENOMEM},
+		{EBUSY, -TEE_EADDRINUSE},
+		{EINVAL, -TEE_EINVAL},
+		{ENETDOWN, -TEE_ENETDOWN},
+		{EAGAIN, -TEE_EAGAIN},
+		{ENOBUFS, -TEE_ENOBUFS},
+		{ECONNREFUSED, -TEE_ECONNREFUSED},
+		{EOPNOTSUPP, -TEE_EOPNOTSUPP},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -78,11 +87,13 @@ int link_spec_parse(const char *text, struct link_spec *ret_spec,
 	char *colon, *word;
 
 	if (len == 0)
-		return link_fail(ret_error, -TEE_EINVAL,
-				 "the link is empty: name one, such as slirp, tap:NAME or packet:eth0");
+		return link_fail(
+			ret_error, -TEE_EINVAL,
+			"the link is empty: name one, such as slirp, tap:NAME or packet:eth0");
 	if (len >= sizeof(spec->text))
-		return link_fail(ret_error, -TEE_EINVAL, "the link '%.40s…' is longer than %d bytes",
-				 text, LINK_SPEC_SIZE - 1);
+		return link_fail(ret_error, -TEE_EINVAL,
+				 "the link '%.40s…' is longer than %d bytes", text,
+				 LINK_SPEC_SIZE - 1);
 	memset(spec, 0, sizeof(*spec));
 	memcpy(spec->text, text, len + 1);
 	spec->kind = spec->text;
@@ -119,13 +130,15 @@ int link_spec_check(const struct link_spec *spec, const struct link_kind *kind,
 		    char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	if (*spec->name && !kind->takes_name)
-		return link_fail(ret_error, -TEE_EINVAL, "link '%s' takes no name '%.64s': write %s",
-				 spec->kind, spec->name, kind->about.syntax);
+		return link_fail(ret_error, -TEE_EINVAL,
+				 "link '%s' takes no name '%.64s': write %s", spec->kind,
+				 spec->name, kind->about.syntax);
 	for (unsigned i = 0; i < spec->option_count; i++)
 		if (!list_has_word(kind->keys, spec->options[i].key))
 			return link_fail(ret_error, -TEE_EINVAL,
-					 "link '%s' knows no option '%.32s'; it knows: %s", spec->kind,
-					 spec->options[i].key, *kind->keys ? kind->keys : "none");
+					 "link '%s' knows no option '%.32s'; it knows: %s",
+					 spec->kind, spec->options[i].key,
+					 *kind->keys ? kind->keys : "none");
 	return 0;
 }
 

@@ -53,8 +53,8 @@ int link_spec_mac(const struct link_spec *spec, struct tee_mac *ret_mac,
 		  char ret_error[TEE_LINK_ERROR_SIZE]);
 
 /* Writes the sentence and returns `result`, so that a failure is one line. */
-__attribute__((format(printf, 3, 4))) int
-link_fail(char ret_error[TEE_LINK_ERROR_SIZE], int result, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int link_fail(char ret_error[TEE_LINK_ERROR_SIZE], int result,
+						    const char *format, ...);
 /* The result that stands for an errno value: -TEE_EPERM, -TEE_ENODEV …; -TEE_EIO for the rest. */
 int link_result_of_errno(int error);
 

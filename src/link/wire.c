@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "link/spec.h"
-#include "pkt/frame.h"
 
 enum { WIRE_QUEUE_BYTES = 16 << 20 };
 
@@ -68,12 +67,16 @@ static int wire_recv(struct tee_link *link, struct tee_pool *pool, struct tee_pk
 static void wire_deliver(struct wire_end *to, const struct tee_frame *frame)
 {
 	struct tee_pool *pool = to->pool ? to->pool : to->wire->early_pool;
-	struct tee_pkt *pkt = frame_to_pkt(frame, pool);
+	struct tee_pkt *pkt = tee_pkt_new(pool, frame->len);
 
 	if (!pkt) {
 		to->rx_no_memory++;
 		return;
 	}
+	pkt->len = (uint32_t)tee_frame_copy(frame, tee_pkt_bytes(pkt));
+	pkt->gso_size = frame->gso_size;
+	pkt->gso_type = frame->gso_type;
+	pkt->checksum_state = frame->checksum_partial ? TEE_CHECKSUM_PARTIAL : TEE_CHECKSUM_UNKNOWN;
 	pkt->next = NULL;
 	if (to->tail)
 		to->tail->next = pkt;

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Questions about interfaces, asked by ioctl on a throw-away socket. They are asked when a link opens, and
+ * rarely after; nothing here is on a frame's way. The answers hold for the network namespace that the
+ * calling thread is in.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include "link/netdev.h"
+#include "link/spec.h"
+
+static void request_init(struct ifreq *request, const char *name)
+{
+	memset(request, 0, sizeof(*request));
+	snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", name);
+}
+
+static int netdev_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+int netdev_get(const char *name, struct netdev *ret_netdev)
+{
+	struct netdev netdev = {0};
+	struct ifreq request;
+	int fd, result = 0;
+
+	if (strlen(name) >= IFNAMSIZ)
+		return -TEE_ENODEV;
+	fd = netdev_socket();
+	if (fd < 0)
+		return link_result_of_errno(errno);
+	request_init(&request, name);
+	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
+		goto fail;
+	netdev.ifindex = request.ifr_ifindex;
+	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		goto fail;
+	netdev.flags = (unsigned short)request.ifr_flags;
+	if (ioctl(fd, SIOCGIFMTU, &request) < 0)
+		goto fail;
+	netdev.mtu = (uint32_t)request.ifr_mtu;
+	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
+		goto fail;
+	netdev.hardware_type = request.ifr_hwaddr.sa_family;
+	memcpy(netdev.mac.byte, request.ifr_hwaddr.sa_data, sizeof(netdev.mac.byte));
+	*ret_netdev = netdev;
+	goto out;
+fail:
+	result = link_result_of_errno(errno);
+out:
+	close(fd);
+	return result;
+}
+
+int netdev_set_up(const char *name)
+{
+	struct ifreq request;
+	int fd = netdev_socket(), result = 0;
+
+	if (fd < 0)
+		return link_result_of_errno(errno);
+	request_init(&request, name);
+	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0) {
+		result = link_result_of_errno(errno);
+	} else if (!(request.ifr_flags & IFF_UP)) {
+		request.ifr_flags |= IFF_UP;
+		if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+			result = link_result_of_errno(errno);
+	}
+	close(fd);
+	return result;
+}
+
+bool netdev_exists(int ifindex)
+{
+	char name[IFNAMSIZ];
+
+	return if_indextoname((unsigned)ifindex, name) != NULL;
+}
+
+bool netdev_is_up(const char *name)
+{
+	struct netdev netdev;
+
+	return netdev_get(name, &netdev) == 0 && (netdev.flags & IFF_UP);
+}
+
+bool netdev_has_feature(const char *name, uint32_t ethtool_command)
+{
+	struct ethtool_value value = {.cmd = ethtool_command};
+	struct ifreq request;
+	int fd = netdev_socket();
+	bool has;
+
+	if (fd < 0)
+		return false;
+	request_init(&request, name);
+	request.ifr_data = (char *)&value;
+	has = ioctl(fd, SIOCETHTOOL, &request) == 0 && value.data;
+	close(fd);
+	return has;
+}
+
+static bool switch_is_on(const char *path)
+{
+	char text = '0';
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &text, 1) != 1)
+		text = '0';
+	close(fd);
+	return text != '0';
+}
+
+bool netdev_forwards(const char *name)
+{
+	char path[64 + IFNAMSIZ];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%.15s/forwarding", name);
+	if (switch_is_on(path))
+		return true;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.15s/forwarding", name);
+	return switch_is_on(path);
+}
+
+struct tee_mac netdev_derive_mac(const struct tee_mac *mac)
+{
+	struct tee_mac derived = *mac;
+
+	/* Locally administered (IEEE 802 bit 1), no group address (bit 0). */
+	derived.byte[0] = (uint8_t)((derived.byte[0] | 2) & ~1);
+	derived.byte[5] ^= 1;
+	return derived;
+}
