@@ -45,13 +45,16 @@ enum ip_parse_result {
 	IP_PARSE_OK,
 	IP_PARSE_MALFORMED,
 	IP_PARSE_BAD_CHECKSUM,
-	IP_PARSE_BAD_OPTION, /* option problem: pointer in ret_pointer (ICMP parameter problem) */
+	IP_PARSE_BAD_OPTION,     /* IPv4: parameter problem code 0; IPv6: code 2 */
 	IP_PARSE_UNKNOWN_HEADER, /* IPv6 extension nobody knows: ICMPv6 parameter problem code 1 */
+	IP_PARSE_BAD_FIELD,      /* IPv6: an erroneous field: ICMPv6 parameter problem code 0 */
 };
 
 /*
  * Parses either family by its version nibble. `len` may exceed the packet (Ethernet padding), never
- * fall short of it. `gso_len_unknown`: a super-frame's total length field may be 0; then `len` counts.
+ * fall short of it. A super-frame that is longer than its length field can say has 0 there; then
+ * `len` counts. With the last three results ret_pointer is what the ICMP message points to. An IPv6
+ * option or header that asks to be discarded in silence gives IP_PARSE_MALFORMED.
  */
 enum ip_parse_result ip_parse(const uint8_t *data, size_t len, bool verify_checksum,
 			      struct ip_header *ret_ip, uint32_t *ret_pointer);
@@ -61,12 +64,20 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 /* IPv6 header; `protocol` is the Next Header. */
 void ip6_write(uint8_t out[IP6_HEADER_LEN], const struct ip_header *ip, size_t payload_len);
 
+enum { IP6_FRAGMENT_LEN = 8, IP_PROTO_IP6_FRAGMENT = 44 };
+
+/* IPv6 fragment header: `protocol`, frag_offset, more_fragments and id of `ip`. */
+void ip6_fragment_write(uint8_t out[IP6_FRAGMENT_LEN], const struct ip_header *ip);
+
 /* Classes of addresses. */
 bool ip_is_loopback(const struct tee_ip *ip);
 bool ip_is_multicast(const struct tee_ip *ip);
 bool ip_is_link_local(const struct tee_ip *ip);
 bool ip_is_limited_broadcast(const struct tee_ip *ip); /* 255.255.255.255 */
-/* May it be the source of a packet from somebody else? (RFC 1122 3.2.1.3, RFC 4291 2.5.2, 2.7) */
+/*
+ * May it be the source of a packet? (RFC 1122 3.2.1.3, RFC 4291 2.5.2, 2.7) A loopback address may; that
+ * none comes from outside, the caller sees by the interface.
+ */
 bool ip_is_valid_source(const struct tee_ip *ip);
 /* Are the first `bits` (of the address's own family) equal? Different families never match. */
 bool ip_prefix_match(const struct tee_ip *ip, const struct tee_ip *prefix, unsigned bits);

@@ -68,9 +68,9 @@ int tcp_parse(const uint8_t *data, size_t len, struct tcp_header *ret_tcp);
 void tcp_parse_options(const uint8_t *options, size_t len, struct tcp_options *ret_options);
 
 /*
- * Writes header and options, checksum field 0, padded with zeros (MUST-69) to a multiple of four; returns the length.
- * Options that do not fit 40 bytes are left out in this order: SACK blocks from the last,
- * AccECN, fast open.
+ * Writes header and options, checksum field 0, and returns the length, a multiple of four: options are
+ * aligned with NOPs, and no End of Option List with its padding of zeros (MUST-69) is needed. Options that
+ * do not fit 40 bytes are left out in this order: SACK blocks from the last, AccECN, fast open.
  */
 size_t tcp_write(uint8_t out[TCP_HEADER_MAX], const struct tcp_header *tcp);
 /* How long tcp_write()'s options part would be. */
