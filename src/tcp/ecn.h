@@ -19,10 +19,15 @@ struct ecn {
 	uint32_t ce_bytes_in, ect0_bytes_in, ect1_bytes_in; /* r.ceb, r.e0b, r.e1b */
 	uint32_t ce_packets_acked; /* AccECN s.cep as the peer reported */
 	uint32_t ce_delivered;
+	uint32_t ce_bytes_acked; /* AccECN s.ceb */
+	uint8_t handshake_ace;	 /* client: ACE of the ACK that ends the handshake; 0: sent, or none is due */
+	bool awaits_handshake;	 /* server: the peer's next ACK may be that one */
+	bool last_was_ce;	 /* AccECN: of the segment before */
+	uint8_t ce_unacked;	 /* AccECN: CE marks since our last segment left, capped */
 };
 
 void ecn_init(struct ecn *ecn);
-/* ECE/CWR/AE flags of our SYN, for what the configuration wants. */
+/* ECE/CWR/AE flags of our SYN. Here and below, `wanted_mode` is an enum tee_ecn_mode: the configuration's. */
 uint16_t ecn_syn_flags(int wanted_mode);
 /* Server: what a SYN with these flags and IP ECN bits gets us; the flags of the SYN-ACK. */
 uint16_t ecn_on_syn(struct ecn *ecn, int wanted_mode, uint16_t syn_flags, uint8_t ip_ecn);
@@ -36,6 +41,10 @@ uint16_t ecn_out_flags(struct ecn *ecn, bool has_new_data);
  * The ACK's bits: CE marks newly reported (AccECN: packets; classic: 1 when ECE is set).
  */
 uint32_t ecn_on_ack(struct ecn *ecn, uint16_t flags, uint32_t acked_segs);
+/* AccECN's option (RFC 9768 3.2.3): our byte counters, to go with an ACK; nothing in the other modes. */
+void ecn_fill_option(const struct ecn *ecn, struct tcp_options *options);
+/* The peer's: returns bytes newly reported as CE-marked. Only for ACKs that are not older than others. */
+uint32_t ecn_on_option(struct ecn *ecn, const struct tcp_options *options);
 /* IP bits for what we send: ECT(0) on new data only (RFC 3168 6.1.5), unless AccECN. */
 uint8_t ecn_ip_bits(const struct ecn *ecn, bool is_new_data);
 

@@ -9,17 +9,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/list.h"
 #include "base/rbtree.h"
 #include "pkt/queue.h"
 
 struct ooo_range {
 	struct rb_node node; /* by start */
+	struct list recent;  /* in reassembly.recent */
 	struct byteq bytes;  /* start..end */
 	uint64_t touched;    /* serial number of the last segment that fell in: recency for SACK */
 };
 
 struct reassembly {
 	struct rb_tree tree;
+	struct list recent; /* ranges, the most recently touched first */
 	uint64_t serial;
 	uint64_t bytes;	     /* in all */
 	uint64_t memory;     /* buffer bytes held */

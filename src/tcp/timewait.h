@@ -50,12 +50,14 @@ enum timewait_verdict {
 	TIMEWAIT_ACK,	     /* answer with an ACK of rcv_nxt */
 	TIMEWAIT_ACK_RESTART, /* the FIN again: ACK, and 2 MSL start over */
 	TIMEWAIT_REUSE,	     /* a believable new SYN (MAY-2): treat as for LISTEN */
-	TIMEWAIT_RST_END,    /* valid RST: ends (only when rfc1337 protection is off) */
+	TIMEWAIT_RST_END,    /* valid RST in FIN-WAIT-2: ends (in TIME-WAIT itself RFC 1337 ignores it) */
+	TIMEWAIT_RESET,	     /* data for an orphan in FIN-WAIT-2: answer with a RST and end */
 };
 /* RFC 9293 3.10.7.4 for state TIME-WAIT, with RFC 1337 (RST ignored) and RFC 6191. */
 enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_header *header,
 					  uint32_t payload_len);
-/* Start 2 MSL again: moves to the queue's end. */
+/* Start 2 MSL again: moves to the queue's end. `tw` may have been replaced by a copy in the demux; it stays
+   readable until the next call on the queue. */
 void timewait_restart(struct timewait_queue *queue, struct timewait *tw, uint64_t now_ns);
 
 #endif

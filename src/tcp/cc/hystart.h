@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "tcp/cc/cc.h"
+
+enum { HYSTART_CSS_ROUNDS = 5 };
 
 struct hystart {
 	uint64_t window_end;	/* offset whose ACK ends the round */
@@ -22,5 +25,14 @@ void hystart_init(struct hystart *hystart);
  */
 uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t rtt_ns, uint64_t una,
 			uint64_t nxt, uint32_t mss, bool is_paced, bool *ret_exit);
+
+/*
+ * One ACK of a controller in slow start: grows the window, with HyStart++ as long as ssthresh is
+ * infinite, and only if it was in use to the full. Returns the bytes that ssthresh left over, for congestion
+ * avoidance. L is taken as infinite, as if paced: ACKs of super-segments are the rule here, and the
+ * pacer, where it is on, spreads what they let out.
+ */
+uint64_t hystart_grow(struct cc *cc, struct hystart *hystart, const struct ack_info *info,
+		      const struct cc_round *round);
 
 #endif

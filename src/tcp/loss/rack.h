@@ -29,13 +29,15 @@ struct rack_args {
 	uint32_t dupack_threshold;
 	bool in_recovery;	/* fast recovery or after a timeout */
 	uint64_t snd_nxt;
+	uint64_t ts_echo_before_ns; /* what the echoed timestamp stands for was sent before this
+				       instant; 0: no timestamps */
 };
 
 void rack_init(struct rack *rack);
 /*
  * Steps 1 to 4 of section 6.2 for one ACK: newest delivered record, reordering, DSACK. `info` has come through
- * the send map. `ts_ecr_sent_ns` : when timestamps prove that the retransmission's ACK is for the
- * original (step 2's ambiguity), UINT64_MAX otherwise.
+ * the send map. A retransmission whose ACK may be for the original (an echoed timestamp from before it, or a
+ * round trip below the minimum) doesn't count (step 2).
  */
 void rack_on_ack(struct rack *rack, const struct ack_info *info, const struct rack_args *args);
 /*

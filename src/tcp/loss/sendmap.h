@@ -14,6 +14,13 @@
  *   EVER_RETRANS it was sent more than once: no RTT sample without timestamps (Karn).
  * In the network ("pipe", RFC 6675): (nxt - una) - sacked - lost + retrans, in bytes.
  *
+ * Every record stands in the tree by offset and in exactly one more place, which its flags name:
+ *   by_time   in the network (neither SACKED nor waiting to be resent), oldest transmission first;
+ *   lost      LOST and not RETRANS: what sendmap_next_lost() takes, by offset;
+ *   sacked    SACKED, by offset; neighbours are merged, so that a SACK of what is known costs a search.
+ * SACK edges inside a super-segment count at its segments' boundaries only (rounded inwards), so
+ * there are never more records than segments, whatever a peer reports.
+ *
  * Calls in order, for an ACK:
  *   1. sendmap_sack() for each block, 2. sendmap_ack() for the cumulative part; both add to ack_info;
  *   3. rack / recovery mark records lost, 4. output takes sendmap_next_lost().
@@ -40,10 +47,14 @@ enum {
 
 struct send_record {
 	struct rb_node node;	 /* by start */
-	struct list by_time;	 /* in the order of the last transmission (RACK) */
+	union {
+		struct list by_time;	/* in the order of the last transmission (RACK) */
+		struct rb_node by_kind; /* in sendmap.lost or sendmap.sacked */
+	};
 	uint64_t start, end;
 	uint64_t sent_at_ns;	 /* last transmission */
 	uint32_t mss;		 /* segment size when sent; a range counts ceil(len / mss) segments */
+	uint32_t segs;		 /* that count; of a merged range, the sum */
 	uint16_t xmit_count;	 /* transmissions */
 	uint16_t flags;
 	/* delivery snapshot, taken at (re)transmission (rate.c) */
@@ -53,14 +64,14 @@ struct send_record {
 
 struct sendmap {
 	struct rb_tree tree;
-	struct list by_time;	 /* not sacked records only, oldest transmission first */
+	struct list by_time;	 /* records in the network, oldest transmission first */
+	struct rb_tree lost, sacked;
 	uint64_t una, nxt;
 	uint64_t sacked_bytes, lost_bytes, retrans_bytes;
 	uint32_t segs, sacked_segs, lost_segs, retrans_segs; /* the same in segments, for tcp_info */
 	uint64_t highest_sacked; /* end of the highest SACKed range (FACK); una when none */
 	uint32_t record_count;
-	struct send_record *lost_hint;	/* no LOST, not RETRANS record lies before it; NULL: search from
-					   the start */
+	uint64_t judged;	/* sack_mark_lost() has judged everything below */
 };
 
 void sendmap_init(struct sendmap *map, uint64_t una);
@@ -104,6 +115,8 @@ bool sendmap_mark_lost(struct sendmap *map, struct send_record *record);
 uint64_t sendmap_mark_all_lost(struct sendmap *map, bool reneged);
 /* Undo: nothing is lost any more (the originals arrived after all). */
 void sendmap_clear_lost(struct sendmap *map);
+/* The path's segment size changed: what a resent record counts as. */
+void sendmap_set_mss(struct sendmap *map, struct send_record *record, uint32_t mss);
 /* Splits at `at` (inside); returns the right part, NULL: no memory. */
 struct send_record *sendmap_split(struct sendmap *map, struct send_record *record, uint64_t at);
 
@@ -115,13 +128,17 @@ static inline uint64_t sendmap_pipe_bytes(const struct sendmap *map)
 {
 	return map->nxt - map->una - map->sacked_bytes - map->lost_bytes + map->retrans_bytes;
 }
+static inline struct send_record *send_record_of_kind(struct rb_node *node)
+{
+	return node ? CONTAINER_OF(node, struct send_record, by_kind) : NULL;
+}
 static inline struct send_record *send_record_of_time(struct list *node)
 {
 	return CONTAINER_OF(node, struct send_record, by_time);
 }
 static inline uint32_t send_record_segs(const struct send_record *record)
 {
-	return (uint32_t)((record->end - record->start + record->mss - 1) / record->mss);
+	return record->segs;
 }
 /* Aborts unless the records tile [una, nxt) and every sum is right. */
 void sendmap_check(const struct sendmap *map);

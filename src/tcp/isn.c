@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Initial sequence numbers (RFC 6528; MUST-8, SHLD-1), timestamp offsets (RFC 7323 5.4), port
+ * offsets (RFC 6056 3.3.3): each is a keyed hash of whom we talk to, so that none of them tells a third party
+ * anything about another connection, while between the same two ends they go on from where they were.
+ *
+ * One secret serves them all; the first byte of what is hashed says which use it is.
+ */
+#include "tcp/isn.h"
+
+#include <string.h>
+
+enum isn_use { USE_ISN = 1, USE_TS = 2, USE_PORT = 3 };
+
+struct isn_input {
+	uint8_t use;
+	uint8_t zero;
+	uint16_t local_port, remote_port;
+	struct tee_ip local, remote;
+};
+_Static_assert(sizeof(struct isn_input) == 38, "hashed as bytes");
+
+static uint64_t hash_input(const struct siphash_key *secret, const struct isn_input *input)
+{
+	return siphash(secret, input, sizeof(*input));
+}
+
+struct seq32 isn_of(const struct siphash_key *secret, const struct tcp_key *key, uint64_t now_ns)
+{
+	struct isn_input input = {
+		.use = USE_ISN,
+		.local_port = key->local_port,
+		.remote_port = key->remote_port,
+		.local = key->local_ip,
+		.remote = key->remote_ip,
+	};
+
+	/* ISN = M + F(...): M is the clock of MUST-8, one tick about every 4 microseconds. */
+	return seq32((uint32_t)(now_ns / 4000) + (uint32_t)hash_input(secret, &input));
+}
+
+uint32_t isn_ts_offset(const struct siphash_key *secret, const struct tcp_key *key)
+{
+	struct isn_input input = {
+		.use = USE_TS,
+		.local = key->local_ip,
+		.remote = key->remote_ip,
+	};
+
+	return (uint32_t)hash_input(secret, &input);
+}
+
+uint32_t isn_port_offset(const struct siphash_key *secret, const struct tee_ip *local,
+			 const struct tee_ip *remote, uint16_t remote_port)
+{
+	struct isn_input input = {
+		.use = USE_PORT,
+		.remote_port = remote_port,
+		.local = *local,
+		.remote = *remote,
+	};
+
+	return (uint32_t)hash_input(secret, &input);
+}
