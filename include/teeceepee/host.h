@@ -14,6 +14,7 @@
 #include <teeceepee/link.h>
 #include <teeceepee/socket.h>
 #include <teeceepee/stack.h>
+#include <teeceepee/trace.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,6 +40,8 @@ struct tee_host_config {
 	const char *hostname;	/* told to the DHCP server; NULL: none */
 	int cancel_fd;		/* a descriptor that becomes readable when the program wants to end:
 				   blocking calls then return -TEE_ECANCELED; -1: none */
+	tee_trace_fn *trace;	/* a trace consumer from the first frame on, or NULL */
+	void *trace_arg;
 };
 
 enum { TEE_HOST_ERROR_SIZE = 512 };

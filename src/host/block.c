@@ -50,10 +50,8 @@ int host_wait(struct tee_host *host, uint64_t deadline_ns, host_done_fn *done, v
 			return -TEE_ETIMEDOUT;
 		if (host->has_thread) {
 			/* What was marked under this lock must leave although we don't unlock. */
-			tee_host_unlock(host);
-			tee_host_lock(host);
-			if (!done(arg) && !host->error_code && !host->is_cancelled)
-				wait_for_thread(host, deadline_ns);
+			host_wake_if_due(host);
+			wait_for_thread(host, deadline_ns);
 		} else {
 			host_turn(host,
 				  deadline_ns == TEE_NEVER ? TEE_NEVER : deadline_ns - now_ns);

@@ -123,6 +123,8 @@ int host_errno_of_error(int error);
 
 /* Gives the lock away without waking the loop. */
 void host_release(struct tee_host *host);
+/* Wakes a sleeping loop when what was done under the lock makes work for it. */
+void host_wake_if_due(struct tee_host *host);
 
 /* ---- loop.c ---- */
 

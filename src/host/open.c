@@ -111,6 +111,8 @@ static int make_stack(struct tee_host *host, const struct tee_host_config *confi
 	host->stack = tee_stack_new(&stack, tee_host_now_ns());
 	if (!host->stack)
 		return host_error(ret_error, -TEE_ENOMEM, "no memory for a stack");
+	if (config->trace)
+		tee_trace_set(host->stack, config->trace, config->trace_arg);
 	return add_netif(host, config, ret_error);
 }
 

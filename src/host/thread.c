@@ -59,13 +59,19 @@ static bool has_made_work(const struct tee_host *host)
 	       timers_next_ns(&host->timers) < host->sleep_until_ns;
 }
 
+void host_wake_if_due(struct tee_host *host)
+{
+	if (!host->is_sleeping || !has_made_work(host))
+		return;
+	/* Once is enough: the loop looks at everything when it wakes. */
+	host->is_sleeping = false;
+	wake(host);
+}
+
 void tee_host_unlock(struct tee_host *host)
 {
-	if (host->depth == 1 && host->is_sleeping && has_made_work(host)) {
-		/* Once is enough: the loop looks at everything when it wakes. */
-		host->is_sleeping = false;
-		wake(host);
-	}
+	if (host->depth == 1)
+		host_wake_if_due(host);
 	host_release(host);
 }
 
