@@ -101,6 +101,8 @@
  X(DROP_ICMP_MALFORMED, "drop.icmp_malformed")                   \
  X(DROP_ICMP_BAD_CHECKSUM, "drop.icmp_bad_checksum")             \
  X(DROP_ICMP_UNBELIEVABLE, "drop.icmp_blind")                    \
+ X(DROP_ICMP_IGNORED, "drop.icmp_ignored")                       \
+ X(DROP_ICMP_REDIRECT, "drop.icmp_redirect_ignored")             \
  X(DROP_ND_MALFORMED, "drop.nd_malformed")                       \
  X(DROP_NEIGH_PENDING_FULL, "drop.neighbour_pending_full")       \
  X(DROP_NEIGH_UNREACHABLE, "drop.neighbour_unreachable")         \

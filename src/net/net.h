@@ -123,6 +123,7 @@ struct ip_out {
 	uint32_t flow_label;
 	const uint8_t *options; /* IPv4 options, a multiple of 4 bytes, or NULL */
 	uint8_t options_len;
+	bool src_unspecified; /* `src` stays 0.0.0.0 or ::, netif_number tells where (DHCP, RFC 2131 4.1) */
 };
 
 enum { IP_OUT_READY = 0, IP_OUT_PENDING = 1 };

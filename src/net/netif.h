@@ -18,7 +18,7 @@
 #include "wire/arp.h"
 #include "wire/icmp.h"
 
-enum { NETIF_LOOPBACK_NUMBER = 1, NETIF_COUNT_MAX = 64, NETIF_ADDR_COUNT_MAX = 64 };
+enum { NETIF_LOOPBACK_NUMBER = 1, NETIF_COUNT_MAX = 63, NETIF_ADDR_COUNT_MAX = 64 };
 enum {
 	NETIF_TX_PKTS_MAX = 1024,	/* packets that wait for net_output() */
 	NETIF_TX_BYTES_MAX = 4 << 20,
@@ -33,8 +33,9 @@ struct netif {
 	bool accepts_dhcp;	/* no address yet: UDP to port 68 is for us whatever its destination */
 	char name[16];
 	struct tee_mac mac;
-	uint32_t mtu;		/* largest IP packet, of the link or as DHCP said */
-	uint32_t mtu6;		/* the same for IPv6: router advertisements may lower it */
+	uint32_t link_mtu;	/* as the link said */
+	uint32_t mtu;		/* largest IPv4 packet: DHCP may lower it */
+	uint32_t mtu6;		/* largest IPv6 packet: router advertisements may lower it */
 	uint8_t hop_limit6;	/* from router advertisements; 0: the configuration's */
 	uint64_t reachable_ns;	/* RFC 4861 BaseReachableTime */
 	uint64_t retrans_ns;	/* RFC 4861 RetransTimer */
@@ -117,16 +118,6 @@ int route_remove_exact(struct netif *netif, const struct tee_ip *prefix, unsigne
 		       const struct tee_ip *gateway, enum route_origin origin);
 /* The gateway of the netif's default route of a family (4, 6); false: none. */
 bool route_default_gateway(struct netif *netif, unsigned version, struct tee_ip *ret_gateway);
-
-/* ---- loopback ---- */
-
-/*
- * Hands what net queued for the loopback netif back as input; true when there was any. What the
- * input queues in its turn waits for the next call.
- */
-bool net_loopback_pump(struct net *net);
-/* The same for a frame that a protocol (TCP) built for the loopback netif; releases the frame. */
-void net_loopback_frame(struct net *net, struct tee_frame *frame);
 
 /* ---- hooks ---- */
 
