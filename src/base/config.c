@@ -233,6 +233,9 @@ static bool text_equal(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* An hour in nanoseconds: the largest of all scales. */
+#define SCALE_MAX (3600 * TEE_NS_PER_S)
+
 /* What a unit's name in a value multiplies by; 0: not a unit of that kind. */
 static uint64_t scale_of(const char *text, enum field_unit unit)
 {
@@ -273,20 +276,28 @@ static int digit_value(char c, unsigned base)
 	return value < (int)base ? value : -1;
 }
 
-/* Digits after a decimal point, as a part of `scale`; "1.5s" is exact down to the nanosecond. */
-static uint64_t read_fraction(const char **text, uint64_t *ret_denominator)
+/*
+ * Digits after a decimal point, at most nine, as a part of `scale`. The part must be whole: "1.5s"
+ * and "0.5K" are, "0.1K" is not. Trailing zeros make no difference.
+ */
+static int read_fraction(const char **text, uint64_t *ret_numerator, uint64_t *ret_denominator)
 {
-	uint64_t numerator = 0;
+	uint64_t numerator = 0, denominator = 1, product;
 	int digit;
 
-	*ret_denominator = 1;
 	for (; (digit = digit_value(**text, 10)) >= 0; (*text)++) {
-		if (*ret_denominator >= 1000 * 1000 * 1000)
-			continue; /* finer than any unit here */
+		if (denominator == 1000 * 1000 * 1000)
+			return -TEE_EINVAL;
 		numerator = numerator * 10 + (unsigned)digit;
-		*ret_denominator *= 10;
+		denominator *= 10;
 	}
-	return numerator;
+	for (; numerator > 0 && numerator % 10 == 0; denominator /= 10)
+		numerator /= 10;
+	if (__builtin_mul_overflow(numerator, SCALE_MAX, &product))
+		return -TEE_EINVAL;
+	*ret_numerator = numerator;
+	*ret_denominator = denominator;
+	return 0;
 }
 
 /* A number in decimal, or in hexadecimal after 0x, with an optional scale. */
@@ -305,15 +316,18 @@ static int read_number(const char *text, enum field_unit unit, uint64_t *ret_val
 	if (ptr == start)
 		return -TEE_EINVAL;
 	if (*ptr == '.') {
+		int result;
+
 		ptr++;
-		numerator = read_fraction(&ptr, &denominator);
+		result = read_fraction(&ptr, &numerator, &denominator);
+		if (result < 0)
+			return result;
 	}
 	scale = scale_of(ptr, unit);
-	if (scale == 0 || (unsigned __int128)numerator * scale % denominator != 0)
+	if (scale == 0 || numerator * scale % denominator != 0)
 		return -TEE_EINVAL;
 	if (__builtin_mul_overflow(value, scale, &value) ||
-	    __builtin_add_overflow(
-		    value, (uint64_t)((unsigned __int128)numerator * scale / denominator), &value))
+	    __builtin_add_overflow(value, numerator * scale / denominator, &value))
 		return -TEE_EINVAL;
 	*ret_value = value;
 	return 0;

@@ -137,6 +137,7 @@ static int resize(struct hash_table *table, unsigned bits)
 	table->slots = slots;
 	table->bits = (uint8_t)bits;
 	move_front_run(table);
+	move_some(table, 0); /* of an empty array nothing stays */
 	return 0;
 }
 

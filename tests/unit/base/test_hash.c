@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* The hash table against an array of flags: growing, shrinking, colliding, running out of memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+enum { ITEMS_COUNT = 20000 };
+
+static bool is_same(const void *item, const void *key)
+{
+	return item == key;
+}
+
+/* Ways to make a hash of an item's number: good, all in the low bits, all in the high bits, poor. */
+static uint32_t hash_of(unsigned kind, uint32_t number)
+{
+	switch (kind) {
+	case 0: return number * UINT32_C(0x85ebca6b) ^ number >> 3;
+	case 1: return number;
+	case 2: return number << 17;
+	default: return number / 7; /* seven items share a hash */
+	}
+}
+
+struct model {
+	struct hash_table table;
+	struct random random;
+	unsigned kind;
+	bool is_in[ITEMS_COUNT];
+	uint8_t items[ITEMS_COUNT]; /* only their addresses matter */
+	size_t count;
+};
+
+static void model_step(struct model *model, unsigned insert_percent)
+{
+	uint32_t i = (uint32_t)random_below(&model->random, ITEMS_COUNT);
+	uint32_t hash = hash_of(model->kind, i);
+	void *found = hash_find(&model->table, hash, &model->items[i], is_same);
+
+	assert_ptr_equal(found, model->is_in[i] ? &model->items[i] : NULL);
+	if (random_below(&model->random, 100) < insert_percent) {
+		if (!model->is_in[i]) {
+			assert_int_equal(hash_insert(&model->table, hash, &model->items[i]), 0);
+			model->count++;
+		}
+		model->is_in[i] = true;
+	} else {
+		assert_int_equal(hash_remove(&model->table, hash, &model->items[i]),
+				 model->is_in[i]);
+		model->count -= model->is_in[i];
+		model->is_in[i] = false;
+	}
+	assert_int_equal(model->table.count, model->count);
+}
+
+static void test_random_operations(void **state)
+{
+	static const unsigned insert_percents[] = {70, 50, 3, 90, 0};
+	struct model *model = calloc(1, sizeof(*model));
+
+	for (model->kind = 0; model->kind < 4; model->kind++) {
+		random_init(&model->random, model->kind);
+		hash_init(&model->table);
+		for (unsigned phase = 0; phase < ARRAY_LEN(insert_percents); phase++) {
+			for (unsigned step = 0; step < 60000; step++) {
+				model_step(model, insert_percents[phase]);
+				if (step % 4096 == 0)
+					hash_check(&model->table);
+			}
+		}
+		hash_fini(&model->table);
+		memset(model->is_in, 0, sizeof(model->is_in));
+		model->count = 0;
+	}
+	free(model);
+}
+
+/* Every single step of growing and shrinking is checked, while items move between the arrays. */
+static void test_every_step_of_moving(void **state)
+{
+	static uint8_t items[3000];
+	struct hash_table table;
+	bool has_moved = false;
+
+	hash_init(&table);
+	for (uint32_t i = 0; i < ARRAY_LEN(items); i++) {
+		assert_int_equal(hash_insert(&table, i * UINT32_C(0x9e3779b1), &items[i]), 0);
+		has_moved |= table.old_slots != NULL;
+		hash_check(&table);
+	}
+	assert_true(has_moved);
+	has_moved = false;
+	for (uint32_t i = 0; i < ARRAY_LEN(items); i++) {
+		assert_true(hash_remove(&table, i * UINT32_C(0x9e3779b1), &items[i]));
+		has_moved |= table.old_slots != NULL;
+		hash_check(&table);
+	}
+	assert_true(has_moved);
+	assert_true(table.bits <= 6); /* the memory came back */
+	hash_fini(&table);
+}
+
+static void test_walk_sees_each_item_once(void **state)
+{
+	static uint8_t items[1000], seen[1000];
+	struct hash_table table;
+	uint8_t *item;
+
+	hash_init(&table);
+	for (unsigned count = 0; count < ARRAY_LEN(items); count++) {
+		size_t cursor = 0;
+		unsigned seen_count = 0;
+
+		memset(seen, 0, sizeof(seen));
+		while ((item = hash_next(&table, &cursor))) {
+			assert_int_equal(seen[item - items]++, 0);
+			seen_count++;
+		}
+		assert_int_equal(seen_count, count);
+		assert_int_equal(hash_insert(&table, count * 77, &items[count]), 0);
+	}
+	hash_fini(&table);
+}
+
+static void test_emptying_by_walks(void **state)
+{
+	static uint8_t items[1000];
+	struct hash_table table;
+	uint8_t *item;
+
+	hash_init(&table);
+	for (uint32_t i = 0; i < ARRAY_LEN(items); i++)
+		assert_int_equal(hash_insert(&table, i, &items[i]), 0);
+	while (table.count > 0) {
+		size_t cursor = 0, count = table.count;
+
+		while ((item = hash_next(&table, &cursor)))
+			assert_true(hash_remove(&table, (uint32_t)(item - items), item));
+		assert_true(table.count < count);
+	}
+	hash_fini(&table);
+}
+
+static void test_empty_table(void **state)
+{
+	struct hash_table table;
+	size_t cursor = 0;
+
+	hash_init(&table);
+	assert_null(hash_find(&table, 1, NULL, is_same));
+	assert_false(hash_remove(&table, 1, &table));
+	assert_null(hash_next(&table, &cursor));
+	hash_check(&table);
+	hash_fini(&table);
+}
+
+/* No call may do much work at once, however large the table: what moves with one insertion is bounded. */
+static void test_growth_is_spread(void **state)
+{
+	enum { COUNT = 1 << 17 };
+	uint8_t *items = malloc(COUNT);
+	struct hash_table table;
+
+	hash_init(&table);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		bool was_moving = table.old_slots != NULL;
+		size_t old_count = table.old_count;
+
+		assert_int_equal(hash_insert(&table, i * UINT32_C(2654435769), &items[i]), 0);
+		if (was_moving && table.old_slots)
+			assert_true(old_count - table.old_count <= 16);
+	}
+	/* 12 bytes a slot and at most 4/3 * 2 slots an item */
+	assert_true(sizeof(struct hash_slot) == 12);
+	assert_true(((size_t)1 << table.bits) <= COUNT / 3 * 8 + 1);
+	hash_fini(&table);
+	free(items);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_operations),
+		cmocka_unit_test(test_every_step_of_moving),
+		cmocka_unit_test(test_walk_sees_each_item_once),
+		cmocka_unit_test(test_emptying_by_walks),
+		cmocka_unit_test(test_empty_table),
+		cmocka_unit_test(test_growth_is_spread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
