@@ -21,8 +21,6 @@
 #include "host/bridge.h"
 #include "host/host.h"
 
-enum { NETIF_LOOPBACK = 1 };
-
 void host_announce(struct tee_host *host)
 {
 	if (host->waiter_count > 0)
@@ -153,34 +151,8 @@ static void pull_frames(struct tee_host *host, uint64_t now_ns)
 	}
 }
 
-/* What the stack sends to itself comes back in. */
-static void loop_back(struct tee_host *host, uint64_t now_ns)
-{
-	struct tee_frame frame;
-
-	for (unsigned i = 0; i < HOST_RECV_ROUNDS * HOST_RECV_BATCH; i++) {
-		struct tee_pkt *pkt;
-
-		if (!tee_has_output(host->stack, NETIF_LOOPBACK) ||
-		    tee_output(host->stack, NETIF_LOOPBACK, &frame, 1, now_ns) < 1)
-			return;
-		pkt = tee_pkt_new(tee_stack_pool(host->stack), frame.len);
-		if (pkt) {
-			pkt->len = (uint32_t)tee_frame_copy(&frame, pkt->data + pkt->off);
-			pkt->checksum_state = frame.checksum_partial ? TEE_CHECKSUM_PARTIAL
-								     : TEE_CHECKSUM_VERIFIED;
-			pkt->gso_size = frame.gso_size;
-			pkt->gso_type = frame.gso_type;
-			pkt->at_ns = now_ns;
-			tee_input(host->stack, NETIF_LOOPBACK, pkt, now_ns);
-		}
-		tee_frame_release(&frame);
-	}
-}
-
 int host_flush(struct tee_host *host, uint64_t now_ns)
 {
-	loop_back(host, now_ns);
 	if (host->error_code)
 		return host->error_code;
 	while (push_frames(host, now_ns)) {
@@ -235,7 +207,7 @@ static uint64_t next_due_ns(struct tee_host *host)
 		if (tee_has_output(host->stack, host->netif))
 			due = 0;
 	}
-	if (host->kicked || bridge_has_queue(host) || tee_has_output(host->stack, NETIF_LOOPBACK))
+	if (host->kicked || bridge_has_queue(host))
 		due = 0;
 	return due;
 }
@@ -304,13 +276,19 @@ static void run_timers(struct tee_host *host, uint64_t now_ns)
 int host_turn(struct tee_host *host, uint64_t timeout_ns)
 {
 	uint64_t now_ns = tee_host_now_ns(), until_ns;
-	bool has_news;
+	bool has_news, has_events;
 
 	if (host->error_code)
 		return host->error_code;
-	/* What the caller marked since the last turn leaves before we sleep. */
+	/*
+	 * What the caller marked since the last turn leaves before we sleep. That may raise events: over
+	 * the loopback an answer comes at once.
+	 */
+	host->in_turn = true;
 	host_flush(host, now_ns);
-	until_ns = next_due_ns(host);
+	has_events = host_dispatch_events(host);
+	host->in_turn = false;
+	until_ns = has_events ? 0 : next_due_ns(host);
 	if (until_ns > now_ns && timeout_ns < until_ns - now_ns)
 		until_ns = now_ns + timeout_ns;
 	has_news = sleep_until(host, until_ns);
