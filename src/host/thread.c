@@ -55,7 +55,7 @@ static void wake(struct tee_host *host)
 static bool has_made_work(const struct tee_host *host)
 {
 	return host->kicked || bridge_has_queue(host) || tee_has_output(host->stack, host->netif) ||
-	       tee_has_output(host->stack, 1) || tee_deadline(host->stack) < host->sleep_until_ns ||
+	       tee_deadline(host->stack) < host->sleep_until_ns ||
 	       timers_next_ns(&host->timers) < host->sleep_until_ns;
 }
 
