@@ -24,6 +24,7 @@
 static const struct cc_ops *const controllers[] = {
 	&cc_cubic,
 	&cc_newreno,
+	&cc_bbr,
 };
 
 const struct cc_ops *cc_find(const char *name)

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BBR's state, shared by its two files: bbr_model.c (what the path is like: bandwidth, round trip, bounds of
+ * the flight) and bbr.c (what to do about it: phases, pacing rate, window).
+ */
+#ifndef TEE_TCP_CC_BBR_H
+#define TEE_TCP_CC_BBR_H
+
+#include "tcp/cc/cc.h"
+
+#define BBR_INFINITE UINT64_MAX
+enum { BBR_UNIT = 256 }; /* gains are in 1/256 */
+
+enum bbr_phase {
+	BBR_STARTUP,
+	BBR_DRAIN,
+	BBR_PROBE_DOWN,
+	BBR_PROBE_CRUISE,
+	BBR_PROBE_REFILL,
+	BBR_PROBE_UP,
+	BBR_PROBE_RTT,
+};
+
+/* Which part of a bandwidth probe the ACKs that arrive now belong to. */
+enum bbr_ack_phase {
+	BBR_ACKS_INIT,
+	BBR_ACKS_REFILLING,
+	BBR_ACKS_PROBE_STARTING,
+	BBR_ACKS_PROBE_FEEDBACK,
+	BBR_ACKS_PROBE_STOPPING,
+};
+
+struct bbr {
+	uint8_t phase;     /* enum bbr_phase */
+	uint8_t ack_phase; /* enum bbr_ack_phase */
+	uint16_t pacing_gain, cwnd_gain;
+
+	/* rounds, in packet-timed round trips */
+	uint64_t delivered; /* C.delivered */
+	uint64_t next_round_delivered, loss_round_delivered;
+	uint64_t round_count;
+	bool round_start, loss_round_start;
+
+	/* the path */
+	uint64_t bw;        /* in use: min(max_bw, bw_shortterm), bytes a second */
+	uint64_t max_bw[2]; /* of the last probing cycle and of the present one */
+	uint64_t min_rtt_ns, min_rtt_at_ns;
+	uint64_t probe_rtt_min_ns, probe_rtt_min_at_ns;
+	bool probe_rtt_expired;
+
+	/* bounds learnt from loss */
+	uint64_t bw_shortterm, inflight_shortterm, inflight_longterm;
+	uint64_t bw_latest, inflight_latest;
+	bool loss_in_round;
+	uint8_t loss_events_in_round;
+
+	/* ACK aggregation: excess over the rate, the maximum of two windows of rounds */
+	uint64_t extra_at_ns, extra_delivered;
+	uint64_t extra_acked[2];
+	uint8_t extra_rounds;
+
+	/* is the pipe full? */
+	uint64_t full_bw;
+	uint8_t full_bw_count;
+	bool full_bw_now, full_bw_reached;
+
+	/* probing for bandwidth */
+	uint64_t cycle_at_ns, probe_wait_ns;
+	uint64_t probe_up_cnt, probe_up_acked_bytes;
+	uint32_t probe_up_rounds, rounds_since_probe;
+	bool probe_samples; /* the samples that arrive reflect a probe */
+
+	/* probing for the round trip */
+	uint64_t probe_rtt_done_ns; /* 0: the flight isn't small enough yet */
+	bool probe_rtt_round_done, idle_restart;
+	uint64_t limited_from_ns,
+		limited_until; /* samples of data sent while we held back ourselves */
+
+	uint64_t saved_cwnd_bytes;
+	bool has_seen_rtt;
+	uint64_t random;
+	/* before the last reduction, for undo */
+	uint64_t undo_bw_shortterm, undo_inflight_shortterm, undo_inflight_longterm;
+};
+
+/* One ACK, as BBR's draft names it: RS. */
+struct bbr_sample {
+	uint64_t now_ns;
+	uint64_t rate;            /* bytes a second; 0: none */
+	uint64_t delivered_bytes; /* in the sample's interval */
+	uint64_t newly_acked_bytes;
+	uint64_t newly_lost_bytes;
+	uint64_t lost_bytes; /* in the interval */
+	uint64_t tx_in_flight_bytes;
+	uint64_t prior_delivered_bytes;
+	uint64_t rtt_ns; /* 0: none */
+	uint64_t pipe_bytes;
+	bool is_valid, is_app_limited, is_cwnd_limited, in_recovery;
+};
+
+static inline bool bbr_is_probing_cycle(const struct bbr *bbr)
+{
+	return bbr->phase >= BBR_PROBE_DOWN && bbr->phase <= BBR_PROBE_UP;
+}
+static inline uint64_t bbr_min_pipe_bytes(const struct cc *cc)
+{
+	return 4 * (uint64_t)cc->mss;
+}
+
+/* ---- bbr_model.c ---- */
+
+void bbr_model_init(struct bbr *bbr, uint64_t now_ns);
+void bbr_start_round(struct bbr *bbr);
+/* Rounds, bandwidth, congestion signals, aggregation: the first part of an ACK. */
+void bbr_model_on_ack(struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs);
+/* The last part: begins the next round's signals, bounds the bandwidth in use. */
+void bbr_model_finish(struct bbr *bbr, const struct bbr_sample *rs);
+void bbr_update_min_rtt(struct bbr *bbr, const struct bbr_sample *rs);
+void bbr_reset_congestion_signals(struct bbr *bbr);
+void bbr_reset_shortterm(struct bbr *bbr);
+void bbr_reset_full_bw(struct bbr *bbr);
+void bbr_advance_max_bw(struct bbr *bbr); /* a probing cycle has ended */
+uint64_t bbr_max_bw(const struct bbr *bbr);
+uint64_t bbr_extra_acked(const struct bbr *bbr);
+/* gain * bw * min_rtt, without any allowance; the initial window while no RTT is known. */
+uint64_t bbr_bdp_multiple(const struct cc *cc, const struct bbr *bbr, uint64_t bw, unsigned gain);
+/* The same with what offloading and a window of a few segments need. */
+uint64_t bbr_inflight(const struct cc *cc, const struct bbr *bbr, uint64_t bw, unsigned gain);
+uint64_t bbr_with_allowance(const struct cc *cc, const struct bbr *bbr, uint64_t bytes);
+uint64_t bbr_inflight_with_headroom(const struct cc *cc, const struct bbr *bbr);
+/* More than 2% of what was in flight was lost. */
+bool bbr_is_inflight_too_high(const struct bbr_sample *rs);
+
+#endif
