@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Ways to a wire beside the usual ones: a TAP of an ordinary user, a TAP passed as a descriptor, a
+passt process, other MTUs, and everything without root in a user namespace."""
+
+import os
+import stat
+import subprocess
+
+import lab as live
+import servers
+from lab import check, check_equal, until
+
+TUNSETIFF = 0x400454CA
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+
+
+def page_is_fetched(lab, wire, *options, prefix=(), pass_fds=(), family=4):
+    _, bodies = servers.pages(lab)
+    process = lab.start(*prefix, lab.program, "curl", *options, "-sS", wire.url(family, "/6.bin"),
+                        pass_fds=pass_fds)
+    process.check_exit(0)
+    check(process.output() == bodies[6], "the page differs from what was served")
+
+
+def address_options(wire):
+    return wire.options()[2:]
+
+
+def need_other_users():
+    with open("/proc/self/uid_map", encoding="utf-8") as uid_map:
+        if int(uid_map.read().split()[2]) == 1:
+            raise live.Skip("this user namespace knows one user only")
+
+
+def open_tun_to_all():
+    """In this mount namespace only: a /dev/net/tun that ordinary users may open."""
+    if os.stat("/dev/net/tun").st_mode & 0o006 == 0o006:
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net"], check=True)
+    os.mknod("/dev/net/tun", 0o666 | stat.S_IFCHR, os.makedev(10, 200))
+    os.chmod("/dev/net/tun", 0o666)
+
+
+@live.case("a TAP that belongs to an ordinary user, opened by that user")
+def owned_tap(lab):
+    need_other_users()
+    wire = live.Tap(lab, user=65534)
+    servers.nginx(lab)
+    open_tun_to_all()
+    nobody = servers.as_nobody(lab)
+    page_is_fetched(lab, wire, *wire.options(), prefix=nobody)
+    other = live.Tap(lab)  # belongs to nobody in particular
+    process = lab.start(*nobody, lab.program, "curl", *other.options(), "-sS", other.url(4))
+    process.check_exit(111)
+    check(other.device in process.errors(), process.errors())
+
+
+for has_header in (True, False):
+
+    @live.case(f"a TAP passed as a descriptor, {'with' if has_header else 'without'} vnet headers",
+               quick=has_header)
+    def passed_tap(lab, header=has_header):
+        wire = live.Tap(lab)
+        servers.nginx(lab)
+        # The descriptor must come from the namespace where the device is.
+        opener = ("import fcntl, os, struct, sys\n"
+                  "fd = os.open('/dev/net/tun', os.O_RDWR)\n"
+                  f"fcntl.ioctl(fd, {TUNSETIFF}, struct.pack('16sH22x', sys.argv[1].encode(), "
+                  f"{IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if header else 0)}))\n"
+                  "os.set_inheritable(fd, True)\n"
+                  "os.execvp(sys.argv[2], [word.replace('FD', str(fd), 1) if word == 'tap:fd=FD' "
+                  "else word for word in sys.argv[2:]])\n")
+        page_is_fetched(lab, wire, "--link", "tap:fd=FD", *address_options(wire),
+                        prefix=("python3", "-c", opener, wire.device))
+
+
+@live.case("passt: a page by IPv4 and IPv6 through a passt that we start", quick=True)
+def passt(lab):
+    live.need("passt")
+    wire = live.Packet(lab)
+    servers.nginx(lab, ns=wire.ns)
+    lab.ip("route", "add", "default", "via", wire.peer4)
+    lab.ip("-6", "route", "add", "default", "via", wire.peer6)
+    for family in (4, 6):
+        page_is_fetched(lab, wire, "--link", "passt", family=family)
+
+
+@live.case("passt: a page through a passt that runs already, and 20 MiB out")
+def passt_socket(lab):
+    live.need("passt", "nc")
+    wire = live.Packet(lab)
+    servers.nginx(lab, ns=wire.ns)
+    lab.ip("route", "add", "default", "via", wire.peer4)
+    path = lab.path("passt.sock")
+    os.chmod(lab.dir, 0o777)
+    lab.start("passt", "--foreground", "--socket", path)
+    until(lambda: os.path.exists(path), 5, "passt's socket")
+    page_is_fetched(lab, wire, "--link", f"passt:{path}")
+    want = live.random_file(lab.path("data"), 20 << 20)
+    path = lab.path("passt2.sock")
+    lab.start("passt", "--foreground", "--socket", path)
+    until(lambda: os.path.exists(path), 5, "passt's socket")
+    peer = lab.start("nc", "-N", "-l", 9000, ns=wire.ns, stdout=subprocess.PIPE)
+    came = live.StreamHash(peer.stdout)
+    lab.wait_listening(9000, wire.ns)
+    with open(lab.path("data"), "rb") as data:
+        lab.tee("nc", "--link", f"passt:{path}", wire.peer4, 9000, stdin=data).check_exit(0, 60)
+    came.check(want, 20 << 20, 5)
+
+
+for mtu in (576, 1280, 9000):
+
+    @live.case(f"an MTU of {mtu}")
+    def with_mtu(lab, size=mtu):
+        wire = live.Packet(lab)
+        servers.nginx(lab, ns=wire.ns)
+        if size > 1500:
+            lab.ip("link", "set", wire.device, "mtu", size)
+            lab.ip("link", "set", wire.peer_device, "mtu", size, ns=wire.ns)
+        page_is_fetched(lab, wire, *wire.options(), "--mtu", size)
+
+
+@live.case("a path whose middle is narrower: found by ICMP (RFC 1191, 8201)", quick=True)
+def path_mtu(lab):
+    wire = live.Packet(lab)
+    far = lab.namespace(f"far{lab.number}")
+    lab.ip("link", "add", "out", "mtu", 1400, "type", "veth", "peer", "name", "in", "netns", far,
+           ns=wire.ns)
+    lab.ip("addr", "add", "198.51.100.1/24", "dev", "out", ns=wire.ns)
+    lab.ip("addr", "add", "fd00:99::1/64", "dev", "out", "nodad", ns=wire.ns)
+    lab.ip("link", "set", "out", "up", ns=wire.ns)
+    lab.ip("addr", "add", "198.51.100.2/24", "dev", "in", ns=far)
+    lab.ip("addr", "add", "fd00:99::2/64", "dev", "in", "nodad", ns=far)
+    lab.ip("link", "set", "in", "mtu", 1500, "up", ns=far)
+    lab.ip("route", "add", "default", "via", "198.51.100.1", ns=far)
+    lab.ip("-6", "route", "add", "default", "via", "fd00:99::1", ns=far)
+    lab.sysctl("net.ipv4.ip_forward", 1, ns=wire.ns)
+    lab.sysctl("net.ipv6.conf.all.forwarding", 1, ns=wire.ns)
+    want = live.random_file(lab.path("data"), 1 << 20)
+    for family, gateway, address in ((4, ["--gateway", wire.peer4], "198.51.100.2"),
+                                     (6, ["--gateway6", wire.peer6], "fd00:99::2")):
+        peer = lab.start("nc", "-N", f"-{family}", "-l", 9000, ns=far, stdout=subprocess.PIPE)
+        came = live.StreamHash(peer.stdout)
+        lab.wait_listening(9000, far)
+        with open(lab.path("data"), "rb") as data:
+            lab.tee("nc", *wire.options(family), *gateway, address, 9000, stdin=data).check_exit(0)
+        came.check(want, 1 << 20, 5)
+
+
+for name in ("cubic", "newreno"):
+
+    @live.case(f"10 MiB out with --cc {name} over 1% loss and 5 ms")
+    def controller(lab, cc=name):
+        wire = live.Tap(lab)
+        want = live.random_file(lab.path("data"), 10 << 20)
+        peer = lab.start("nc", "-N", "-l", 9000, stdout=subprocess.PIPE)
+        came = live.StreamHash(peer.stdout)
+        lab.wait_listening(9000)
+        with open(lab.path("data"), "rb") as data:
+            lab.tee("nc", *wire.options(), "--cc", cc, "--impair", "loss=1%,delay=5ms", "--seed",
+                    5, wire.peer4, 9000, stdin=data).check_exit(0, 60)
+        came.check(want, 10 << 20, 5)
+
+
+@live.case("no root at all: slirp as an ordinary user without capabilities", quick=True)
+def unprivileged(lab):
+    wire = live.Slirp(lab)
+    servers.nginx(lab)
+    words = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"]
+    try:
+        need_other_users()
+        words = servers.as_nobody(lab)
+    except live.Skip:
+        pass
+    live.need("setpriv")
+    for family in (4, 6):
+        page_is_fetched(lab, wire, "--link", "slirp", prefix=words, family=family)
+    check_equal(lab.start(*words, lab.program, "link").wait(10), 0, "exit code of `link`")
+
+
+if __name__ == "__main__":
+    live.main(jobs=2)

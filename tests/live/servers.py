@@ -1,0 +1,184 @@
+"""The servers that the live tests talk with: nginx, dnsmasq, radvd, and a certificate authority.
+
+Each function starts a program for the length of the case, and returns when it listens.
+"""
+
+import os
+import subprocess
+import sys
+
+import lab as lab_module
+from lab import check, need, until
+
+PAGE_BYTES = 100 * 1000
+PAGES = 10
+
+NGINX = """
+daemon off;
+master_process off;
+pid {dir}/nginx.pid;
+error_log {dir}/nginx.error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    default_type application/octet-stream;
+    types {{ text/html html; text/plain txt; }}
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    client_max_body_size 2g;
+    keepalive_requests 100000;
+    server {{
+        {listen}
+        server_name _;
+        root {root};
+        autoindex on;
+        location /fresh/ {{ alias {root}/; keepalive_timeout 0; }}
+        location = /moved {{ return 302 /hello.txt; }}
+        location = /agent {{ return 200 "$http_user_agent|$http_x_test|$request_method"; }}
+        location = /proto {{ return 200 "$server_protocol"; }}
+        location = /who {{ return 200 "$remote_addr"; }}
+        location = /gone {{ return 404 "gone"; }}
+        location /slow/ {{ alias {root}/; limit_rate 200k; }}
+    }}
+}}
+"""
+
+
+def certificate_authority(lab, name="ca"):
+    """Makes a CA; returns (path of its certificate, path of its key)."""
+    need("openssl")
+    key, certificate = lab.path(f"{name}.key"), lab.path(f"{name}.pem")
+    lab.command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj",
+                f"/CN=live test {name}", "-addext", "basicConstraints=critical,CA:TRUE",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    return certificate, key
+
+
+def certificate(lab, authority, names, addresses):
+    """A server's certificate, signed by the authority; returns (certificate, key)."""
+    key, request, signed = lab.path("server.key"), lab.path("server.csr"), lab.path("server.pem")
+    extensions = lab.path("server.ext")
+    alternatives = [f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses]
+    with open(extensions, "w", encoding="utf-8") as out:
+        out.write(f"subjectAltName={','.join(alternatives)}\nextendedKeyUsage=serverAuth\n")
+    lab.command("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", key, "-out", request, "-subj", "/CN=live test server")
+    lab.command("openssl", "x509", "-req", "-in", request, "-CA", authority[0], "-CAkey",
+                authority[1], "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out",
+                signed)
+    return signed, key
+
+
+def pages(lab):
+    """A directory with pages 0.bin … 9.bin of 100 KB and a text; returns (path, their bytes)."""
+    root = lab.path("www")
+    bodies = []
+    if not os.path.isdir(root):
+        os.mkdir(root)
+        for number in range(PAGES):
+            lab_module.random_file(os.path.join(root, f"{number}.bin"), PAGE_BYTES + number)
+        with open(os.path.join(root, "hello.txt"), "w", encoding="utf-8") as out:
+            out.write("hello over teeceepee\n")
+    for number in range(PAGES):
+        with open(os.path.join(root, f"{number}.bin"), "rb") as page:
+            bodies.append(page.read())
+    return root, bodies
+
+
+def nginx(lab, ns=None, root=None, tls=None, port=80, tls_port=443):
+    """HTTP on every address of a namespace; with `tls` (certificate, key) HTTPS and HTTP/2 too."""
+    need("nginx")
+    if root is None:
+        root, _ = pages(lab)
+    listen = f"listen {port} reuseport backlog=4096; listen [::]:{port} reuseport backlog=4096;"
+    if tls:
+        listen += (f" listen {tls_port} ssl http2; listen [::]:{tls_port} ssl http2;"
+                   f" ssl_certificate {tls[0]}; ssl_certificate_key {tls[1]};")
+    home = lab.path(f"nginx{lab.count()}")
+    os.mkdir(home)
+    config = os.path.join(home, "nginx.conf")
+    with open(config, "w", encoding="utf-8") as out:
+        # Without a master process nginx keeps its user, who owns all of this.
+        out.write(NGINX.format(dir=home, listen=listen, root=root))
+    server = lab.start("nginx", "-c", config, "-p", home, "-e", f"{home}/nginx.error.log", ns=ns)
+    _wait(lab, server, port, ns)
+    if tls:
+        _wait(lab, server, tls_port, ns)
+    return server
+
+
+def _wait(lab, server, port, ns, protocol="tcp"):
+    def ready():
+        check(server.is_running(), f"the server ended: {server.told()}")
+        return lab.command("ss", "-Hln", "--" + protocol, f"sport = :{port}", ns=ns).strip()
+
+    until(ready, 15, f"a server on {protocol} port {port}", 0.05)
+
+
+def http_server(lab, root, port, ns=None):
+    """Python's http.server."""
+    server = lab.start(sys.executable, "-m", "http.server", "--bind", "::", "--directory", root,
+                       str(port), ns=ns)
+    _wait(lab, server, port, ns)
+    return server
+
+
+def dnsmasq(lab, *options, ns=None, wait=("udp", 53)):
+    """dnsmasq with nothing but these options; its log is its standard error."""
+    need("dnsmasq")
+    home = lab.path(f"dnsmasq{lab.count()}")
+    os.mkdir(home)
+    server = lab.start("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
+                       "--no-resolv", "--no-daemon", "--log-facility=-", "--log-queries",
+                       "--log-dhcp", "--user=root", "--group=root", "--pid-file=",
+                       f"--dhcp-leasefile={home}/leases", *options, ns=ns)
+    server.leases = os.path.join(home, "leases")
+    if wait:
+        _wait(lab, server, wait[1], ns, wait[0])
+    return server
+
+
+def radvd(lab, device, prefix, ns=None, extra=""):
+    """Router advertisements for a prefix on a device, a few a second at first."""
+    need("radvd")
+    home = lab.path(f"radvd{lab.count()}")
+    os.mkdir(home)
+    config = os.path.join(home, "radvd.conf")
+    with open(config, "w", encoding="utf-8") as out:
+        out.write(f"interface {device} {{\n  AdvSendAdvert on;\n  MinRtrAdvInterval 3;\n"
+                  f"  MaxRtrAdvInterval 4;\n  AdvDefaultLifetime 60;\n  {extra}\n"
+                  f"  prefix {prefix} {{ AdvOnLink on; AdvAutonomous on; "
+                  "AdvValidLifetime 600; AdvPreferredLifetime 300; };\n};\n")
+    lab.sysctl("net.ipv6.conf.all.forwarding", 1, ns=ns)
+    return lab.start("radvd", "--nodaemon", "--logmethod=stderr", f"--config={config}",
+                     f"--pidfile={home}/radvd.pid", ns=ns)
+
+
+def resolver_of_the_host(lab, text):
+    """Puts a resolv.conf of our own in the place of the machine's, in this mount namespace."""
+    path = lab.path("resolv.conf")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+    os.chmod(path, 0o644)
+    target = os.path.realpath("/etc/resolv.conf")
+    if not os.path.exists(target):
+        raise lab_module.Skip("there is no /etc/resolv.conf to replace")
+    subprocess.run(["mount", "--bind", path, target], check=True)
+
+
+def as_nobody(lab):
+    """Words that run the command after them as an ordinary user, who can reach the program."""
+    need("setpriv")
+    path = os.path.join("/run", f"teeceepee{lab.number}")
+    with open(lab.program, "rb") as program, open(path, "wb") as copy:
+        copy.write(program.read())
+    os.chmod(path, 0o755)
+    lab.program = path
+    os.chmod(lab.dir, 0o777)
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
