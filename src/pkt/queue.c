@@ -196,17 +196,17 @@ static int make_room(struct byteq *queue, struct tee_pool *pool, uint32_t chunk)
 	struct tee_pkt *pkt;
 
 	if (tail && room_behind(tail) > 0) {
+		/* From here on it is a chunk of ours, also while frames refer to it. */
+		pkt = tail->pkt;
+		pkt->flags |= PKT_IS_CHUNK;
+		pkt->len = tail->off + tail->len - pkt->off;
 		if (!tail->eor)
 			return 0;
 		/* A record ended there: the same buffer goes on, in a node of its own. */
-		if (tail->pkt->flags & PKT_IS_CHUNK) {
-			pkt = tee_pkt_ref(tail->pkt);
-			pkt->len = tail->off + tail->len - pkt->off;
-			if (link_node(queue, pkt, tail->off + tail->len, 0) == 0)
-				return 0;
-			tee_pkt_release(pkt);
-			return -TEE_ENOMEM;
-		}
+		if (link_node(queue, tee_pkt_ref(pkt), tail->off + tail->len, 0) == 0)
+			return 0;
+		tee_pkt_release(pkt);
+		return -TEE_ENOMEM;
 	}
 	drop_empty_tail(queue);
 	pkt = tee_pkt_new(pool, chunk);
