@@ -42,6 +42,15 @@ void udp_endpoint_shutdown(struct udp_endpoint *endpoint, enum tee_shutdown how)
 unsigned udp_endpoint_readiness(const struct udp_endpoint *endpoint);
 uint32_t udp_endpoint_recvq_bytes(const struct udp_endpoint *endpoint);
 uint32_t udp_endpoint_next_len(const struct udp_endpoint *endpoint); /* of the first datagram; 0: none */
+/*
+ * For a protocol inside the stack (DHCP): each datagram's payload goes to `run` at once instead of into
+ * the queue. `run` must not free the endpoint.
+ */
+typedef void udp_receiver_fn(void *context, const uint8_t *data, size_t len,
+			     const struct tee_dgram_info *info);
+void udp_endpoint_set_receiver(struct udp_endpoint *endpoint, udp_receiver_fn *run, void *context);
+/* Aborts when an invariant is broken. */
+void udp_check(const struct udp *udp);
 /* Walks all endpoints; NULL at the end. */
 struct udp_endpoint *udp_endpoint_next(struct udp *udp, uint64_t *cursor);
 bool udp_endpoint_is_ping(const struct udp_endpoint *endpoint);
