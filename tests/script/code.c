@@ -8,7 +8,7 @@
  * Numbers are 64-bit integers or doubles; a string is good for messages and equality. A failed
  * assertion reports the source of the assertion and the values of the names in it.
  */
-#include "code.h"
+#include "code_value.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -18,19 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum code_kind { CODE_INT, CODE_FLOAT, CODE_TEXT, CODE_TUPLE };
-
-enum { TUPLE_MAX = 32, NAMES_SHOWN_MAX = 6 };
-
-struct code_value {
-	enum code_kind kind;
-	int64_t number;
-	double real;
-	const char *text;
-	unsigned count;
-	struct code_value **items;
-};
-
 struct reader {
 	struct code_state *state;
 	const char *at, *end;
@@ -38,6 +25,7 @@ struct reader {
 	char *message;
 	char values[120]; /* " (tcpi_lost is 3)": names read by the current statement */
 	unsigned names_shown;
+	unsigned depth; /* open brackets: inside them a line's end is a blank */
 };
 
 _Noreturn static void refuse(struct reader *r, const char *format, ...)
@@ -52,50 +40,14 @@ _Noreturn static void refuse(struct reader *r, const char *format, ...)
 	longjmp(r->on_error, 1);
 }
 
-static struct code_value *new_value(struct reader *r, enum code_kind kind)
-{
-	struct code_value *value = arena_alloc(r->state->arena, sizeof(*value));
-
-	value->kind = kind;
-	return value;
-}
-
-static struct code_value *new_int(struct reader *r, int64_t number)
-{
-	struct code_value *value = new_value(r, CODE_INT);
-
-	value->number = number;
-	value->real = (double)number;
-	return value;
-}
-
-static struct code_value *new_real(struct reader *r, double real)
-{
-	struct code_value *value = new_value(r, CODE_FLOAT);
-
-	value->real = real;
-	value->number = (int64_t)real;
-	return value;
-}
-
-static bool is_true(const struct code_value *value)
-{
-	switch (value->kind) {
-	case CODE_INT: return value->number != 0;
-	case CODE_FLOAT: return value->real != 0;
-	case CODE_TEXT: return *value->text != '\0';
-	case CODE_TUPLE: return value->count != 0;
-	}
-	return false;
-}
-
 /* ---- reading ---- */
 
 /* Blanks, and a line end that a backslash hides; a comment ends the line. */
 static void skip_blanks(struct reader *r)
 {
 	while (r->at < r->end) {
-		if (*r->at == ' ' || *r->at == '\t' || *r->at == '\r') {
+		if (*r->at == ' ' || *r->at == '\t' || *r->at == '\r' ||
+		    (*r->at == '\n' && r->depth)) {
 			r->at++;
 		} else if (*r->at == '\\' && r->at + 1 < r->end &&
 			   (r->at[1] == '\n' || r->at[1] == '\r')) {
@@ -148,25 +100,17 @@ static char peek(struct reader *r)
 
 static struct code_value *read_expression(struct reader *r);
 
-/* Inside brackets line ends are blanks. */
-static void skip_lines(struct reader *r)
-{
-	while (peek(r) == '\n')
-		r->at++;
-}
-
 static struct code_value *read_sequence(struct reader *r, const char *close)
 {
 	struct code_value *items[TUPLE_MAX], *value;
 	unsigned count = 0;
 	bool has_comma = *close == ']';
 
-	skip_lines(r);
+	r->depth++;
 	while (!take(r, close)) {
 		if (count == TUPLE_MAX)
 			refuse(r, "tuple too long");
 		items[count++] = read_expression(r);
-		skip_lines(r);
 		if (take(r, ",")) {
 			has_comma = true;
 		} else if (!take(r, close)) {
@@ -174,11 +118,11 @@ static struct code_value *read_sequence(struct reader *r, const char *close)
 		} else {
 			break;
 		}
-		skip_lines(r);
 	}
+	r->depth--;
 	if (count == 1 && !has_comma)
 		return items[0];
-	value = new_value(r, CODE_TUPLE);
+	value = code_new(r->state->arena, CODE_TUPLE);
 	value->count = count;
 	value->items = arena_alloc(r->state->arena, count * sizeof(*items));
 	for (unsigned i = 0; i < count; i++)
@@ -198,7 +142,7 @@ static struct code_value *read_number(struct reader *r)
 		int64_t number = (int64_t)strtoull(from, &end, 16);
 
 		r->at = end;
-		return new_int(r, number);
+		return code_new_int(r->state->arena, number);
 	}
 	while (r->at < r->end && len < sizeof(digits) - 1 &&
 	       (isdigit((unsigned char)*r->at) || *r->at == '.' || *r->at == 'e' ||
@@ -210,13 +154,13 @@ static struct code_value *read_number(struct reader *r)
 		r->at++;
 	}
 	digits[len] = '\0';
-	return is_real ? new_real(r, strtod(digits, NULL))
-		       : new_int(r, (int64_t)strtoull(digits, NULL, 10));
+	return is_real ? code_new_real(r->state->arena, strtod(digits, NULL))
+		       : code_new_int(r->state->arena, (int64_t)strtoull(digits, NULL, 10));
 }
 
 static struct code_value *read_text(struct reader *r)
 {
-	struct code_value *value = new_value(r, CODE_TEXT);
+	struct code_value *value = code_new(r->state->arena, CODE_TEXT);
 	char quote = *r->at++;
 	const char *from = r->at;
 
@@ -246,14 +190,16 @@ static struct code_value *read_call(struct reader *r, const char *name)
 		return best;
 	}
 	if (!strcmp(name, "abs"))
-		return best->kind == CODE_FLOAT ? new_real(r, fabs(best->real))
-						: new_int(r, llabs(best->number));
+		return best->kind == CODE_FLOAT
+			       ? code_new_real(r->state->arena, fabs(best->real))
+			       : code_new_int(r->state->arena, llabs(best->number));
 	if (!strcmp(name, "int"))
-		return new_int(r, best->number);
+		return code_new_int(r->state->arena, best->number);
 	if (!strcmp(name, "float"))
-		return new_real(r, best->real);
+		return code_new_real(r->state->arena, best->real);
 	if (!strcmp(name, "len"))
-		return new_int(r, best->kind == CODE_TEXT ? (int64_t)strlen(best->text) : count);
+		return code_new_int(r->state->arena,
+				    best->kind == CODE_TEXT ? (int64_t)strlen(best->text) : count);
 	refuse(r, "unknown function %s()", name);
 }
 
@@ -267,9 +213,9 @@ static struct code_value *read_name(struct reader *r)
 		r->at++;
 	name = arena_text(r->state->arena, from, (size_t)(r->at - from));
 	if (!strcmp(name, "True"))
-		return new_int(r, 1);
+		return code_new_int(r->state->arena, 1);
 	if (!strcmp(name, "False") || !strcmp(name, "None"))
-		return new_int(r, 0);
+		return code_new_int(r->state->arena, 0);
 	if ((!strcmp(name, "f") || !strcmp(name, "r") || !strcmp(name, "b")) && r->at < r->end &&
 	    (*r->at == '\'' || *r->at == '"'))
 		return read_text(r);
@@ -288,7 +234,7 @@ static struct code_value *read_name(struct reader *r)
 			 r->names_shown ? ", " : "", name, (long long)number);
 		r->names_shown++;
 	}
-	return new_int(r, number);
+	return code_new_int(r->state->arena, number);
 }
 
 static struct code_value *read_primary(struct reader *r)
@@ -314,78 +260,47 @@ static struct code_value *read_unary(struct reader *r)
 	if (take(r, "-")) {
 		struct code_value *value = read_unary(r);
 
-		return value->kind == CODE_FLOAT ? new_real(r, -value->real)
-						 : new_int(r, -value->number);
+		return value->kind == CODE_FLOAT ? code_new_real(r->state->arena, -value->real)
+						 : code_new_int(r->state->arena, -value->number);
 	}
 	if (take(r, "+"))
 		return read_unary(r);
 	if (take(r, "~"))
-		return new_int(r, ~read_unary(r)->number);
+		return code_new_int(r->state->arena, ~read_unary(r)->number);
 	return read_primary(r);
 }
 
-/* ---- arithmetic ---- */
+/* ---- operators, the tightest first ---- */
 
-enum operation {
-	OP_MUL,
-	OP_DIV,
-	OP_FLOOR,
-	OP_MOD,
-	OP_ADD,
-	OP_SUB,
-	OP_SHL,
-	OP_SHR,
-	OP_AND,
-	OP_XOR,
-	OP_OR
-};
-
-static struct code_value *apply_real(struct reader *r, enum operation op, double a, double b)
-{
-	switch (op) {
-	case OP_MUL: return new_real(r, a * b);
-	case OP_DIV: return new_real(r, a / b);
-	case OP_FLOOR: return new_real(r, floor(a / b));
-	case OP_MOD: return new_real(r, a - floor(a / b) * b);
-	case OP_ADD: return new_real(r, a + b);
-	case OP_SUB: return new_real(r, a - b);
-	default: refuse(r, "bits of a fraction");
-	}
-}
-
-/* Python rounds quotients down, and the remainder has the divisor's sign. */
-static int64_t floor_divide(int64_t a, int64_t b)
-{
-	return a / b - (a % b != 0 && (a < 0) != (b < 0));
-}
-
-static struct code_value *apply(struct reader *r, enum operation op, struct code_value *a,
+static struct code_value *apply(struct reader *r, enum code_operation op, struct code_value *a,
 				struct code_value *b)
 {
-	int64_t x = a->number, y = b->number;
+	const char *error = NULL;
+	struct code_value *value = code_apply(r->state->arena, op, a, b, &error);
 
-	if (a->kind == CODE_TEXT && (op == OP_MOD || op == OP_ADD))
-		return a; /* a message: its wording is enough */
-	if (a->kind >= CODE_TEXT || b->kind >= CODE_TEXT)
-		refuse(r, "arithmetic with what is no number");
-	if ((op == OP_DIV || op == OP_FLOOR || op == OP_MOD) && b->real == 0)
-		refuse(r, "division by zero");
-	if (a->kind == CODE_FLOAT || b->kind == CODE_FLOAT || op == OP_DIV)
-		return apply_real(r, op, a->real, b->real);
-	switch (op) {
-	case OP_MUL: return new_int(r, x * y);
-	case OP_FLOOR: return new_int(r, floor_divide(x, y));
-	case OP_MOD: return new_int(r, x - floor_divide(x, y) * y);
-	case OP_ADD: return new_int(r, x + y);
-	case OP_SUB: return new_int(r, x - y);
-	case OP_SHL: return new_int(r, (int64_t)((uint64_t)x << (y & 63)));
-	case OP_SHR: return new_int(r, x >> (y & 63));
-	case OP_AND: return new_int(r, x & y);
-	case OP_XOR: return new_int(r, x ^ y);
-	case OP_OR: return new_int(r, x | y);
-	case OP_DIV: break;
-	}
-	return a;
+	if (error)
+		refuse(r, "%s", error);
+	return value;
+}
+
+static int order(struct reader *r, const struct code_value *a, const struct code_value *b)
+{
+	const char *error = NULL;
+	int result = code_order(a, b, &error);
+
+	if (error)
+		refuse(r, "%s", error);
+	return result;
+}
+
+static bool contains(struct reader *r, const struct code_value *set, const struct code_value *value)
+{
+	const char *error = NULL;
+	bool result = code_contains(set, value, &error);
+
+	if (error)
+		refuse(r, "%s", error);
+	return result;
 }
 
 static struct code_value *read_product(struct reader *r)
@@ -463,42 +378,6 @@ static struct code_value *read_or_bits(struct reader *r)
 
 /* ---- comparisons ---- */
 
-static bool are_equal(const struct code_value *a, const struct code_value *b)
-{
-	if (a->kind == CODE_TEXT || b->kind == CODE_TEXT)
-		return a->kind == b->kind && !strcmp(a->text, b->text);
-	if (a->kind == CODE_TUPLE || b->kind == CODE_TUPLE) {
-		if (a->kind != b->kind || a->count != b->count)
-			return false;
-		for (unsigned i = 0; i < a->count; i++)
-			if (!are_equal(a->items[i], b->items[i]))
-				return false;
-		return true;
-	}
-	if (a->kind == CODE_FLOAT || b->kind == CODE_FLOAT)
-		return a->real == b->real;
-	return a->number == b->number;
-}
-
-static int order(struct reader *r, const struct code_value *a, const struct code_value *b)
-{
-	if (a->kind >= CODE_TEXT || b->kind >= CODE_TEXT)
-		refuse(r, "order of what are no numbers");
-	if (a->kind == CODE_FLOAT || b->kind == CODE_FLOAT)
-		return (a->real > b->real) - (a->real < b->real);
-	return (a->number > b->number) - (a->number < b->number);
-}
-
-static bool contains(struct reader *r, const struct code_value *set, const struct code_value *value)
-{
-	if (set->kind != CODE_TUPLE)
-		refuse(r, "'in' needs a tuple or a list");
-	for (unsigned i = 0; i < set->count; i++)
-		if (are_equal(set->items[i], value))
-			return true;
-	return false;
-}
-
 /* Chained as in Python: a <= b <= c. */
 static struct code_value *read_comparison(struct reader *r)
 {
@@ -508,10 +387,10 @@ static struct code_value *read_comparison(struct reader *r)
 	for (;; left = right, is_chain = true) {
 		if (take(r, "==")) {
 			right = read_or_bits(r);
-			holds &= are_equal(left, right);
+			holds &= code_are_equal(left, right);
 		} else if (take(r, "!=")) {
 			right = read_or_bits(r);
-			holds &= !are_equal(left, right);
+			holds &= !code_are_equal(left, right);
 		} else if (take(r, "<=")) {
 			right = read_or_bits(r);
 			holds &= order(r, left, right) <= 0;
@@ -533,7 +412,7 @@ static struct code_value *read_comparison(struct reader *r)
 			right = read_or_bits(r);
 			holds &= contains(r, right, left);
 		} else {
-			return is_chain ? new_int(r, holds) : left;
+			return is_chain ? code_new_int(r->state->arena, holds) : left;
 		}
 	}
 }
@@ -541,7 +420,7 @@ static struct code_value *read_comparison(struct reader *r)
 static struct code_value *read_not(struct reader *r)
 {
 	if (take_word(r, "not"))
-		return new_int(r, !is_true(read_not(r)));
+		return code_new_int(r->state->arena, !code_is_true(read_not(r)));
 	return read_comparison(r);
 }
 
@@ -553,7 +432,7 @@ static struct code_value *read_and(struct reader *r)
 	while (take_word(r, "and")) {
 		struct code_value *right = read_not(r);
 
-		value = is_true(value) ? right : value;
+		value = code_is_true(value) ? right : value;
 	}
 	return value;
 }
@@ -565,7 +444,7 @@ static struct code_value *read_expression(struct reader *r)
 	while (take_word(r, "or")) {
 		struct code_value *right = read_and(r);
 
-		value = is_true(value) ? value : right;
+		value = code_is_true(value) ? value : right;
 	}
 	return value;
 }
@@ -592,7 +471,7 @@ static bool run_assert(struct reader *r)
 	const char *from = r->at;
 	struct code_value *value = read_expression(r);
 	const char *end = r->at;
-	bool holds = is_true(value);
+	bool holds = code_is_true(value);
 
 	if (take(r, ","))
 		read_expression(r);

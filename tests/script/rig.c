@@ -133,6 +133,7 @@ static void take_frame(struct rig *rig, struct tee_frame *frame)
 	packet->at_ns = frame->depart_at_ns > rig->now_ns ? frame->depart_at_ns : rig->now_ns;
 	packet->tag = rig->tag;
 	packet->why = frame->why;
+	packet->is_partial = frame->checksum_partial;
 	packet->error[0] = '\0';
 	wire_parse(packet->bytes, packet->len, frame->checksum_partial, &packet->wire,
 		   packet->error);

@@ -24,8 +24,9 @@ struct rig_config {
 struct rig_packet {
 	struct rig_packet *next;
 	uint64_t at_ns;
-	int tag;      /* rig.tag when it was sent */
-	uint16_t why; /* enum tee_why */
+	int tag;         /* rig.tag when it was sent */
+	uint16_t why;    /* enum tee_why */
+	bool is_partial; /* its checksum was left to us and is not finished */
 	size_t len;
 	struct wire_packet wire;     /* payload points into bytes */
 	char error[WIRE_ERROR_SIZE]; /* not empty: it could not be read */

@@ -273,6 +273,17 @@ bool wire_parse(const uint8_t *bytes, size_t len, bool is_partial, struct wire_p
 	return fail(error, "IP version");
 }
 
+void wire_finish_checksum(uint8_t *bytes, size_t len)
+{
+	bool is_ip6 = bytes[0] >> 4 == 6;
+	size_t header = is_ip6 ? 40 : (size_t)(bytes[0] & 15) * 4;
+	uint8_t protocol = is_ip6 ? bytes[6] : bytes[9];
+	uint8_t *field = bytes + header + (protocol == WIRE_TCP ? 16 : 6);
+
+	/* The field holds the sum of the pseudo-header already. */
+	put16(field, ~sum_bytes(bytes + header, len - header, 0) & 0xffff);
+}
+
 /* ---- writing ---- */
 
 size_t wire_option_size(const struct tcp_option_spec *option)

@@ -45,6 +45,8 @@ bool wire_parse(const uint8_t *bytes, size_t len, bool is_partial, struct wire_p
 		char error[WIRE_ERROR_SIZE]);
 /* Writes a packet; returns its length, 0 when the options don't fit 40 bytes. */
 size_t wire_build(const struct wire_packet *packet, uint8_t *bytes);
+/* Completes the transport checksum of a packet that was left partial. */
+void wire_finish_checksum(uint8_t *bytes, size_t len);
 /* The byte that stands at a place of every stream, so that displaced data shows. */
 uint8_t wire_pattern(uint32_t offset);
 /* Bytes that one option takes. */
