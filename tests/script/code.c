@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TUPLE_MAX = 32, NAMES_SHOWN_MAX = 6 };
+
 struct reader {
 	struct code_state *state;
 	const char *at, *end;
