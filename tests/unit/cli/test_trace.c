@@ -58,7 +58,7 @@ static void test_lines(void **state)
 			  .sack = {{9, 12}, {20, 30}}}},
 		 "     0.000  us:49152 <- 10.0.2.2:80  ACK      seq 1  ack 5  win 1  sack 9..12,20..30"},
 		{{.kind = TEE_TRACE_PACKET_IN, .text = "ARP 10.0.2.2 is at 52:55:0a:00:02:02"},
-		 "     0.000  us       <-  ARP 10.0.2.2 is at 52:55:0a:00:02:02"},
+		 "     0.000  us       <- ARP 10.0.2.2 is at 52:55:0a:00:02:02"},
 		{{.kind = TEE_TRACE_DROP, .text = "tcp.bad_checksum"},
 		 "     0.000  dropped: tcp.bad_checksum"},
 		/* These are for --trace=all. */
