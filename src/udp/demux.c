@@ -165,7 +165,7 @@ static struct udp_endpoint *spread(struct udp *udp, bool is_ping, const struct d
 	return NULL;
 }
 
-struct udp_endpoint *demux_find(struct udp *udp, bool is_ping, const struct demux_key *key)
+struct udp_endpoint *udp_demux_find(struct udp *udp, bool is_ping, const struct demux_key *key)
 {
 	struct udp_endpoint *found = NULL;
 	unsigned best = 0, sharing = 0;

@@ -110,7 +110,7 @@ static bool deliver(struct udp *udp, const struct ip_packet *packet, const struc
 	struct udp_endpoint *endpoint;
 
 	if (!packet->to_group) {
-		endpoint = demux_find(udp, false, key);
+		endpoint = udp_demux_find(udp, false, key);
 		if (endpoint)
 			enqueue(endpoint, packet->pkt, off, len, &info);
 		return endpoint != NULL;
@@ -205,7 +205,7 @@ static void ping_input(void *context, struct ip_packet *packet)
 
 	/* ICMP has seen that there are 8 bytes, and that the checksum is right. */
 	key.local_port = load_be16(tee_pkt_bytes(pkt) + 4);
-	endpoint = packet->to_group ? NULL : demux_find(udp, true, &key);
+	endpoint = packet->to_group ? NULL : udp_demux_find(udp, true, &key);
 	if (!endpoint) {
 		drop_pkt(udp->engine, DROP_ICMP_IGNORED, pkt);
 		return;
@@ -245,7 +245,7 @@ static bool is_its_peer(const struct udp_endpoint *endpoint, const struct icmp_r
 static void report_error(struct udp *udp, bool is_ping, const struct demux_key *key,
 			 const struct icmp_report *report)
 {
-	struct udp_endpoint *endpoint = demux_find(udp, is_ping, key);
+	struct udp_endpoint *endpoint = udp_demux_find(udp, is_ping, key);
 	int error = error_code(report->error);
 
 	if (!endpoint) {

@@ -43,7 +43,7 @@ struct udp {
 	struct engine *engine;
 	struct list all;
 	struct list ports[UDP_BUCKETS]; /* of UDP endpoints … */
-	struct list ids[UDP_BUCKETS];	/* … and of ping endpoints */
+	struct list ids[UDP_BUCKETS];   /* … and of ping endpoints */
 	bool someone_wants_room;
 };
 
@@ -62,7 +62,7 @@ struct demux_key {
 	int netif_number;
 };
 /* The endpoint that fits best, NULL: none. */
-struct udp_endpoint *demux_find(struct udp *udp, bool is_ping, const struct demux_key *key);
+struct udp_endpoint *udp_demux_find(struct udp *udp, bool is_ping, const struct demux_key *key);
 /* The next endpoint at or after `node` (NULL: the first) that fits; for broadcast and multicast. */
 struct udp_endpoint *demux_next(struct udp *udp, const struct demux_key *key,
 				struct udp_endpoint *after);
