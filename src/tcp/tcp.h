@@ -19,7 +19,7 @@ struct tcp_listener;
 struct port_bind;
 
 struct tcp *tcp_new(struct net *net); /* registers itself; NULL: no memory */
-void tcp_free(struct tcp *tcp);	      /* frees all connections; sends nothing */
+void tcp_free(struct tcp *tcp);       /* frees all connections; sends nothing */
 
 /* Pulls up to `n` segments that are ready to leave by `netif`. */
 unsigned tcp_output(struct tcp *tcp, struct netif *netif, struct tee_frame *frames, unsigned n);
@@ -28,18 +28,28 @@ bool tcp_has_output(const struct tcp *tcp, const struct netif *netif);
 /* ---- settings: the options of a socket, before and after it has a connection ---- */
 
 enum {
-	TCP_SET_NODELAY = 1, TCP_SET_CORK = 2, TCP_SET_KEEPALIVE = 4, TCP_SET_REUSEADDR = 8,
-	TCP_SET_REUSEPORT = 16, TCP_SET_V6ONLY = 32, TCP_SET_QUICKACK = 64,
-	TCP_SET_RCVBUF_LOCKED = 128, TCP_SET_SNDBUF_LOCKED = 256, TCP_SET_NOOPT = 512,
-	TCP_SET_FASTOPEN_CONNECT = 1024, TCP_SET_FASTOPEN_NO_COOKIE = 2048, TCP_SET_OOBINLINE = 4096,
-	TCP_SET_BROADCAST = 8192, TCP_SET_LINGER = 16384,
+	TCP_SET_NODELAY = 1,
+	TCP_SET_CORK = 2,
+	TCP_SET_KEEPALIVE = 4,
+	TCP_SET_REUSEADDR = 8,
+	TCP_SET_REUSEPORT = 16,
+	TCP_SET_V6ONLY = 32,
+	TCP_SET_QUICKACK = 64,
+	TCP_SET_RCVBUF_LOCKED = 128,
+	TCP_SET_SNDBUF_LOCKED = 256,
+	TCP_SET_NOOPT = 512,
+	TCP_SET_FASTOPEN_CONNECT = 1024,
+	TCP_SET_FASTOPEN_NO_COOKIE = 2048,
+	TCP_SET_OOBINLINE = 4096,
+	TCP_SET_BROADCAST = 8192,
+	TCP_SET_LINGER = 16384,
 };
 enum { TCP_MS_NONE = 0, TCP_MS_NEVER = 0xffffffff };
 
 struct tcp_settings {
 	const struct cc_ops *cc;
 	uint64_t pacing_rate_max; /* bytes a second; UINT64_MAX: none */
-	uint32_t flags;		  /* TCP_SET_… */
+	uint32_t flags;           /* TCP_SET_… */
 	uint32_t keepidle_ms, keepintvl_ms, user_timeout_ms, linger_ms, linger2_ms, syn_timeout_ms,
 		defer_accept_ms;
 	uint32_t rcvbuf, sndbuf, rcvlowat, notsent_lowat, window_clamp;
@@ -119,7 +129,7 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *ret_info);
 /* ---- ss ---- */
 
 struct tcp_walk_entry {
-	struct tcp_conn *conn;	       /* or NULL … */
+	struct tcp_conn *conn;         /* or NULL … */
 	struct tcp_listener *listener; /* … or NULL: a request or a TIME-WAIT */
 	struct tee_endpoint local, remote;
 	enum tee_tcp_state state;

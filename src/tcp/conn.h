@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A TCP connection: composition only. Each part is written by its home file, named beside it; the
+ * others read. The steps (input, ack, receive, output, recovery, open, close, timers) see this struct; the
+ * leaves don't.
+ *
+ * Offsets are positions in sequence space, 64-bit: 0 is the SYN, 1 the first byte, the FIN follows
+ * the last. iss + offset (mod 2^32) is the number on the wire.
+ *
+ * What only a sender needs (send map, controller, RACK …) is in `struct tcp_tx`, allocated when the
+ * first byte is queued, so that a connection that only waits stays small.
+ */
+#ifndef TEE_TCP_CONN_H
+#define TEE_TCP_CONN_H
+
+#include "base/byteorder.h"
+#include "base/check.h"
+#include "engine/engine.h"
+#include "net/net.h"
+#include "pkt/frame.h"
+#include "pkt/queue.h"
+#include "tcp/ack_info.h"
+#include "tcp/cc/cc.h"
+#include "tcp/cc/pacer.h"
+#include "tcp/demux.h"
+#include "tcp/ecn.h"
+#include "tcp/loss/prr.h"
+#include "tcp/loss/rack.h"
+#include "tcp/loss/rate.h"
+#include "tcp/loss/rto.h"
+#include "tcp/loss/sack.h"
+#include "tcp/loss/sendmap.h"
+#include "tcp/reassembly.h"
+#include "tcp/segment.h"
+#include "tcp/tcp.h"
+#include "tcp/timewait.h"
+#include "tcp/tstamp.h"
+#include "wire/tcp.h"
+
+/* What can be due in time; timers.c says when, expire.c what happens then. */
+enum conn_timer {
+	CONN_RTO,     /* retransmission, of a SYN too */
+	CONN_TLP,     /* tail loss probe */
+	CONN_REORDER, /* RACK: what was out of order long enough is lost */
+	CONN_PERSIST, /* zero window (MUST-36), and the sender's silly-window override */
+	CONN_DELACK,
+	CONN_KEEPALIVE,
+	CONN_PACE,
+	CONN_LIMIT, /* user timeout, SYN timeout, life of an orphan in FIN-WAIT-2 */
+	CONN_TIMER_COUNT
+};
+
+/* Flags of a connection. */
+enum {
+	CONN_IS_PASSIVE = 1 << 0, /* came from a listener */
+	CONN_IS_ORPHAN = 1 << 1,  /* its socket is closed */
+	CONN_FIN_QUEUED = 1 << 2, /* a FIN stands at the end of the send queue */
+	CONN_FIN_SENT = 1 << 3,
+	CONN_FIN_RECEIVED = 1 << 4,
+	CONN_SYN_DUE = 1 << 5, /* SYN or SYN-ACK is to be sent (again) */
+	CONN_SHUT_READ = 1 << 6,
+	CONN_HAS_TS = 1 << 7,
+	CONN_HAS_SACK = 1 << 8,
+	CONN_HAS_WSCALE = 1 << 9,
+	CONN_QUEUED_FOR_ACCEPT = 1 << 10,
+	CONN_QUICKACK =
+		1 << 11, /* not yet interactive: acknowledge at once while quick_acks last */
+	CONN_PINGPONG = 1 << 12,  /* interactive: our data will carry the ACK */
+	CONN_PROBE_DUE = 1 << 13, /* zero-window probe or SWS override */
+	CONN_TLP_DUE = 1 << 14,
+	CONN_KEEPALIVE_DUE = 1 << 15,
+	CONN_URGENT_IN = 1 << 16,  /* rcv.urgent is ahead of what was read */
+	CONN_URGENT_OUT = 1 << 17, /* snd.urgent is ahead of what was acknowledged */
+	CONN_DSACK_DUE = 1 << 18,
+	CONN_WRITE_WAITED = 1 << 19, /* a send found no room: WRITABLE is news when it comes */
+	CONN_SYN_DATA = 1 << 20,     /* our SYN carried data (RFC 7413) */
+	CONN_SYN_DATA_ACKED = 1 << 21,
+	CONN_SYN_FASTOPEN = 1 << 22, /* our SYN carried the fast-open option */
+	CONN_NEVER_TX = 1 << 23, /* nothing but the handshake was sent: cwnd restart not needed */
+	CONN_R1_REPORTED = 1 << 24, /* negative advice given for this run of timeouts (MUST-20) */
+	CONN_CHILD_FASTOPEN = 1 << 25, /* passive, created by a SYN with a valid cookie */
+	CONN_MORE_COMES = 1 << 26,     /* the last send said TEE_MSG_MORE */
+	CONN_WAS_WINDOW_LIMITED = 1 << 27,
+	CONN_OPEN_DEFERRED = 1 << 28, /* fast open: the SYN waits for the first send */
+	CONN_WANTS_COOKIE = 1 << 29,  /* passive: a fast-open cookie goes into the SYN-ACK */
+};
+
+/* The sender's half, allocated lazily by tx_get(). */
+struct tcp_tx {
+	struct sendmap map;
+	struct rto rto;
+	struct rack rack;
+	struct prr prr;
+	struct cc cc;
+	struct rate rate;
+	struct pacer pacer;
+
+	/* recovery.c */
+	uint8_t recovery; /* enum tee_recovery_state */
+	bool frto;        /* F-RTO is being tried (RFC 5682) */
+	bool undo_possible;
+	bool frto_new_data;   /* F-RTO step 2b: new data goes before retransmissions */
+	bool original_proved; /* the ACK at hand echoes a time before the first retransmission */
+	uint8_t dupacks; /* duplicate ACKs in a row (without SACK: segments that left the network) */
+	uint8_t probe_count;
+	uint64_t recover;  /* snd.nxt when recovery began: recovery ends there */
+	uint64_t undo_una; /* snd.una when it began (undo_possible) */
+	int32_t undo_retrans_segs; /* retransmissions not yet proved needless by DSACK; below 0: none made */
+	uint32_t retrans_ts; /* our TSval at the first retransmission of this recovery */
+	bool retrans_ts_set;
+	uint32_t reordering_segs; /* seen extent of reordering, in segments */
+	uint32_t reord_seen;
+	uint64_t cwr_end; /* ECN: no second reduction before this offset is acknowledged */
+	uint64_t cwnd_used_max_bytes; /* largest flight of this round (RFC 7661) */
+	uint64_t cwnd_round_end;
+	bool cwnd_limited;
+	uint64_t last_sent_at_ns; /* data; for idle restart */
+
+	/* statistics */
+	uint64_t bytes_retrans, busy_ns, rwnd_limited_ns, sndbuf_limited_ns, limit_since_ns;
+	uint64_t first_timeout_at_ns; /* of this run of RTOs; 0: none */
+	uint64_t rto_time_ns;
+	uint32_t total_retrans_segs, dsack_dups, delivered_segs, total_rto, total_rto_recoveries;
+	uint8_t limit_kind;
+};
+
+struct tcp_conn {
+	struct tcp_node node; /* key and netif; in the demux */
+	uint8_t state;        /* enum tee_tcp_state; changed by conn_set_state() only */
+	uint8_t error;        /* pending for the application, enum tee_error */
+	uint8_t soft_error; /* from ICMP; told when a timeout ends the connection (MUST-56, SHLD-25) */
+	uint8_t retries;    /* timeouts in a row, SYN too */
+	uint32_t flags;     /* CONN_… */
+	struct tcp *tcp;
+	struct event_source *source;   /* NULL: no socket (not accepted yet, or orphan) */
+	struct tcp_listener *listener; /* while queued for accept, else NULL */
+	struct settings_ref *settings; /* shared until somebody changes it */
+	struct port_bind *bind;
+	struct tcp_tx *tx;       /* NULL until something is to be sent */
+	struct list due;         /* in tcp->due[netif]: has something for output */
+	struct list accept_node; /* in listener->ready */
+	struct timer timer;      /* the earliest of deadlines[] */
+	uint64_t deadlines[CONN_TIMER_COUNT];
+	struct net_path path;
+
+	/* sending: open.c, output.c, ack.c */
+	struct byteq sndq; /* [una, written) without SYN and FIN */
+	struct {
+		struct seq32 iss;
+		uint64_t una, nxt;
+		uint64_t wl1; /* RFC 9293 3.3.1, as offsets; wl2 is in ack.c's rule */
+		uint64_t wl2;
+		uint32_t wnd;     /* bytes, scaled */
+		uint32_t wnd_max; /* largest ever offered: SWS avoidance, RFC 5961 5 */
+		uint64_t
+			small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
+		uint64_t urgent;
+		uint16_t
+			mss; /* payload bytes of a full segment, options of every segment deducted */
+		uint16_t peer_mss; /* as the peer's MSS option said, or the default (MUST-15) */
+		uint16_t mtu_seen; /* path MTU that mss was computed from */
+		uint8_t wscale;
+	} snd;
+
+	/* receiving: receive.c */
+	struct byteq rcvq;      /* [read, nxt) */
+	struct reassembly *ooo; /* NULL: nothing out of order */
+	struct {
+		struct seq32 irs;
+		uint64_t nxt;
+		uint64_t adv;   /* right edge of the window that was advertised last */
+		uint64_t acked; /* Last.ACK.sent (RFC 7323) */
+		uint64_t fin;   /* offset of the peer's FIN, 0: not seen */
+		uint64_t urgent;
+		uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
+		uint32_t buf;            /* bytes the receive buffer may hold now (autotuned) */
+		uint16_t mss;            /* estimate of the peer's segment size */
+		uint16_t unacked_segs_x; /* segments of at least mss since the last ACK */
+		uint8_t wscale;
+		uint8_t quick_acks;  /* left to be sent at once */
+		uint8_t dupacks_due; /* without SACK: how many equal ACKs the peer is to get */
+		uint8_t tos;         /* of the last segment (MAY-9) */
+		uint32_t unacked_bytes;
+		uint32_t ato_ms; /* delayed-ACK timeout, adaptive; 0: no data yet */
+		uint32_t last_data_ms, last_ack_ms; /* coarse clock, for tcp_info */
+		/* autotuning: dynamic right-sizing */
+		uint64_t space_mark; /* offset read when the current measurement began */
+		uint64_t space_at_ns, rtt_ns, rtt_mark, rtt_at_ns;
+		uint32_t space_bytes;
+	} rcv;
+	uint16_t ack_why;   /* enum tee_why; 0: no ACK is due now */
+	uint16_t adv_mss;   /* MSS that our SYN announced */
+	uint16_t ecn_reply; /* ECN flags of our SYN-ACK */
+	uint32_t last_data_sent_ms, last_ack_sent_ms;
+	struct tstamp ts;
+	struct ecn ecn;
+	uint64_t syn_sent_at_ns;  /* for the first RTT sample */
+	uint64_t heard_at_ns;     /* last segment from the peer: keep-alive */
+	uint64_t oow_acked_at_ns; /* last answer to an unacceptable segment */
+	uint32_t segs_in, segs_out, data_segs_in, data_segs_out;
+	uint8_t keepalive_probes;
+	uint8_t syn_retries;
+	uint64_t syn_rtt_ns; /* of the handshake, until tx exists */
+};
+
+/* Settings shared by reference: a listener's children have its own until they change one. */
+struct settings_ref {
+	uint32_t ref_count;
+	struct tcp_settings s;
+};
+
+/* A half-open connection of a listener: 128 bytes, no buffers (listen.c). */
+struct tcp_request {
+	struct tcp_node node; /* 40 */
+	struct list siblings; /* in listener->requests */
+	struct timer timer;   /* SYN-ACK retransmission */
+	struct tcp_listener *listener;
+	struct seq32 iss, irs;
+	uint32_t ts_recent;
+	uint32_t sent_at_ms; /* last SYN-ACK, coarse */
+	uint16_t peer_mss;
+	uint16_t peer_window; /* of the SYN, never scaled */
+	uint8_t wscale;       /* peer's; 255: none */
+	uint8_t retries;
+	uint8_t options; /* REQUEST_… */
+	uint8_t tos;
+};
+_Static_assert(sizeof(struct tcp_request) <= 128, "SYN-RECEIVED is to stay small");
+enum {
+	REQUEST_HAS_TS = 1,
+	REQUEST_HAS_SACK = 2,
+	REQUEST_ACKED = 8,
+	REQUEST_FASTOPEN_COOKIE = 16,
+	REQUEST_RETRANSMITTED = 32,
+	REQUEST_FASTOPEN_EXP = 64,
+};
+
+struct tcp_listener {
+	struct list node; /* in tcp->listeners[hash of port] */
+	struct tcp *tcp;
+	struct event_source *source;
+	struct settings_ref *settings;
+	struct port_bind *bind;
+	struct tee_endpoint local;
+	struct list requests; /* half-open */
+	struct list ready;    /* established, waiting for accept */
+	uint32_t request_count, ready_count, backlog;
+	uint64_t
+		cookie_sent_at_ns; /* last SYN cookie; 0: none. Cookies are believed for a while after */
+};
+
+enum { TCP_LISTENER_BUCKETS = 256, TCP_NETIF_MAX = 64 };
+
+struct tcp {
+	struct engine *engine;
+	struct net *net;
+	struct tcp_demux demux;
+	struct timewait_queue timewait;
+	struct timer timewait_timer;
+	struct list listeners[TCP_LISTENER_BUCKETS];
+	struct list binds[TCP_LISTENER_BUCKETS]; /* ports.c */
+	struct list due[TCP_NETIF_MAX]; /* connections with something to send, by netif number */
+	struct list dead;               /* connections to be freed at the end of the entry */
+	struct siphash_key isn_secret;
+	struct settings_ref *default_settings;
+	uint32_t conn_count;
+	uint32_t port_counter;
+	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
+	uint64_t challenge_at_ns;
+	struct fastopen_cache *fastopen; /* client's cookies by address (fastopen.c) */
+};
+
+/* ---- helpers that every step uses ---- */
+
+static inline struct engine *conn_engine(const struct tcp_conn *conn)
+{
+	return conn->tcp->engine;
+}
+static inline uint64_t conn_now(const struct tcp_conn *conn)
+{
+	return conn->tcp->engine->now_ns;
+}
+static inline const struct tee_config *conn_config(const struct tcp_conn *conn)
+{
+	return &conn->tcp->engine->config;
+}
+static inline bool conn_has(const struct tcp_conn *conn, uint32_t flags)
+{
+	return (conn->flags & flags) != 0;
+}
+static inline bool conn_is4(const struct tcp_conn *conn)
+{
+	return tee_ip_is4(&conn->node.key.remote_ip);
+}
+static inline struct seq32 conn_snd_seq(const struct tcp_conn *conn, uint64_t off)
+{
+	return seq_add(conn->snd.iss, (uint32_t)off);
+}
+static inline struct seq32 conn_rcv_seq(const struct tcp_conn *conn, uint64_t off)
+{
+	return seq_add(conn->rcv.irs, (uint32_t)off);
+}
+static inline uint64_t conn_written(const struct tcp_conn *conn)
+{
+	return conn->sndq.end; /* one past the last queued byte */
+}
+static inline uint32_t coarse_ms(uint64_t ns)
+{
+	return (uint32_t)(ns / 1000000u);
+}
+
+/* tcp.c */
+struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key,
+			  struct settings_ref *settings);
+void conn_set_state(struct tcp_conn *conn, enum tee_tcp_state state);
+/* Leaves the demux and all queues; memory goes when the entry ends. `error` 0: in order. */
+void conn_end(struct tcp_conn *conn, int error);
+void conn_enter_timewait(struct tcp_conn *conn);
+void conn_mark_due(struct tcp_conn *conn);
+void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
+void conn_raise(struct tcp_conn *conn, unsigned bits);
+struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */
+void conn_update_mss(struct tcp_conn *conn);
+bool conn_is_synchronized(const struct tcp_conn *conn);
+void conn_check(const struct tcp_conn *conn);
+struct settings_ref *settings_ref_new(const struct tcp_settings *from);
+void settings_release(struct settings_ref *settings);
+void tcp_reap(struct tcp *tcp); /* frees the dead */
+
+/* input.c */
+void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
+void tcp_protocol_input(void *context, struct ip_packet *packet);
+
+/* validate.c */
+bool validate_segment(struct tcp_conn *conn, struct segment *seg);
+void challenge_ack(struct tcp_conn *conn);
+void answer_out_of_window(struct tcp_conn *conn, const struct segment *seg);
+
+/* ack.c: false: the segment is to be dropped */
+bool ack_process(struct tcp_conn *conn, struct segment *seg);
+void ack_update_window(struct tcp_conn *conn, const struct segment *seg);
+
+/* receive.c */
+void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
+void receive_fin(struct tcp_conn *conn);
+uint32_t receive_window(struct tcp_conn *conn); /* to advertise now, bytes; moves rcv.adv */
+uint32_t receive_window_peek(const struct tcp_conn *conn);
+void receive_on_read(struct tcp_conn *conn);
+void receive_on_ack_sent(struct tcp_conn *conn);
+void receive_init_window(struct tcp_conn *conn);
+uint8_t receive_wscale(const struct tee_config *config, const struct tcp_settings *settings);
+void receive_urgent(struct tcp_conn *conn, const struct segment *seg);
+
+/* recovery.c */
+void recovery_on_ack(struct tcp_conn *conn, struct ack_info *info, const struct segment *seg);
+void recovery_on_rto(struct tcp_conn *conn);
+void recovery_on_reorder_timer(struct tcp_conn *conn);
+void recovery_on_retransmit(struct tcp_conn *conn, const struct send_record *record);
+void recovery_round(const struct tcp_conn *conn, struct cc_round *ret_round);
+void recovery_on_mtu(struct tcp_conn *conn);
+uint64_t recovery_pipe(const struct tcp_conn *conn);
+
+/* output.c: 1: a frame was built, 0: nothing to send now */
+int output_frame(struct tcp_conn *conn, struct tee_frame *frame);
+bool output_may_have_more(const struct tcp_conn *conn);
+
+/* segment_out.c: headers for every segment that a connection sends */
+struct out_segment {
+	uint64_t seq;   /* offset */
+	uint32_t len;   /* payload bytes from the send queue */
+	uint16_t flags; /* TEE_TCP_… */
+	enum tee_why why;
+	uint32_t mss; /* for segmentation offload */
+	bool is_new_data;
+};
+/*
+ * Finishes a frame that holds the payload slices already: header, options, checksum, IP and link
+ * headers. A frame that can't leave now (the neighbour is not known yet, no route) comes back empty
+ * (len 0): it counts as sent, and as lost if it was.
+ */
+void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame);
+/* The same for a header that the caller composed (SYN, SYN-ACK). `ip_ecn`: the two ECN bits. */
+void segment_finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
+		    enum tee_why why, struct tee_frame *frame);
+/* Payload bytes that a full segment can carry now, with SACK blocks on it. */
+uint32_t segment_mss(const struct tcp_conn *conn);
+
+/* reply.c: segments that belong to no connection, sent as packets */
+void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct segment *seg);
+void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_header *header,
+		   uint8_t tos, uint8_t ttl, enum tee_why why);
+void conn_send_rst(struct tcp_conn *conn, enum tee_why why);
+
+/* open.c */
+void open_on_syn_sent_segment(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
+int open_syn_frame(struct tcp_conn *conn, struct tee_frame *frame);
+void open_established(struct tcp_conn *conn);
+void open_take_options(struct tcp_conn *conn, const struct tcp_options *options);
+void open_syn_acked(struct tcp_conn *conn, const struct segment *seg);
+
+/* listen.c */
+struct tcp_listener *listen_find(struct tcp *tcp, const struct tcp_key *key, int netif);
+void listen_segment(struct tcp_listener *listener, struct ip_packet *packet, struct segment *seg);
+/* true: the packet was consumed as a connection's first segment. */
+bool request_segment(struct tcp_request *request, struct ip_packet *packet, struct segment *seg);
+void request_expire(void *context, struct timer *timer);
+void request_free(struct tcp_request *request);
+void listen_conn_ready(struct tcp_conn *conn);
+void listen_forget(struct tcp_conn *conn);
+void listen_icmp(struct tcp_request *request, const struct icmp_report *report);
+
+/* fastopen.c (RFC 7413) */
+void fastopen_free(struct fastopen_cache *cache);
+bool fastopen_syn_option(struct tcp_conn *conn, struct tcp_options *options,
+			 uint32_t *ret_data_max);
+bool fastopen_may_carry(struct tcp_conn *conn);
+void fastopen_on_syn_ack(struct tcp_conn *conn, const struct segment *seg);
+void fastopen_on_syn_timeout(struct tcp_conn *conn);
+bool fastopen_accepts(struct tcp_listener *listener, const struct segment *seg,
+		      const struct tcp_key *key, bool *ret_give_cookie);
+void fastopen_cookie(struct tcp *tcp, const struct tcp_key *key, struct tcp_options *options);
+
+/* close.c */
+void close_on_fin_acked(struct tcp_conn *conn);
+bool close_data_after_close(struct tcp_conn *conn, const struct segment *seg);
+void conn_abort(struct tcp_conn *conn, int error, enum tee_why why); /* RST and end */
+
+/* timers.c: when */
+void timers_set(struct tcp_conn *conn, enum conn_timer which, uint64_t deadline_ns);
+void timers_clear(struct tcp_conn *conn, enum conn_timer which);
+static inline bool timers_armed(const struct tcp_conn *conn, enum conn_timer which)
+{
+	return conn->deadlines[which] != TEE_NEVER;
+}
+void timers_on_data_sent(struct tcp_conn *conn, bool is_retransmit);
+void timers_on_progress(struct tcp_conn *conn, bool advanced); /* after an ACK */
+void timers_on_heard(struct tcp_conn *conn);
+void timers_on_established(struct tcp_conn *conn);
+void timers_on_blocked(struct tcp_conn *conn); /* the window keeps us from sending */
+uint64_t timers_rto_ns(const struct tcp_conn *conn);
+void timers_arm_rto(struct tcp_conn *conn);
+void rto_limits_of(const struct tcp_conn *conn, struct rto_limits *ret_limits);
+
+/* expire.c: what */
+void conn_expire(void *context, struct timer *timer);
+
+/* icmp_in.c */
+void tcp_icmp_error(void *context, const struct icmp_report *report);
+
+/* ports.c */
+int ports_choose(struct tcp *tcp, struct tcp_key *key);
+bool ports_is_bound(struct tcp *tcp, const struct tee_ip *ip, uint16_t port);
+void ports_add_user(struct port_bind *bind);
+struct port_bind *ports_share(struct port_bind *bind); /* one more holder */
+bool ports_listen_allowed(struct tcp *tcp, const struct port_bind *bind);
+void ports_mark_listening(struct port_bind *bind, bool listening);
+void ports_free_all(struct tcp *tcp);
+
+/* trace_tcp.c */
+void trace_segment_out(struct tcp_conn *conn, const struct tcp_header *header, uint32_t len,
+		       enum tee_why why);
+void trace_segment_in(struct tcp_conn *conn, const struct segment *seg);
+void trace_cc(struct tcp_conn *conn, const char *event);
+void trace_bare(struct tcp *tcp, const struct tcp_key *key, const struct tcp_header *header,
+		uint32_t len, enum tee_why why, bool is_in);
+
+#endif

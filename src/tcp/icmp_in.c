@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ICMP errors about segments of ours (RFC 9293 3.9.2.2, RFC 1122 4.2.3.9, RFC 5927).
+ *
+ * Anybody can send ICMP, so a message counts only when the sequence number that it quotes is in
+ * flight. Soft errors (network, host unreachable, source route failed, time exceeded, parameter
+ * problem) are remembered and told if the connection later times out (MUST-56, SHLD-25); hard ones
+ * (protocol, port unreachable) end a connection that is being opened (SHLD-26), but, since RFC 5461
+ * and 5927, not one that stands. "Too big" lowers the path MTU, never raises it.
+ */
+#include "tcp/conn.h"
+
+static int error_of(enum icmp_error error)
+{
+	switch (error) {
+	case ICMP_ERROR_NET_UNREACHABLE: return TEE_ENETUNREACH;
+	case ICMP_ERROR_HOST_UNREACHABLE:
+	case ICMP_ERROR_SOURCE_ROUTE_FAILED:
+	case ICMP_ERROR_TIME_EXCEEDED: return TEE_EHOSTUNREACH;
+	case ICMP_ERROR_PROTOCOL_UNREACHABLE: return TEE_ENOPROTOOPT;
+	case ICMP_ERROR_PORT_UNREACHABLE: return TEE_ECONNREFUSED;
+	case ICMP_ERROR_PROHIBITED: return TEE_EACCES;
+	case ICMP_ERROR_PARAMETER_PROBLEM: return TEE_EPROTO;
+	default: return 0;
+	}
+}
+
+/* RFC 5927 4.1: only what is in flight can have caused an error. */
+static bool is_in_flight(const struct tcp_conn *conn, struct seq32 seq)
+{
+	int64_t off = seq_widen(seq, conn->snd.iss, (int64_t)conn->snd.una);
+
+	return off >= (int64_t)conn->snd.una && off < (int64_t)conn->snd.nxt;
+}
+
+static void path_shrank(struct tcp_conn *conn, const struct icmp_report *report)
+{
+	struct tcp *tcp = conn->tcp;
+	uint32_t mtu;
+
+	if (!conn->settings->s.mtu_discover || !conn_config(conn)->pmtud)
+		return;
+	/* A router can't claim that a packet no larger than its limit was too big for it. */
+	if (report->mtu && report->quoted_total_len && report->mtu >= report->quoted_total_len)
+		return;
+	mtu = net_pmtu_update(tcp->net, &conn->node.key.remote_ip, report->mtu,
+			      report->quoted_total_len ? report->quoted_total_len : conn->path.mtu);
+	if (mtu >= conn->path.mtu)
+		return;
+	conn->path.mtu = mtu;
+	if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
+			     &conn->path) < 0)
+		return;
+	conn_update_mss(conn);
+	recovery_on_mtu(conn);
+}
+
+static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, struct seq32 seq)
+{
+	bool is_opening = !conn_is_synchronized(conn);
+	int error = error_of(report->error);
+
+	if (!is_in_flight(conn, seq)) {
+		drop(conn_engine(conn), DROP_ICMP_UNBELIEVABLE);
+		return;
+	}
+	switch (report->error) {
+	case ICMP_ERROR_NONE: return; /* MUST-55 among them: source quench */
+	case ICMP_ERROR_TOO_BIG: path_shrank(conn, report); return;
+	case ICMP_ERROR_PROTOCOL_UNREACHABLE:
+	case ICMP_ERROR_PORT_UNREACHABLE:
+	case ICMP_ERROR_PROHIBITED:
+		if (is_opening) {
+			conn_end(conn, error);
+			return;
+		}
+		/* fallthrough */
+	default:
+		conn->soft_error = (uint8_t)error;
+		/* Our own neighbour discovery says so: an open need not wait for minutes. */
+		if (is_opening && tee_ip_is_any(&report->reporter))
+			conn_end(conn, error);
+		return;
+	}
+}
+
+void tcp_icmp_error(void *context, const struct icmp_report *report)
+{
+	struct tcp *tcp = context;
+	struct tcp_key key = {.local_ip = report->local, .remote_ip = report->remote};
+	struct tcp_node *node;
+	struct seq32 seq;
+
+	if (report->quoted_len < 8) {
+		drop(tcp->engine, DROP_ICMP_MALFORMED);
+		return;
+	}
+	key.local_port = load_be16(report->quoted);
+	key.remote_port = load_be16(report->quoted + 2);
+	seq = seq32(load_be32(report->quoted + 4));
+	node = demux_find(&tcp->demux, &key);
+	if (!node) {
+		drop(tcp->engine, DROP_ICMP_UNBELIEVABLE);
+		return;
+	}
+	if (node->kind == TCP_NODE_CONN) {
+		conn_icmp(CONTAINER_OF(node, struct tcp_conn, node), report, seq);
+		tcp_reap(tcp);
+	} else if (node->kind == TCP_NODE_REQUEST) {
+		struct tcp_request *request = CONTAINER_OF(node, struct tcp_request, node);
+
+		if (seq_eq(seq, request->iss))
+			listen_icmp(request, report);
+		else
+			drop(tcp->engine, DROP_ICMP_UNBELIEVABLE);
+	}
+}

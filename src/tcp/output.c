@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What to send now. tcp_output() pulls one frame at a time; each call decides afresh, in this order:
+ *
+ *	SYN or SYN-ACK		open.c
+ *	what was lost		RFC 5681, 6675: before anything new
+ *	tail loss probe		RFC 8985 section 7
+ *	window probe		RFC 9293 3.8.6.1 (MUST-36), also the silly-window override
+ *	new data, FIN		window, cwnd, pacing, Nagle (SHLD-7), silly-window avoidance (MUST-38)
+ *	keep-alive		RFC 9293 3.8.4
+ *	a bare ACK		if one is due and nothing above carried it
+ *
+ * A frame may be a super-segment of many MSS: one header, one record in the send map.
+ */
+#include "tcp/conn.h"
+
+/* ---- how much may go ---- */
+
+static uint64_t window_end(const struct tcp_conn *conn)
+{
+	return conn->snd.una + conn->snd.wnd;
+}
+
+/* Bytes that the congestion window still admits. */
+static uint64_t cwnd_room(const struct tcp_conn *conn)
+{
+	uint64_t pipe = recovery_pipe(conn), cwnd = conn->tx->cc.cwnd_bytes;
+
+	return cwnd > pipe ? cwnd - pipe : 0;
+}
+
+/* Largest payload of one frame: a super-segment where the netif takes one. */
+static uint32_t frame_payload_max(const struct tcp_conn *conn, uint32_t mss)
+{
+	unsigned need = conn_is4(conn) ? TEE_OFFLOAD_TSO4 : TEE_OFFLOAD_TSO6;
+	uint32_t most, configured = conn_config(conn)->tcp_tso_bytes_max;
+
+	if (!(netif_offloads(conn->path.netif) & need))
+		return mss;
+	most = netif_gso_bytes_max(conn->path.netif);
+	most = most > 120 ? most - 120 : mss; /* IP and TCP headers at their largest */
+	if (configured)
+		most = MIN(most, configured);
+	if (conn->tx && conn->tx->pacer.rate)
+		most = MIN(most, pacer_burst_bytes(&conn->tx->pacer, mss, most));
+	return most > mss ? most / mss * mss : mss;
+}
+
+/* Pacing: true when nothing may leave yet; the timer will say when. */
+static bool is_paced_out(struct tcp_conn *conn)
+{
+	struct pacer *pacer = &conn->tx->pacer;
+
+	if (!pacer->rate || pacer_next_ns(pacer) <= conn_now(conn))
+		return false;
+	timers_set(conn, CONN_PACE, pacer_next_ns(pacer));
+	return true;
+}
+
+/* ---- one segment ---- */
+
+/* References payload [off, off + len) from the frame; returns how much fitted, whole segments if many. */
+static uint32_t put_payload(struct tcp_conn *conn, struct tee_frame *frame, uint64_t off,
+			    uint32_t len, uint32_t mss)
+{
+	size_t got;
+
+	frame_init(frame);
+	if (!len)
+		return 0;
+	got = byteq_frame_slices(&conn->sndq, off, len, frame);
+	if (got < len && got > mss && got % mss) {
+		tee_frame_release(frame);
+		frame_init(frame);
+		got = byteq_frame_slices(&conn->sndq, off, got / mss * mss, frame);
+	}
+	return (uint32_t)got;
+}
+
+/* Payload bytes of a range of offsets: without the FIN, which has an offset but no byte. */
+static uint32_t payload_in(const struct tcp_conn *conn, uint64_t start, uint64_t end)
+{
+	uint64_t stop = MIN(end, conn->sndq.end);
+
+	return stop > start ? (uint32_t)(stop - start) : 0;
+}
+
+static void note_sent(struct tcp_conn *conn, struct send_record *record, uint64_t bytes,
+		      bool is_retransmit)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint64_t now = conn_now(conn);
+	struct cc_round round;
+
+	rate_on_sent(&tx->rate, record, recovery_pipe(conn), now);
+	if (tx->recovery == TEE_RECOVERY_RECOVERY || tx->recovery == TEE_RECOVERY_CWR)
+		prr_on_sent(&tx->prr, bytes);
+	if (tx->cc.ops->on_sent) {
+		recovery_round(conn, &round);
+		cc_on_sent(&tx->cc, bytes, &round);
+	}
+	pacer_on_sent(&tx->pacer, bytes, now);
+	tx->last_sent_at_ns = now;
+	conn->last_data_sent_ms = coarse_ms(now);
+	timers_on_data_sent(conn, is_retransmit);
+}
+
+/* Sends (the head of) a record again. */
+static int send_record_again(struct tcp_conn *conn, struct send_record *record, uint64_t len,
+			     enum tee_why why, struct tee_frame *frame)
+{
+	uint32_t mss = segment_mss(conn);
+	uint64_t start = record->start, end = MIN(record->end, start + len);
+	struct out_segment out = {.seq = start, .why = why, .mss = mss};
+	struct send_record *sent;
+	uint32_t bytes = payload_in(conn, start, end);
+
+	out.len = put_payload(conn, frame, start, bytes, mss);
+	if (out.len < bytes)
+		end = start + out.len;
+	else if ((record->flags & SENT_FIN) && end == record->end)
+		out.flags |= TEE_TCP_FIN;
+	sent = sendmap_resent(&conn->tx->map, record, end - start, conn_now(conn));
+	if (!sent) { /* no memory to split: try again soon */
+		tee_frame_release(frame);
+		timers_set(conn, CONN_PACE, conn_now(conn) + 10 * TEE_NS_PER_MS);
+		return 0;
+	}
+	if (end == conn->sndq.end)
+		out.flags |= TEE_TCP_PSH;
+	recovery_on_retransmit(conn, sent);
+	note_sent(conn, sent, end - start, true);
+	segment_out(conn, &out, frame);
+	return 1;
+}
+
+/* ---- lost first ---- */
+
+static int output_lost(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	struct tcp_tx *tx = conn->tx;
+	struct send_record *record;
+	uint32_t mss;
+	uint64_t room, len;
+
+	if (!tx || !tx->map.lost_bytes || tx->frto_new_data)
+		return 0;
+	record = sendmap_next_lost(&tx->map);
+	if (!record)
+		return 0;
+	/* MAY-7, SHLD-16: beyond a window that has shrunk only the first octets are tried. */
+	if (record->start != conn->snd.una && record->end > window_end(conn))
+		return 0;
+	mss = segment_mss(conn);
+	room = cwnd_room(conn);
+	/* The first retransmission of a recovery goes out at once (RFC 5681 3.2 step 3). */
+	if (room < mss && (recovery_pipe(conn) == 0 ||
+			   (tx->recovery == TEE_RECOVERY_RECOVERY && tx->prr.out_bytes == 0)))
+		room = mss;
+	len = record->end - record->start;
+	if (room < MIN(len, mss))
+		return 0;
+	if (is_paced_out(conn))
+		return 0;
+	len = MIN(len, frame_payload_max(conn, mss));
+	if (len > room)
+		len = room / mss * mss;
+	return send_record_again(
+		conn, record, MAX(len, 1),
+		tx->recovery == TEE_RECOVERY_LOSS ? TEE_WHY_RTO : TEE_WHY_FAST_RETRANSMIT, frame);
+}
+
+/* ---- new data ---- */
+
+/* Sends [snd.nxt, + len) and the FIN if it follows directly and is wanted. */
+static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, struct tee_frame *frame)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint32_t mss = segment_mss(conn);
+	struct out_segment out = {
+		.seq = conn->snd.nxt, .why = why, .mss = mss, .is_new_data = true};
+	struct send_record *record;
+	uint64_t end;
+	unsigned flags = 0;
+
+	out.len = put_payload(conn, frame, conn->snd.nxt, want, mss);
+	end = conn->snd.nxt + out.len;
+	if (end == conn_written(conn)) {
+		if (out.len)
+			out.flags |= TEE_TCP_PSH; /* MUST-61 */
+		if (conn_has(conn, CONN_FIN_QUEUED) && !conn_has(conn, CONN_FIN_SENT)) {
+			out.flags |= TEE_TCP_FIN;
+			flags |= SENT_FIN;
+			end++;
+		}
+	}
+	if (end == conn->snd.nxt) {
+		tee_frame_release(frame);
+		return 0;
+	}
+	record = sendmap_sent(&tx->map, end, mss, flags, conn_now(conn));
+	if (!record) {
+		tee_frame_release(frame);
+		timers_set(conn, CONN_PACE, conn_now(conn) + 10 * TEE_NS_PER_MS);
+		return 0;
+	}
+	if (flags & SENT_FIN) {
+		conn->flags |= CONN_FIN_SENT;
+		if (!out.len)
+			out.why = TEE_WHY_FIN;
+	}
+	conn->snd.nxt = end;
+	if (out.len % mss)
+		conn->snd.small_end = end;
+	/* RFC 9293 3.8.6.3: what answers within the delay makes the flow an interactive one. */
+	if (out.len && coarse_ms(conn_now(conn)) - conn->rcv.last_data_ms < conn->rcv.ato_ms)
+		conn->flags |= CONN_PINGPONG;
+	note_sent(conn, record, end - record->start, false);
+	segment_out(conn, &out, frame);
+	return 1;
+}
+
+/* SHLD-7, as Minshall's rule has it: a small segment waits only for another small one. */
+static bool nagle_permits(const struct tcp_conn *conn)
+{
+	const struct tcp_settings *s = &conn->settings->s;
+
+	if (conn_has(conn, CONN_FIN_QUEUED))
+		return true;
+	if ((s->flags & TCP_SET_CORK) || conn_has(conn, CONN_MORE_COMES))
+		return false;
+	if (s->flags & TCP_SET_NODELAY) /* MUST-17 */
+		return true;
+	return conn->snd.small_end <= conn->snd.una;
+}
+
+/*
+ * How many of the unsent bytes to send now, 0: none. The window's and cwnd's limits cut to whole
+ * segments; a remainder goes when it empties the queue and Nagle permits, or when the peer's window
+ * never admits more (MUST-38: half the largest window ever seen).
+ */
+static uint32_t new_data_len(struct tcp_conn *conn, uint64_t unsent)
+{
+	uint32_t mss = segment_mss(conn);
+	uint64_t wnd_room = window_end(conn) > conn->snd.nxt ? window_end(conn) - conn->snd.nxt : 0;
+	uint64_t room = cwnd_room(conn), len = unsent;
+	bool is_tail;
+
+	len = MIN(len, byteq_next_eor(&conn->sndq, conn->snd.nxt, len) - conn->snd.nxt);
+	is_tail = len == unsent || len < byteq_len(&conn->sndq);
+	if (recovery_pipe(conn) == 0)
+		room = MAX(room, mss);
+	if (room < MIN(len, mss)) {
+		conn->tx->cwnd_limited = true;
+		return 0;
+	}
+	if (len > wnd_room) {
+		conn->flags |= CONN_WAS_WINDOW_LIMITED;
+		if (wnd_room < mss) {
+			bool is_worthwhile = wnd_room && wnd_room >= conn->snd.wnd_max / 2;
+
+			if (!is_worthwhile || wnd_room > room) {
+				timers_on_blocked(conn);
+				return 0;
+			}
+			return (uint32_t)wnd_room;
+		}
+		len = wnd_room / mss * mss;
+		is_tail = false;
+	}
+	if (len > room) {
+		conn->tx->cwnd_limited = true;
+		len = MAX(room / mss * mss, MIN(len, mss));
+		is_tail = false;
+	}
+	if (len > frame_payload_max(conn, mss)) {
+		len = frame_payload_max(conn, mss);
+		is_tail = false;
+	}
+	if (is_tail && len % mss && !nagle_permits(conn)) {
+		len -= len % mss;
+		if (!len)
+			timers_on_blocked(conn);
+	}
+	return (uint32_t)len;
+}
+
+static bool may_send_data(const struct tcp_conn *conn)
+{
+	switch (conn->state) {
+	case TEE_TCP_ESTABLISHED:
+	case TEE_TCP_CLOSE_WAIT:
+	case TEE_TCP_FIN_WAIT_1:
+	case TEE_TCP_CLOSING:
+	case TEE_TCP_LAST_ACK: return true;
+	case TEE_TCP_SYN_RECEIVED:
+		return conn_has(conn, CONN_CHILD_FASTOPEN) && !conn_has(conn, CONN_SYN_DUE);
+	default: return false;
+	}
+}
+
+/* RFC 5681 4.1: after an idle time the window's old size says nothing any more. */
+static void restart_after_idle(struct tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint64_t now = conn_now(conn), idle;
+	struct cc_round round;
+
+	if (!sendmap_is_empty(&tx->map) || !tx->last_sent_at_ns)
+		return;
+	idle = now - tx->last_sent_at_ns;
+	if (idle <= timers_rto_ns(conn) || !conn_config(conn)->tcp_slow_start_after_idle)
+		return;
+	recovery_round(conn, &round);
+	cc_on_idle(&tx->cc, idle, timers_rto_ns(conn), &round);
+	tx->last_sent_at_ns = now;
+	trace_cc(conn, "restart after idle");
+}
+
+static int output_new(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	uint64_t unsent;
+	uint32_t len;
+	bool wants_fin = conn_has(conn, CONN_FIN_QUEUED) && !conn_has(conn, CONN_FIN_SENT);
+
+	if (!may_send_data(conn))
+		return 0;
+	unsent = conn_written(conn) > conn->snd.nxt ? conn_written(conn) - conn->snd.nxt : 0;
+	if (!unsent && !wants_fin)
+		return 0;
+	if (!tx_get(conn)) {
+		timers_set(conn, CONN_PACE, conn_now(conn) + 10 * TEE_NS_PER_MS);
+		return 0;
+	}
+	if (!unsent) /* a bare FIN needs no window of either kind */
+		return send_new(conn, 0, TEE_WHY_FIN, frame);
+	restart_after_idle(conn);
+	len = new_data_len(conn, unsent);
+	if (!len || is_paced_out(conn))
+		return 0;
+	return send_new(conn, len,
+			conn->tx->recovery == TEE_RECOVERY_DISORDER ? TEE_WHY_LIMITED_TRANSMIT
+								    : TEE_WHY_NEW_DATA,
+			frame);
+}
+
+/* ---- probes ---- */
+
+/* RFC 8985 7.3: new data if there is any and the window admits it, else the last segment again. */
+static int output_tail_probe(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint32_t mss = segment_mss(conn);
+	uint64_t unsent = conn_written(conn) > conn->snd.nxt ? conn_written(conn) - conn->snd.nxt
+							     : 0;
+	struct send_record *last;
+	int sent;
+
+	conn->flags &= ~(uint32_t)CONN_TLP_DUE;
+	if (!tx || sendmap_is_empty(&tx->map))
+		return 0;
+	tx->rack.tlp_is_retrans = false;
+	if (unsent && conn->snd.nxt + MIN(unsent, mss) <= window_end(conn)) {
+		sent = send_new(conn, (uint32_t)MIN(unsent, mss), TEE_WHY_TLP, frame);
+	} else {
+		last = sendmap_last(&tx->map);
+		if (last->end - last->start > mss) {
+			uint64_t rest = (last->end - last->start) % mss;
+			struct send_record *tail =
+				sendmap_split(&tx->map, last, last->end - (rest ? rest : mss));
+
+			last = tail ? tail : last;
+		}
+		tx->rack.tlp_is_retrans = true;
+		sent = send_record_again(conn, last, mss, TEE_WHY_TLP, frame);
+	}
+	if (!sent)
+		return 0;
+	tx->rack.tlp_end = conn->snd.nxt;
+	count(conn_engine(conn), COUNT_TCP_TLP);
+	timers_arm_rto(conn); /* "restart from now": the probe's own round trip comes first */
+	return 1;
+}
+
+/*
+ * The peer's window is closed, or too small for long: MUST-36 wants at least one octet of new data, so that
+ * its ACK tells of the window. With some window open it is the silly-window override: what fits goes.
+ */
+static int output_window_probe(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	uint64_t unsent, room;
+	struct send_record *first;
+
+	conn->flags &= ~(uint32_t)CONN_PROBE_DUE;
+	if (!tx_get(conn))
+		return 0;
+	first = sendmap_first(&conn->tx->map);
+	if (first && conn->snd.wnd == 0) {
+		/* A probe is out already: the same octet again. */
+		count(conn_engine(conn), COUNT_TCP_WINDOW_PROBES);
+		first->flags |= SENT_PROBE;
+		return send_record_again(conn, first, 1, TEE_WHY_WINDOW_PROBE, frame);
+	}
+	unsent = conn_written(conn) > conn->snd.nxt ? conn_written(conn) - conn->snd.nxt : 0;
+	if (!unsent)
+		return 0;
+	room = window_end(conn) > conn->snd.nxt ? window_end(conn) - conn->snd.nxt : 0;
+	if (room == 0 && first)
+		return 0; /* data in flight asks the same question */
+	if (room == 0) {
+		count(conn_engine(conn), COUNT_TCP_WINDOW_PROBES);
+		if (!send_new(conn, 1, TEE_WHY_WINDOW_PROBE, frame))
+			return 0;
+		first = sendmap_first(&conn->tx->map);
+		if (first)
+			first->flags |= SENT_PROBE;
+		return 1;
+	}
+	return send_new(conn, (uint32_t)MIN(MIN(room, unsent), segment_mss(conn)), TEE_WHY_NEW_DATA,
+			frame);
+}
+
+/* SHLD-12: no data, one octet before SND.NXT, which the peer must answer. */
+static int output_keepalive(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	struct out_segment out = {.seq = conn->snd.nxt - 1, .why = TEE_WHY_KEEPALIVE};
+
+	conn->flags &= ~(uint32_t)CONN_KEEPALIVE_DUE;
+	count(conn_engine(conn), COUNT_TCP_KEEPALIVES);
+	frame_init(frame);
+	segment_out(conn, &out, frame);
+	return 1;
+}
+
+static int output_ack(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	struct out_segment out = {.seq = conn->snd.nxt, .why = conn->ack_why};
+	uint8_t more = conn->rcv.dupacks_due;
+
+	frame_init(frame);
+	segment_out(conn, &out, frame);
+	/* Without SACK the peer counts duplicate ACKs: each segment out of order gets its own. */
+	conn->rcv.dupacks_due = 0;
+	if (out.why == TEE_WHY_ACK_OUT_OF_ORDER && more > 1) {
+		conn->rcv.dupacks_due = (uint8_t)(more - 1);
+		conn->ack_why = out.why;
+	}
+	return 1;
+}
+
+/* ---- the order of things ---- */
+
+/* Accounting of what held us back (tcp_info: busy, rwnd_limited), and RFC 7661's "application limited". */
+static void note_idle(struct tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+
+	if (!tx || conn_written(conn) > conn->snd.nxt)
+		return;
+	if (recovery_pipe(conn) < tx->cc.cwnd_bytes && !tx->map.lost_bytes)
+		rate_set_app_limited(&tx->rate, recovery_pipe(conn));
+}
+
+bool output_may_have_more(const struct tcp_conn *conn)
+{
+	return conn->ack_why ||
+	       (conn->flags &
+		(CONN_SYN_DUE | CONN_TLP_DUE | CONN_PROBE_DUE | CONN_KEEPALIVE_DUE)) ||
+	       conn_written(conn) > conn->snd.nxt || (conn->tx && conn->tx->map.lost_bytes) ||
+	       (conn_has(conn, CONN_FIN_QUEUED) && !conn_has(conn, CONN_FIN_SENT));
+}
+
+int output_frame(struct tcp_conn *conn, struct tee_frame *frame)
+{
+	int sent = 0;
+
+	if (!conn->path.netif)
+		return 0; /* the retransmission timer comes back to it */
+	if (conn_has(conn, CONN_SYN_DUE))
+		return open_syn_frame(conn, frame);
+	if (conn->state == TEE_TCP_SYN_SENT)
+		return 0;
+	if (!sent)
+		sent = output_lost(conn, frame);
+	if (!sent && conn_has(conn, CONN_TLP_DUE))
+		sent = output_tail_probe(conn, frame);
+	if (!sent && conn_has(conn, CONN_PROBE_DUE))
+		sent = output_window_probe(conn, frame);
+	if (!sent)
+		sent = output_new(conn, frame);
+	/* RFC 5682 step 2b: no new data could go, so the timeout is taken for real. */
+	if (!sent && conn->tx && conn->tx->frto_new_data && conn->snd.nxt == conn->tx->recover) {
+		conn->tx->frto = conn->tx->frto_new_data = false;
+		sent = output_lost(conn, frame);
+	}
+	if (!sent && conn_has(conn, CONN_KEEPALIVE_DUE))
+		sent = output_keepalive(conn, frame);
+	if (!sent && conn->ack_why)
+		sent = output_ack(conn, frame);
+	if (!sent)
+		note_idle(conn);
+	return sent;
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiver: seventh and eighth steps of RFC 9293 3.10.7.4 (text and FIN), when to acknowledge,
+ * and what window to offer.
+ *
+ * Payload is not copied: the receive queue refers to the packet it came in. What comes out of order
+ * waits in conn->ooo and is reported by SACK.
+ *
+ * Acknowledging (RFC 9293 3.8.6.3, RFC 5681 4.2): at once for every second full segment, for what is out of
+ * order, for what fills a hole, for a FIN; else delayed, by ato_ms, which follows the gaps between
+ * arrivals between delack_min and delack_max (below 500 ms: MUST-40). A flow's first segments are
+ * acknowledged at once, so that the sender's slow start is not held up, until the connection turns
+ * out to be interactive.
+ *
+ * Window: the free buffer, never taken back (SHLD-14), moved on only by a useful amount (MUST-39). The buffer
+ * grows with what the application reads a round trip ("dynamic right-sizing").
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "tcp/conn.h"
+
+enum { QUICK_ACKS_MAX = 16, RCV_MSS_MIN = 88 };
+
+/* ---- window ---- */
+
+void receive_init_window(struct tcp_conn *conn)
+{
+	const struct tcp_settings *s = &conn->settings->s;
+	const struct tee_config *config = conn_config(conn);
+
+	conn->rcv.buf = s->rcvbuf ? s->rcvbuf : config->tcp_rcvbuf_initial;
+	conn->rcv.mss = 536;
+	conn->rcv.wscale = receive_wscale(config, s);
+	conn->rcv.nxt = 1;
+	conn->rcv.adv = 1;
+	conn->rcv.acked = 1;
+	conn->rcv.space_mark = 1;
+}
+
+/* The smallest scale at which the largest buffer that we may grow to can be offered (RFC 7323 2.3). */
+uint8_t receive_wscale(const struct tee_config *config, const struct tcp_settings *settings)
+{
+	uint64_t most = config->tcp_rcvbuf_max;
+	uint8_t scale = 0;
+
+	if (settings->flags & TCP_SET_RCVBUF_LOCKED)
+		most = settings->rcvbuf;
+	if (settings->window_clamp)
+		most = MIN(most, settings->window_clamp);
+	while (scale < 14 && (UINT64_C(65535) << scale) < most)
+		scale++;
+	return scale;
+}
+
+/* Free room that may be promised, before the rules of not shrinking and not crawling. */
+static uint64_t free_space(const struct tcp_conn *conn)
+{
+	const struct tee_config *config = conn_config(conn);
+	uint64_t queued = byteq_len(&conn->rcvq);
+	uint64_t space = conn->rcv.buf > queued ? conn->rcv.buf - queued : 0;
+	size_t used = tee_pool_bytes_used(conn_engine(conn)->pool);
+
+	if (conn->settings->s.window_clamp)
+		space = MIN(space, conn->settings->s.window_clamp);
+	/* Close to the memory limit nobody is promised more than a little. */
+	if (used > config->memory_bytes_max - config->memory_bytes_max / 8)
+		space = MIN(space, 2u * conn->rcv.mss);
+	return space;
+}
+
+/* What the right edge would be if a segment left now. */
+static uint64_t window_edge(const struct tcp_conn *conn)
+{
+	uint64_t nxt = conn->rcv.nxt, space = free_space(conn), edge;
+	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+
+	space = MIN(space, UINT64_C(65535) << scale);
+	edge = nxt + (space >> scale << scale);
+	/* SHLD-14: never to the left. */
+	if (edge <= conn->rcv.adv)
+		return MAX(conn->rcv.adv, nxt);
+	/* MUST-39: not by crumbs, unless the whole buffer is free. */
+	if (edge - conn->rcv.adv < MIN((uint64_t)conn->rcv.mss, conn->rcv.buf / 2) &&
+	    byteq_len(&conn->rcvq) != 0)
+		return MAX(conn->rcv.adv, nxt);
+	return edge;
+}
+
+uint32_t receive_window_peek(const struct tcp_conn *conn)
+{
+	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+	uint64_t window = window_edge(conn) - conn->rcv.nxt;
+
+	/* Rounded up, since rounding down would take back a part of the promise. */
+	window = (window + (1u << scale) - 1) >> scale;
+	return (uint32_t)(MIN(window, 65535u) << scale);
+}
+
+uint32_t receive_window(struct tcp_conn *conn)
+{
+	uint32_t window = receive_window_peek(conn);
+
+	conn->rcv.adv = MAX(conn->rcv.adv, conn->rcv.nxt + window);
+	return window;
+}
+
+/* ---- when to acknowledge ---- */
+
+/* Every segment that leaves acknowledges; whatever was owed is paid. */
+void receive_on_ack_sent(struct tcp_conn *conn)
+{
+	conn->ack_why = 0;
+	conn->rcv.acked = conn->rcv.nxt;
+	conn->rcv.unacked_bytes = 0;
+	if (conn->rcv.quick_acks)
+		conn->rcv.quick_acks--;
+	if (timers_armed(conn, CONN_DELACK))
+		timers_clear(conn, CONN_DELACK);
+	conn->last_ack_sent_ms = coarse_ms(conn_now(conn));
+}
+
+/* The peer's segment size, as far as it shows: what "full-sized" means to the delayed ACK. */
+static void estimate_rcv_mss(struct tcp_conn *conn, const struct segment *seg)
+{
+	uint32_t len = seg->gso_segs > 1 ? (seg->len + seg->gso_segs - 1) / seg->gso_segs
+					 : seg->len;
+
+	if (len >= conn->rcv.mss)
+		conn->rcv.mss = (uint16_t)MIN(len, MAX(conn->adv_mss, RCV_MSS_MIN));
+}
+
+/* Follows the gaps between arrivals, so that the delay is no longer than it need be. */
+static void adapt_ato(struct tcp_conn *conn)
+{
+	const struct tee_config *config = conn_config(conn);
+	uint32_t now = coarse_ms(conn_now(conn));
+	uint32_t least = MAX(coarse_ms(config->tcp_delack_min_ns), 1u), gap;
+
+	if (!conn->rcv.ato_ms) {
+		uint32_t window = (uint32_t)(conn->rcv.adv - conn->rcv.nxt);
+
+		conn->rcv.ato_ms = least;
+		conn->rcv.quick_acks =
+			(uint8_t)MIN(MAX(window / (2u * conn->rcv.mss), 2u), QUICK_ACKS_MAX);
+	} else {
+		gap = now - conn->rcv.last_data_ms;
+		if (gap <= least / 2)
+			conn->rcv.ato_ms = conn->rcv.ato_ms / 2 + least / 2;
+		else if (gap < conn->rcv.ato_ms)
+			conn->rcv.ato_ms = conn->rcv.ato_ms / 2 + gap;
+		else if (conn->tx && conn->tx->rto.srtt_ns && gap > coarse_ms(timers_rto_ns(conn)))
+			conn->rcv.quick_acks = QUICK_ACKS_MAX; /* it was idle: slow start again */
+		conn->rcv.ato_ms = MIN(conn->rcv.ato_ms, coarse_ms(config->tcp_delack_max_ns));
+	}
+	conn->rcv.ato_ms = MAX(conn->rcv.ato_ms, 1u);
+	conn->rcv.last_data_ms = now;
+}
+
+static bool is_quick(const struct tcp_conn *conn)
+{
+	if (conn->settings->s.flags & TCP_SET_QUICKACK)
+		return true;
+	return conn->rcv.quick_acks && !conn_has(conn, CONN_PINGPONG);
+}
+
+static void schedule_ack(struct tcp_conn *conn)
+{
+	uint64_t delay_ns;
+
+	if (conn->rcv.unacked_bytes > conn->rcv.mss) {
+		conn_ack_now(conn, TEE_WHY_ACK_EVERY_SECOND); /* SHLD-19 */
+		return;
+	}
+	if (is_quick(conn)) {
+		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
+		return;
+	}
+	if (timers_armed(conn, CONN_DELACK))
+		return;
+	delay_ns = conn->rcv.ato_ms * TEE_NS_PER_MS;
+	timers_set(conn, CONN_DELACK, conn_now(conn) + delay_ns);
+}
+
+/* ---- buffer size ---- */
+
+/* How long one round trip takes, seen by the receiver: the time to get one window of data. */
+static void measure_rtt(struct tcp_conn *conn, const struct segment *seg)
+{
+	uint64_t now = conn_now(conn), sample = 0;
+
+	if (conn_has(conn, CONN_HAS_TS) && seg->h.options.ts_ecr && seg->len >= conn->rcv.mss) {
+		sample = tstamp_rtt_ns(&conn->ts, seg->h.options.ts_ecr, now);
+		if (sample && (!conn->rcv.rtt_ns || sample < conn->rcv.rtt_ns))
+			conn->rcv.rtt_ns = sample;
+		else if (sample)
+			conn->rcv.rtt_ns += (sample - conn->rcv.rtt_ns) / 8;
+		return;
+	}
+	if (conn->rcv.rtt_mark && conn->rcv.nxt < conn->rcv.rtt_mark)
+		return;
+	if (conn->rcv.rtt_mark) {
+		sample = MAX(now - conn->rcv.rtt_at_ns, 1);
+		if (!conn->rcv.rtt_ns || sample < conn->rcv.rtt_ns)
+			conn->rcv.rtt_ns = sample;
+	}
+	conn->rcv.rtt_mark = MAX(conn->rcv.adv, conn->rcv.nxt + 1);
+	conn->rcv.rtt_at_ns = now;
+}
+
+static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
+{
+	const struct tee_config *config = conn_config(conn);
+	uint64_t want;
+
+	if (!config->tcp_autotuning || (conn->settings->s.flags & TCP_SET_RCVBUF_LOCKED) ||
+	    tee_pool_bytes_used(conn_engine(conn)->pool) > config->memory_bytes_max / 2)
+		return;
+	/* Twice what one round trip brought (slow start doubles it), and some for what is being read. */
+	want = 2 * read_bytes + 16u * MAX(conn->adv_mss, 536u);
+	if (conn->rcv.space_bytes && read_bytes > conn->rcv.space_bytes)
+		want += 2 * want * (read_bytes - conn->rcv.space_bytes) / conn->rcv.space_bytes;
+	want = MIN(want, config->tcp_rcvbuf_max);
+	if (want > conn->rcv.buf)
+		conn->rcv.buf = (uint32_t)want;
+}
+
+/* The application took something: the buffer may grow, and the peer may want to know of room. */
+void receive_on_read(struct tcp_conn *conn)
+{
+	uint64_t now = conn_now(conn), offered, could;
+
+	if (now - conn->rcv.space_at_ns >= conn->rcv.rtt_ns && conn->rcv.rtt_ns) {
+		uint64_t got = conn->rcvq.start - conn->rcv.space_mark;
+
+		if (got > conn->rcv.space_bytes) {
+			grow_buffer(conn, got);
+			conn->rcv.space_bytes = (uint32_t)MIN(got, UINT32_MAX);
+		}
+		conn->rcv.space_mark = conn->rcvq.start;
+		conn->rcv.space_at_ns = now;
+	}
+	if (conn_has(conn, CONN_URGENT_IN) && conn->rcvq.start >= conn->rcv.urgent)
+		conn->flags &= ~(uint32_t)CONN_URGENT_IN;
+	if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT ||
+	    conn_has(conn, CONN_FIN_RECEIVED) || !conn_is_synchronized(conn))
+		return;
+	/* A window update is worth a segment when it at least doubles an offer that has half run out. */
+	offered = conn->rcv.adv - MIN(conn->rcv.adv, conn->rcv.nxt);
+	if (2 * offered > conn->rcv.buf)
+		return;
+	could = window_edge(conn) - conn->rcv.nxt;
+	if (could && could >= 2 * offered)
+		conn_ack_now(conn, TEE_WHY_WINDOW_UPDATE);
+}
+
+/* ---- text ---- */
+
+/* RFC 9293 3.8.5: the pointer names the octet after the urgent ones (MUST-62), and never goes back. */
+void receive_urgent(struct tcp_conn *conn, const struct segment *seg)
+{
+	uint64_t urgent;
+
+	if (!segment_has(seg, TEE_TCP_URG) || seg->urgent <= (int64_t)conn->rcvq.start)
+		return;
+	urgent = (uint64_t)seg->urgent;
+	if (conn_has(conn, CONN_URGENT_IN) && urgent <= conn->rcv.urgent)
+		return;
+	conn->rcv.urgent = urgent;
+	conn->flags |= CONN_URGENT_IN;
+	conn_raise(conn, TEE_EV_URGENT | TEE_EV_READABLE); /* MUST-32 */
+}
+
+static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
+{
+	if (!conn_has(conn, CONN_HAS_SACK) || !conn_config(conn)->tcp_dsack || start >= end)
+		return;
+	if (conn_has(conn, CONN_DSACK_DUE))
+		return; /* one a segment; the first is kept */
+	conn->rcv.dsack_start = start;
+	conn->rcv.dsack_end = end;
+	conn->flags |= CONN_DSACK_DUE;
+}
+
+/* What remains of a segment's text after it was cut to the window. */
+struct text {
+	uint64_t start, end;
+	uint32_t off; /* in pkt->data */
+	bool fin;
+};
+
+/* false: nothing of it is new. */
+static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *text)
+{
+	uint64_t nxt = conn->rcv.nxt, edge = MAX(conn->rcv.adv, nxt);
+
+	text->fin = segment_has(seg, TEE_TCP_FIN);
+	text->off = seg->payload_off;
+	text->start = seg->seq < 0 ? 0 : (uint64_t)seg->seq;
+	text->end = text->start + seg->len;
+	if (text->start < nxt) {
+		uint64_t old = MIN(nxt, text->end) - text->start;
+
+		note_duplicate(conn, text->start, text->start + old);
+		text->off += (uint32_t)old;
+		text->start += old;
+		if (text->start < nxt) /* only the FIN, and that is old too */
+			return false;
+	}
+	if (text->end > edge) {
+		drop(conn_engine(conn), DROP_TCP_OUT_OF_WINDOW);
+		text->end = MAX(edge, text->start);
+		text->fin = false;
+		conn_ack_now(conn, TEE_WHY_ANSWER_PROBE);
+	}
+	return text->start < text->end || text->fin;
+}
+
+static void take_in_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
+{
+	struct engine *engine = conn_engine(conn);
+	uint32_t len = (uint32_t)(text->end - text->start);
+	bool had_holes = conn->ooo && conn->ooo->range_count;
+
+	if (len) {
+		if (byteq_append_pkt(&conn->rcvq, engine->pool, tee_pkt_ref(pkt), text->off, len) <
+		    0) {
+			/* No memory for it: as if it had been lost. */
+			drop(engine, DROP_NO_MEMORY);
+			return;
+		}
+		conn->rcv.nxt += len;
+		conn->rcv.unacked_bytes += len;
+	}
+	if (had_holes) {
+		uint64_t more = reassembly_take(conn->ooo, &conn->rcvq);
+
+		conn->rcv.nxt += more;
+		conn->rcv.unacked_bytes += (uint32_t)more;
+		/* MUST-58, MUST-59: all that is queued is processed, then acknowledged at once. */
+		conn_ack_now(conn, TEE_WHY_ACK_FILLED_HOLE);
+	}
+	if (text->fin)
+		conn->rcv.fin = text->end;
+	if (byteq_len(&conn->rcvq) >= MAX(conn->settings->s.rcvlowat, 1u))
+		conn_raise(conn, TEE_EV_READABLE);
+}
+
+/* SHLD-31: kept, and reported at once by a duplicate ACK with SACK (RFC 5681 4.2, RFC 2018). */
+static void take_out_of_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
+{
+	struct engine *engine = conn_engine(conn);
+	const struct tee_config *config = &engine->config;
+	struct reassembly_result result;
+	uint64_t bytes_max = config->tcp_ooo_bytes_max ? config->tcp_ooo_bytes_max
+						       : MAX(conn->rcv.buf, 65535u);
+	uint32_t len = (uint32_t)(text->end - text->start);
+
+	if (text->fin)
+		conn->rcv.fin = text->end;
+	if (len) {
+		if (!conn->ooo) {
+			conn->ooo = calloc(1, sizeof(*conn->ooo));
+			if (!conn->ooo) {
+				drop(engine, DROP_NO_MEMORY);
+				return;
+			}
+			reassembly_init(conn->ooo);
+		}
+		memset(&result, 0, sizeof(result));
+		if (reassembly_add(conn->ooo, engine->pool, text->start, pkt, text->off, len,
+				   config->tcp_ooo_ranges_max, bytes_max, &result) < 0) {
+			drop(engine, DROP_TCP_RCVBUF_FULL);
+		} else {
+			count(engine, COUNT_TCP_OOO_QUEUED);
+			if (result.is_duplicate)
+				note_duplicate(conn, result.dup_start, result.dup_end);
+		}
+	}
+	if (!conn_has(conn, CONN_HAS_SACK) && conn->rcv.dupacks_due < 8)
+		conn->rcv.dupacks_due++;
+	conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
+}
+
+void receive_fin(struct tcp_conn *conn)
+{
+	conn->rcv.nxt++;
+	conn->flags |= CONN_FIN_RECEIVED;
+	conn_ack_now(conn, TEE_WHY_ACK_FIN);
+	conn_raise(conn, TEE_EV_READABLE | TEE_EV_RDHUP);
+	switch (conn->state) {
+	case TEE_TCP_SYN_RECEIVED:
+	case TEE_TCP_ESTABLISHED: conn_set_state(conn, TEE_TCP_CLOSE_WAIT); return;
+	case TEE_TCP_FIN_WAIT_1:
+		/* Our FIN isn't acknowledged yet, or we would be in FIN-WAIT-2. */
+		conn_set_state(conn, TEE_TCP_CLOSING);
+		return;
+	case TEE_TCP_FIN_WAIT_2: conn_enter_timewait(conn); return;
+	default: return;
+	}
+}
+
+void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
+{
+	struct text text;
+	uint64_t before = conn->rcv.nxt;
+
+	if (!segment_octets(seg))
+		return;
+	conn->rcv.tos = seg->tos;
+	if (seg->len) {
+		estimate_rcv_mss(conn, seg);
+		adapt_ato(conn);
+		measure_rtt(conn, seg);
+	}
+	if (ecn_on_segment(&conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len, seg->gso_segs))
+		conn_ack_now(conn, TEE_WHY_ECN);
+	if (!trim(conn, seg, &text)) {
+		drop(conn_engine(conn), DROP_TCP_OLD_DATA);
+		conn_ack_now(conn, TEE_WHY_DUPLICATE);
+		return;
+	}
+	if (text.start == conn->rcv.nxt)
+		take_in_order(conn, &text, pkt);
+	else
+		take_out_of_order(conn, &text, pkt);
+	if (conn_has(conn, CONN_DSACK_DUE))
+		conn_ack_now(conn, TEE_WHY_DUPLICATE);
+	if (conn->rcv.fin && conn->rcv.nxt == conn->rcv.fin) {
+		receive_fin(conn);
+		return;
+	}
+	if (conn->rcv.nxt != before && !conn->ack_why) {
+		if (conn->ooo && conn->ooo->range_count)
+			conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
+		else
+			schedule_ack(conn);
+	}
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Segments that belong to no connection, or to one that is about to go: RST (RFC 9293 3.10.7.1),
+ * SYN-ACKs of half-open requests, ACKs from TIME-WAIT. They leave as packets through the netif's
+ * queue, since there is no connection for tcp_output() to pull them from.
+ */
+#include <string.h>
+#include "tcp/conn.h"
+#include "wire/checksum.h"
+
+void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_header *header,
+		   uint8_t tos, uint8_t ttl, enum tee_why why)
+{
+	struct tee_pkt *pkt = tee_pkt_new(tcp->engine->pool, TCP_HEADER_MAX);
+	struct ip_out out = {
+		.src = node->key.local_ip,
+		.dst = node->key.remote_ip,
+		.protocol = IP_PROTO_TCP,
+		.ttl = ttl,
+		.tos = tos,
+		.dont_fragment = tcp->engine->config.pmtud,
+		.netif_number = node->netif,
+		.why = why,
+	};
+	uint8_t *bytes;
+	uint64_t sum;
+
+	if (!pkt) {
+		drop(tcp->engine, DROP_NO_MEMORY);
+		return;
+	}
+	header->src_port = node->key.local_port;
+	header->dst_port = node->key.remote_port;
+	bytes = tee_pkt_bytes(pkt);
+	pkt->len = (uint32_t)tcp_write(bytes, header);
+	sum = checksum_pseudo(&out.src, &out.dst, IP_PROTO_TCP, pkt->len);
+	store_be16(bytes + 16, checksum_finish(checksum_add(sum, bytes, pkt->len)));
+	count(tcp->engine, COUNT_TCP_SEGS_OUT);
+	if (header->flags & TEE_TCP_RST)
+		count(tcp->engine, COUNT_TCP_RSTS_OUT);
+	if (trace_on(tcp->engine))
+		trace_bare(tcp, &node->key, header, 0, why, false);
+	ip_output_pkt(tcp->net, pkt, &out);
+}
+
+/*
+ * "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.
+ * If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>." A RST is never answered.
+ */
+void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct segment *seg)
+{
+	struct tcp_header rst = {.flags = TEE_TCP_RST};
+	struct tcp_node node = {
+		.key = {.local_ip = packet->ip.dst,
+			.remote_ip = packet->ip.src,
+			.local_port = seg->h.dst_port,
+			.remote_port = seg->h.src_port},
+		.netif = (uint16_t)netif_number(packet->netif),
+	};
+
+	if (segment_has(seg, TEE_TCP_RST))
+		return;
+	if (segment_has(seg, TEE_TCP_ACK)) {
+		rst.seq = seg->h.ack;
+	} else {
+		rst.flags |= TEE_TCP_ACK;
+		rst.ack = seq_add(seg->h.seq, segment_octets(seg));
+	}
+	reply_segment(tcp, &node, &rst, 0, 0, TEE_WHY_RST_NO_CONN);
+}
+
+/* RST for a synchronized connection: exact in the peer's eyes, so that RFC 5961 lets it pass. */
+void conn_send_rst(struct tcp_conn *conn, enum tee_why why)
+{
+	uint64_t edge = conn->snd.una + conn->snd.wnd;
+	struct tcp_header rst = {
+		.flags = TEE_TCP_RST | TEE_TCP_ACK,
+		.seq = conn_snd_seq(conn, MAX(conn->snd.una, MIN(conn->snd.nxt, edge))),
+		.ack = conn_rcv_seq(conn, conn->rcv.nxt),
+	};
+
+	conn->segs_out++;
+	reply_segment(conn->tcp, &conn->node, &rst, conn->settings->s.tos, conn->settings->s.ttl,
+		      why);
+}

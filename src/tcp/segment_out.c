@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The header of every segment that a connection sends. output.c (and open.c for a SYN) decide what
+ * to send and have put the payload's slices into the frame; here it gets ports, numbers, window,
+ * options (timestamps RFC 7323, SACK RFC 2018 and 2883), the checksum (MUST-2) or its partial sum
+ * for a link that completes it, and is passed to IP.
+ *
+ * Every segment carries an ACK, so every segment pays what receive.c owed.
+ */
+#include <string.h>
+#include "tcp/conn.h"
+#include "wire/checksum.h"
+
+/* RFC 2883 4: a DSACK block goes first; RFC 2018 4: then the ranges, the latest first. */
+static void put_sack(const struct tcp_conn *conn, struct tcp_options *options)
+{
+	unsigned most = conn_has(conn, CONN_HAS_TS) ? 3 : 4;
+	uint64_t blocks[TCP_SACK_MAX][2];
+	unsigned n = 0;
+
+	if (!conn_has(conn, CONN_HAS_SACK))
+		return;
+	if (conn_has(conn, CONN_DSACK_DUE)) {
+		options->sack[n].left = conn_rcv_seq(conn, conn->rcv.dsack_start);
+		options->sack[n].right = conn_rcv_seq(conn, conn->rcv.dsack_end);
+		n++;
+	}
+	if (conn->ooo && conn->ooo->range_count) {
+		unsigned count = reassembly_sack_blocks(conn->ooo, blocks, most - n);
+
+		for (unsigned i = 0; i < count; i++, n++) {
+			options->sack[n].left = conn_rcv_seq(conn, blocks[i][0]);
+			options->sack[n].right = conn_rcv_seq(conn, blocks[i][1]);
+		}
+	}
+	options->sack_count = (uint8_t)n;
+}
+
+static void put_options(const struct tcp_conn *conn, struct tcp_options *options)
+{
+	if (conn_has(conn, CONN_HAS_TS)) {
+		options->has_ts = true;
+		options->ts_val = tstamp_val(&conn->ts, conn_now(conn));
+		options->ts_ecr = conn->ts.recent;
+	}
+	put_sack(conn, options);
+	ecn_fill_option(&conn->ecn, options);
+}
+
+uint32_t segment_mss(const struct tcp_conn *conn)
+{
+	uint32_t mss = conn->snd.mss, sack;
+
+	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn->ooo && conn->ooo->range_count))
+		return mss;
+	struct tcp_options options = {0};
+	put_options(conn, &options);
+	sack = (uint32_t)tcp_options_len(&options) - (options.has_ts ? 12u : 0u);
+	return mss > sack + 8 ? mss - sack : 8;
+}
+
+/* The sum over header and payload, or, where the link completes it, the pseudo-header's alone. */
+static void put_checksum(const struct tcp_conn *conn, struct tee_frame *frame, uint8_t *header,
+			 size_t header_len, uint32_t payload_len)
+{
+	uint64_t sum = checksum_pseudo(&conn->node.key.local_ip, &conn->node.key.remote_ip,
+				       IP_PROTO_TCP, (uint32_t)header_len + payload_len);
+
+	if (netif_offloads(conn->path.netif) & TEE_OFFLOAD_TX_CHECKSUM) {
+		store_be16(header + 16, checksum_fold(sum));
+		frame->checksum_partial = true;
+		frame->csum_start = 0;
+		frame->csum_offset = 16;
+		return;
+	}
+	sum = checksum_add(sum, header, header_len);
+	sum += frame_checksum_payload(frame);
+	store_be16(header + 16, checksum_finish(sum));
+}
+
+static void put_gso(const struct tcp_conn *conn, struct tee_frame *frame, uint32_t payload_len,
+		    uint32_t mss)
+{
+	if (payload_len <= mss)
+		return;
+	frame->gso_size = (uint16_t)mss;
+	frame->gso_type = conn_is4(conn) ? TEE_GSO_TCP4 : TEE_GSO_TCP6;
+	count(conn_engine(conn), COUNT_TCP_SUPER_OUT);
+}
+
+static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
+		   enum tee_why why, uint32_t mss, struct tee_frame *frame)
+{
+	const struct tcp_settings *s = &conn->settings->s;
+	struct ip_out out = {
+		.src = conn->node.key.local_ip,
+		.dst = conn->node.key.remote_ip,
+		.protocol = IP_PROTO_TCP,
+		.ttl = s->ttl,
+		.tos = (uint8_t)((s->tos & ~ECN_MASK) | ip_ecn),
+		.dont_fragment = s->mtu_discover == 2 ||
+				 (s->mtu_discover == 1 && conn_config(conn)->pmtud),
+		.why = why,
+	};
+	uint8_t bytes[TCP_HEADER_MAX], *at;
+	uint32_t payload_len = frame->len, segs = mss ? (payload_len + mss - 1) / mss : 1;
+	size_t header_len;
+
+	header->src_port = conn->node.key.local_port;
+	header->dst_port = conn->node.key.remote_port;
+	header_len = tcp_write(bytes, header);
+	at = frame_push(frame, header_len);
+	memcpy(at, bytes, header_len);
+	put_gso(conn, frame, payload_len, mss);
+	put_checksum(conn, frame, at, header_len, payload_len);
+	frame->why = (uint16_t)why;
+	segs = MAX(segs, 1u);
+	conn->segs_out += segs;
+	if (payload_len)
+		conn->data_segs_out += segs;
+	count_n(conn_engine(conn), COUNT_TCP_SEGS_OUT, segs);
+	if (trace_on(conn_engine(conn)))
+		trace_segment_out(conn, header, payload_len, why);
+	if (ip_output_frame(conn->tcp->net, &conn->path, frame, &out) != IP_OUT_READY)
+		frame_init(frame);
+}
+
+void segment_finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
+		    enum tee_why why, struct tee_frame *frame)
+{
+	finish(conn, header, ip_ecn, why, MAX(frame->len, 1u), frame);
+	receive_on_ack_sent(conn);
+}
+
+/*
+ * An ACK stands at SND.NXT; when the peer has shrunk its window below that, at the window's edge, so
+ * that it is acceptable there.
+ */
+static uint64_t acceptable_seq(const struct tcp_conn *conn, const struct out_segment *out)
+{
+	uint64_t edge = conn->snd.una + conn->snd.wnd;
+
+	if (out->len || (out->flags & (TEE_TCP_FIN | TEE_TCP_RST)) || out->seq <= edge)
+		return out->seq;
+	return MAX(edge, conn->snd.una);
+}
+
+void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame)
+{
+	struct tcp_header header = {
+		.flags = (uint16_t)(out->flags | TEE_TCP_ACK),
+		.seq = conn_snd_seq(conn, acceptable_seq(conn, out)),
+		.ack = conn_rcv_seq(conn, conn->rcv.nxt),
+	};
+	uint32_t window = receive_window(conn);
+	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+
+	header.window = (uint16_t)MIN(window >> scale, 65535u);
+	put_options(conn, &header.options);
+	header.flags |= ecn_out_flags(&conn->ecn, out->is_new_data);
+	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */
+	if (conn_has(conn, CONN_URGENT_OUT) && conn->snd.urgent > out->seq &&
+	    conn->snd.urgent - out->seq <= 65535) {
+		header.flags |= TEE_TCP_URG;
+		header.urgent = (uint16_t)(conn->snd.urgent - out->seq);
+	}
+	finish(conn, &header, ecn_ip_bits(&conn->ecn, out->is_new_data), out->why, out->mss, frame);
+	if (conn_has(conn, CONN_DSACK_DUE)) {
+		conn->flags &= ~(uint32_t)CONN_DSACK_DUE;
+		count(conn_engine(conn), COUNT_TCP_DSACK_OUT);
+	}
+	receive_on_ack_sent(conn);
+}

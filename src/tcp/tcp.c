@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol's entry and the life of a connection: made, marked due, ended, freed.
+ *
+ * A connection is found through the demux (one probe a segment), waits in tcp->due[netif] while it
+ * has something to send, and leaves through conn_end(), which takes it out of every queue at once but
+ * frees it only when the current entry is over (tcp_reap), so that no caller holds a dead pointer.
+ *
+ * Data comes in by tcp_protocol_input() (input.c), goes out by tcp_output(), time passes in
+ * conn_expire() (expire.c). RFC 9293 sections 3.3 and 3.9.2.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+#include "tcp/conn.h"
+#include "tcp/isn.h"
+
+static const struct net_protocol tcp_net_protocol = {
+	.input = tcp_protocol_input,
+	.icmp_error = tcp_icmp_error,
+};
+
+static void timewait_timer(void *context, struct timer *timer)
+{
+	struct tcp *tcp = context;
+
+	engine_arm(tcp->engine, timer, timewait_expire(&tcp->timewait, tcp->engine->now_ns));
+}
+
+struct tcp *tcp_new(struct net *net)
+{
+	struct tcp *tcp = calloc(1, sizeof(*tcp));
+	struct engine *engine = net_engine(net);
+	struct tcp_settings defaults;
+
+	if (!tcp)
+		return NULL;
+	tcp->engine = engine;
+	tcp->net = net;
+	tcp->isn_secret = engine->secret;
+	demux_init(&tcp->demux, &engine->secret);
+	timewait_queue_init(&tcp->timewait, &tcp->demux, 2 * engine->config.tcp_msl_ns,
+			    engine->config.timewait_max);
+	timer_init(&tcp->timewait_timer, TIMER_TCP_TIMEWAIT);
+	list_init(&tcp->dead);
+	for (unsigned i = 0; i < TCP_LISTENER_BUCKETS; i++) {
+		list_init(&tcp->listeners[i]);
+		list_init(&tcp->binds[i]);
+	}
+	for (unsigned i = 0; i < TCP_NETIF_MAX; i++)
+		list_init(&tcp->due[i]);
+	tcp_settings_init(&defaults, tcp);
+	tcp->default_settings = settings_ref_new(&defaults);
+	if (!tcp->default_settings) {
+		free(tcp);
+		return NULL;
+	}
+	engine_register_timer(engine, TIMER_TCP_TIMEWAIT, timewait_timer, tcp);
+	engine_register_timer(engine, TIMER_TCP_CONN, conn_expire, tcp);
+	engine_register_timer(engine, TIMER_TCP_REQUEST, request_expire, tcp);
+	net_register(net, IP_PROTO_TCP, &tcp_net_protocol, tcp);
+	return tcp;
+}
+
+struct settings_ref *settings_ref_new(const struct tcp_settings *from)
+{
+	struct settings_ref *ref = malloc(sizeof(*ref));
+
+	if (!ref)
+		return NULL;
+	ref->ref_count = 1;
+	ref->s = *from;
+	return ref;
+}
+
+void settings_release(struct settings_ref *settings)
+{
+	if (settings && --settings->ref_count == 0)
+		free(settings);
+}
+
+/* ---- a connection's life ---- */
+
+struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key, struct settings_ref *settings)
+{
+	struct tcp_conn *conn;
+
+	if (tcp->conn_count >= tcp->engine->config.conn_max) {
+		drop(tcp->engine, DROP_TCP_CONN_LIMIT);
+		return NULL;
+	}
+	conn = calloc(1, sizeof(*conn));
+	if (!conn)
+		return NULL;
+	conn->node.key = *key;
+	conn->node.kind = TCP_NODE_CONN;
+	conn->node.netif = settings->s.netif;
+	conn->tcp = tcp;
+	conn->settings = settings;
+	settings->ref_count++;
+	list_init(&conn->due);
+	list_init(&conn->accept_node);
+	timer_init(&conn->timer, TIMER_TCP_CONN);
+	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
+		conn->deadlines[i] = TEE_NEVER;
+	byteq_init(&conn->sndq, 1);
+	byteq_init(&conn->rcvq, 1);
+	conn->snd.iss = isn_of(&tcp->isn_secret, key, tcp->engine->now_ns);
+	conn->ts.offset = isn_ts_offset(&tcp->isn_secret, key);
+	conn->flags = CONN_QUICKACK;
+	conn->heard_at_ns = tcp->engine->now_ns;
+	ecn_init(&conn->ecn);
+	receive_init_window(conn);
+	tcp->conn_count++;
+	return conn;
+}
+
+void conn_set_state(struct tcp_conn *conn, enum tee_tcp_state state)
+{
+	struct engine *engine = conn_engine(conn);
+
+	if (trace_on(engine) && state != conn->state) {
+		struct tee_trace trace = {
+			.kind = TEE_TRACE_TCP_STATE,
+			.state_from = conn->state,
+			.state_to = state,
+		};
+		tcp_conn_names(conn, &trace.local, &trace.remote);
+		trace_emit(engine, &trace);
+	}
+	if (state == TEE_TCP_ESTABLISHED && conn->state != TEE_TCP_ESTABLISHED)
+		count(engine, COUNT_TCP_ESTABLISHED);
+	conn->state = (uint8_t)state;
+}
+
+bool conn_is_synchronized(const struct tcp_conn *conn)
+{
+	return conn->state >= TEE_TCP_ESTABLISHED;
+}
+
+static void tx_free(struct tcp_tx *tx)
+{
+	if (!tx)
+		return;
+	sendmap_fini(&tx->map);
+	cc_fini(&tx->cc);
+	free(tx);
+}
+
+static void conn_free(struct tcp_conn *conn)
+{
+	byteq_clear(&conn->sndq);
+	byteq_clear(&conn->rcvq);
+	if (conn->ooo) {
+		reassembly_fini(conn->ooo);
+		free(conn->ooo);
+	}
+	tx_free(conn->tx);
+	settings_release(conn->settings);
+	free(conn);
+}
+
+/* Out of every queue but the list of the dead. */
+static void conn_unlink(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn->tcp;
+
+	engine_disarm(tcp->engine, &conn->timer);
+	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
+		conn->deadlines[i] = TEE_NEVER;
+	list_remove(&conn->due);
+	listen_forget(conn);
+	ports_unbind(tcp, conn->bind);
+	conn->bind = NULL;
+	tcp->conn_count--;
+}
+
+void conn_end(struct tcp_conn *conn, int error)
+{
+	struct tcp *tcp = conn->tcp;
+
+	if (conn->state == TEE_TCP_CLOSED)
+		return;
+	conn_set_state(conn, TEE_TCP_CLOSED);
+	demux_remove(&tcp->demux, &conn->node);
+	conn_unlink(conn);
+	if (error)
+		conn->error = (uint8_t)error;
+	if (conn->source) {
+		/* The socket still holds us: what was received in order stays readable, unless the
+		   connection was reset (RFC 9293 3.10.7.4, second: "all queues flushed"). */
+		byteq_clear(&conn->sndq);
+		conn_raise(conn, TEE_EV_READABLE | TEE_EV_WRITABLE | TEE_EV_HUP | TEE_EV_RDHUP |
+					 (error ? TEE_EV_ERROR : 0u));
+		return;
+	}
+	list_push_back(&tcp->dead, &conn->due);
+}
+
+/*
+ * TIME-WAIT lives on in 64 bytes. A socket that is still open keeps the connection struct as a
+ * husk in state TIME-WAIT, for its names and unread data.
+ */
+void conn_enter_timewait(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn->tcp;
+	struct timewait *tw;
+
+	count(tcp->engine, COUNT_TCP_TIMEWAIT);
+	tw = timewait_new(&tcp->timewait, &conn->node, conn_snd_seq(conn, conn->snd.nxt),
+			  conn_rcv_seq(conn, conn->rcv.nxt), conn_has(conn, CONN_HAS_TS),
+			  conn->ts.recent, conn_now(conn));
+	if (!tw) {
+		conn_end(conn, 0);
+		return;
+	}
+	tw->node.kind = TCP_NODE_TIMEWAIT;
+	demux_replace(&tcp->demux, &conn->node, &tw->node);
+	if (!timer_is_armed(&tcp->timewait_timer))
+		engine_arm(tcp->engine, &tcp->timewait_timer,
+			   timewait_expire(&tcp->timewait, conn_now(conn)));
+	/* The ACK of the peer's FIN is owed by the connection that goes: it leaves as a packet. */
+	if (conn->ack_why) {
+		struct tcp_header header = {
+			.flags = TEE_TCP_ACK,
+			.seq = conn_snd_seq(conn, conn->snd.nxt),
+			.ack = conn_rcv_seq(conn, conn->rcv.nxt),
+			.window = (uint16_t)MIN(receive_window(conn) >> conn->rcv.wscale, 65535u),
+		};
+		if (conn_has(conn, CONN_HAS_TS)) {
+			header.options.has_ts = true;
+			header.options.ts_val = tstamp_val(&conn->ts, conn_now(conn));
+			header.options.ts_ecr = conn->ts.recent;
+		}
+		conn->segs_out++;
+		reply_segment(tcp, &conn->node, &header, conn->settings->s.tos,
+			      conn->settings->s.ttl, conn->ack_why);
+		conn->ack_why = 0;
+	}
+	conn_set_state(conn, TEE_TCP_TIME_WAIT);
+	conn_unlink(conn);
+	if (conn->source)
+		conn_raise(conn, TEE_EV_READABLE | TEE_EV_WRITABLE | TEE_EV_HUP | TEE_EV_RDHUP);
+	else
+		list_push_back(&tcp->dead, &conn->due);
+}
+
+void tcp_reap(struct tcp *tcp)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(&tcp->dead)))
+		conn_free(CONTAINER_OF(node, struct tcp_conn, due));
+}
+
+void tcp_free(struct tcp *tcp)
+{
+	size_t cursor = 0;
+	struct tcp_node *node;
+
+	if (!tcp)
+		return;
+	tcp_reap(tcp);
+	for (unsigned i = 0; i < TCP_LISTENER_BUCKETS; i++) {
+		while (!list_is_empty(&tcp->listeners[i]))
+			tcp_listener_close(
+				CONTAINER_OF(tcp->listeners[i].next, struct tcp_listener, node));
+	}
+	while ((node = hash_next(&tcp->demux.table, &cursor))) {
+		if (node->kind != TCP_NODE_CONN)
+			continue;
+		struct tcp_conn *conn = CONTAINER_OF(node, struct tcp_conn, node);
+		conn->source = NULL;
+		conn_end(conn, 0);
+		cursor = 0;
+	}
+	tcp_reap(tcp);
+	timewait_queue_fini(&tcp->timewait);
+	engine_disarm(tcp->engine, &tcp->timewait_timer);
+	ports_free_all(tcp);
+	fastopen_free(tcp->fastopen);
+	demux_fini(&tcp->demux);
+	settings_release(tcp->default_settings);
+	free(tcp);
+}
+
+/* ---- marks ---- */
+
+void conn_raise(struct tcp_conn *conn, unsigned bits)
+{
+	if (conn->source)
+		event_raise(conn_engine(conn), conn->source, bits);
+}
+
+/* Puts the connection where its netif's tcp_output() finds it. */
+void conn_mark_due(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn->tcp;
+
+	if (list_is_linked(&conn->due) || conn->state == TEE_TCP_CLOSED ||
+	    conn->state == TEE_TCP_TIME_WAIT)
+		return;
+	if (!conn->path.netif || conn->path.generation != net_generation(tcp->net)) {
+		struct netif *was = conn->path.netif;
+
+		if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
+				     &conn->path) < 0) {
+			/* No way out for now: the retransmission timer will try again. */
+			conn->path.netif = was;
+			if (!was)
+				return;
+		} else if (conn->path.mtu != conn->snd.mtu_seen && conn_is_synchronized(conn)) {
+			conn_update_mss(conn);
+		}
+	}
+	list_push_back(&tcp->due[netif_number(conn->path.netif)], &conn->due);
+}
+
+void conn_ack_now(struct tcp_conn *conn, enum tee_why why)
+{
+	if (!conn->ack_why)
+		conn->ack_why = (uint16_t)why;
+	conn_mark_due(conn);
+}
+
+/*
+ * The sender's half. The window, RTT and controller start here, with what the handshake measured.
+ */
+struct tcp_tx *tx_get(struct tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	const struct tee_config *config = conn_config(conn);
+	struct rto_limits limits;
+	uint32_t initial_segs = config->tcp_initial_cwnd_segs;
+
+	if (tx)
+		return tx;
+	tx = calloc(1, sizeof(*tx));
+	if (!tx)
+		return NULL;
+	/* RFC 6298 5.7, RFC 5681 3.1: a lost SYN or SYN-ACK means an initial window of one segment. */
+	if (conn->syn_retries > 1)
+		initial_segs = 1;
+	if (cc_init(&tx->cc, conn->settings->s.cc, conn->snd.mss ? conn->snd.mss : 536,
+		    initial_segs, config->tcp_hystart, conn_now(conn)) < 0) {
+		free(tx);
+		return NULL;
+	}
+	sendmap_init(&tx->map, MAX(conn->snd.una, 1));
+	rto_limits_of(conn, &limits);
+	rto_init(&tx->rto, &limits);
+	if (conn->syn_rtt_ns)
+		rto_sample(&tx->rto, conn->syn_rtt_ns, conn->snd.una, conn->snd.nxt, conn_now(conn),
+			   &limits);
+	rack_init(&tx->rack);
+	rate_init(&tx->rate, conn_now(conn));
+	pacer_init(&tx->pacer);
+	tx->pacer.max_rate = conn->settings->s.pacing_rate_max;
+	tx->reordering_segs = config->tcp_dupack_threshold;
+	tx->undo_retrans_segs = -1;
+	conn->tx = tx;
+	return tx;
+}
+
+/* Effective send MSS (MUST-16, RFC 9293 3.7.1): the peer's, the path's, less every-segment options. */
+void conn_update_mss(struct tcp_conn *conn)
+{
+	uint32_t headers = (conn_is4(conn) ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN;
+	uint32_t path_mss = conn->path.mtu > headers ? conn->path.mtu - headers : 1;
+	uint32_t mss = MIN(conn->snd.peer_mss, path_mss);
+	uint32_t floor = conn_config(conn)->tcp_min_snd_mss;
+
+	if (conn->settings->s.maxseg)
+		mss = MIN(mss, conn->settings->s.maxseg);
+	if (conn_has(conn, CONN_HAS_TS))
+		mss -= MIN(mss, 12u);
+	mss = MAX(mss, MIN(floor, path_mss));
+	mss = MAX(mss, 1u);
+	conn->snd.mtu_seen = (uint16_t)MIN(conn->path.mtu, 65535u);
+	if (mss == conn->snd.mss)
+		return;
+	conn->snd.mss = (uint16_t)MIN(mss, 65535u);
+	if (conn->tx)
+		cc_set_mss(&conn->tx->cc, conn->snd.mss);
+}
+
+/* ---- output, pulled ---- */
+
+bool tcp_has_output(const struct tcp *tcp, const struct netif *netif)
+{
+	return !list_is_empty(&tcp->due[netif_number(netif)]);
+}
+
+/* Routes changed: false when the connection now leaves by another netif, or by none. */
+static bool path_follow(struct tcp_conn *conn, const struct netif *netif)
+{
+	struct tcp *tcp = conn->tcp;
+
+	if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
+			     &conn->path) < 0) {
+		list_remove(&conn->due); /* the retransmission timer comes back to it */
+		return false;
+	}
+	if (conn->path.mtu != conn->snd.mtu_seen && conn_is_synchronized(conn))
+		conn_update_mss(conn);
+	if (conn->path.netif == netif)
+		return true;
+	list_remove(&conn->due);
+	conn_mark_due(conn);
+	return false;
+}
+
+enum { OUTPUT_BURST = 8 };
+
+unsigned tcp_output(struct tcp *tcp, struct netif *netif, struct tee_frame *frames, unsigned n)
+{
+	struct list *due = &tcp->due[netif_number(netif)];
+	unsigned filled = 0;
+
+	while (filled < n && !list_is_empty(due)) {
+		struct tcp_conn *conn = CONTAINER_OF(due->next, struct tcp_conn, due);
+		unsigned burst = 0;
+
+		if (conn->path.generation != net_generation(tcp->net) && !path_follow(conn, netif))
+			continue;
+		while (filled < n && burst < OUTPUT_BURST && output_frame(conn, &frames[filled])) {
+			/* A frame of length 0 was kept for the neighbour, or dropped. */
+			if (frames[filled].len)
+				filled++;
+			burst++;
+			if (conn->state == TEE_TCP_CLOSED)
+				break;
+		}
+		if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT)
+			continue;
+		list_remove(&conn->due);
+		/* Round robin: who may still have something goes to the end of the line. */
+		if (burst == OUTPUT_BURST || filled == n)
+			conn_mark_due(conn);
+	}
+	tcp_reap(tcp);
+	return filled;
+}
+
+/* ---- checks ---- */
+
+void conn_check(const struct tcp_conn *conn)
+{
+	byteq_check(&conn->sndq);
+	byteq_check(&conn->rcvq);
+	CHECK(conn->snd.una <= conn->snd.nxt);
+	CHECK(conn->state != TEE_TCP_LISTEN);
+	if (conn->tx) {
+		sendmap_check(&conn->tx->map);
+		cc_check(&conn->tx->cc);
+		CHECK(conn->tx->map.nxt == MAX(conn->snd.nxt, 1));
+		CHECK(conn->tx->map.una == MAX(conn->snd.una, 1));
+	}
+	if (conn->ooo) {
+		reassembly_check(conn->ooo);
+		struct rb_node *first = rb_first(&conn->ooo->tree);
+		if (first)
+			CHECK(CONTAINER_OF(first, struct ooo_range, node)->bytes.start >
+			      conn->rcv.nxt);
+	}
+	if (!conn_has(conn, CONN_FIN_RECEIVED))
+		CHECK(conn->rcvq.end == MAX(conn->rcv.nxt, 1));
+	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
+		CHECK(conn->timer.deadline_ns <= conn->deadlines[i]);
+}
+
+void tcp_check(const struct tcp *tcp)
+{
+	size_t cursor = 0;
+	struct tcp_node *node;
+	uint32_t conns = 0;
+
+	while ((node = hash_next(&tcp->demux.table, &cursor))) {
+		if (node->kind != TCP_NODE_CONN)
+			continue;
+		conn_check(CONTAINER_OF(node, struct tcp_conn, node));
+		conns++;
+	}
+	CHECK(conns == tcp->conn_count);
+	timer_wheel_check(&tcp->engine->wheel);
+}
