@@ -113,8 +113,9 @@ static bool push_frames(struct tee_host *host, uint64_t now_ns)
 		int sent = link->ops->send(link, first, host->out_count - host->out_first, now_ns);
 
 		if (sent < 0) {
-			host_fail(host, -TEE_ENODEV, "the link %s is gone: %s", link->info.name,
-				  tee_strerror(sent));
+			host_fail(host, -TEE_ENODEV,
+				  "the link %s is gone (%s): start again when it is back",
+				  link->info.name, tee_strerror(sent));
 			return false;
 		}
 		if (sent == 0)
@@ -176,7 +177,8 @@ static int receive(struct tee_host *host, uint64_t now_ns)
 					    HOST_RECV_BATCH, now_ns);
 
 		if (count < 0)
-			return host_fail(host, -TEE_ENODEV, "the link %s is gone: %s",
+			return host_fail(host, -TEE_ENODEV,
+					 "the link %s is gone (%s): start again when it is back",
 					 link->info.name, tee_strerror(count));
 		for (int i = 0; i < count; i++)
 			tee_input(host->stack, host->netif, pkts[i], now_ns);

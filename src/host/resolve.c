@@ -94,9 +94,10 @@ static void tell_failure(struct lookup *lookup, int status)
 	case ARES_EBADNAME: host_error(error, 0, "'%s' can't be a host name", lookup->name); break;
 	case ARES_ETIMEOUT:
 	case ARES_ECONNREFUSED:
-		host_error(error, 0,
-			   "no name server answered for %s: name another one with --dns ADDRESS",
-			   lookup->name);
+		host_error(
+			error, 0,
+			"no name server had an answer for %s: name another one with --dns ADDRESS",
+			lookup->name);
 		break;
 	default:
 		host_error(error, 0, "looking up %s failed: %s", lookup->name,
