@@ -216,8 +216,8 @@ class Tap(Ethernet):
 
     def __init__(self, lab, user=None, ns=None):
         super().__init__(lab, 77)
-        if not os.path.exists("/dev/net/tun"):
-            raise Skip("there is no /dev/net/tun here")
+        if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+            raise Skip("there is no /dev/net/tun here that this user may open")
         self.device = f"tee{lab.number}x{lab.count()}"
         self.link = f"tap:{self.device}"
         self.ns = ns
@@ -426,22 +426,26 @@ def _unshare():
     return words if os.getuid() == 0 else words + ["--user", "--map-root-user"]
 
 
-def _enter():
-    """Starts this program again inside namespaces of its own, and never returns."""
+def enter(variable=INSIDE):
+    """
+    Starts this program again inside namespaces of its own, and then never returns. Inside, it returns
+    None; where the machine forbids namespaces, the reason.
+    """
+    if os.environ.pop(variable, None):
+        return None
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        return "unshare and ip are not installed"
     command = _unshare()
     tried = subprocess.run(command + ["ip", "link", "set", "lo", "up"], stdin=subprocess.DEVNULL,
-                           capture_output=True, text=True, check=False) \
-        if shutil.which("unshare") and shutil.which("ip") else None
-    if tried is None or tried.returncode != 0:
-        reason = tried.stderr.strip() if tried else "unshare and ip are not installed"
-        print(f"1..0 # SKIP no network namespaces here: {reason}")
-        sys.exit(SKIP_EXIT)
-    os.environ[INSIDE] = "1"
+                           capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        return tried.stderr.strip()
+    os.environ[variable] = "1"
     sys.stdout.flush()
     os.execvp(command[0], command + [sys.executable, "-B", *sys.argv])
 
 
-def _furnish():
+def furnish():
     """The inside of the namespaces: loopback, private /run and /tmp; returns the directory to use."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
@@ -487,9 +491,11 @@ def main(jobs=1):
     arguments.program = os.path.abspath(arguments.program)
     if not os.access(arguments.program, os.X_OK):
         parser.error(f"there is no program {arguments.program}")
-    if not os.environ.pop(INSIDE, None):
-        _enter()
-    root = _furnish()
+    reason = enter()
+    if reason:
+        print(f"1..0 # SKIP no network namespaces here: {reason}")
+        sys.exit(SKIP_EXIT)
+    root = furnish()
     chosen = [entry for entry in _cases
               if (entry[1] or not arguments.quick)
               and (not arguments.cases or any(word in entry[0] for word in arguments.cases))]

@@ -15,6 +15,7 @@ PAGES = 10
 
 NGINX = """
 daemon off;
+user root root;
 master_process off;
 pid {dir}/nginx.pid;
 error_log {dir}/nginx.error.log warn;
@@ -104,7 +105,6 @@ def nginx(lab, ns=None, root=None, tls=None, port=80, tls_port=443):
     os.mkdir(home)
     config = os.path.join(home, "nginx.conf")
     with open(config, "w", encoding="utf-8") as out:
-        # Without a master process nginx keeps its user, who owns all of this.
         out.write(NGINX.format(dir=home, listen=listen, root=root))
     server = lab.start("nginx", "-c", config, "-p", home, "-e", f"{home}/nginx.error.log", ns=ns)
     _wait(lab, server, port, ns)

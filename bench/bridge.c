@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A bad road between two kernels: frames are carried from one TAP to the other and back through the
+ * same impairment (link/impair) that our own stack is run through. So both meet the same losses,
+ * delays and queues, made by the same code at the same place: on one of the two ends, in both
+ * directions.
+ *
+ * Neither TAP takes super-frames here: what is lost is a frame as a wire would carry it.
+ */
+#define _GNU_SOURCE /* ppoll */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <teeceepee/teeceepee.h>
+
+#include "bench.h"
+
+enum { BATCH = 64, HEAD_BYTES = 54 };
+
+static struct tee_link *open_tap(const char *name)
+{
+	char spec[64], error[TEE_LINK_ERROR_SIZE];
+	struct tee_link *link;
+
+	snprintf(spec, sizeof(spec), "tap:%s,offload=0", name);
+	if (tee_link_open(spec, &link, error) < 0)
+		bench_fail("%s", error);
+	return link;
+}
+
+static struct tee_link *impair(struct tee_link *inner, const char *text)
+{
+	char error[TEE_LINK_ERROR_SIZE];
+	struct tee_impairment impairment;
+	struct tee_link *link;
+
+	if (tee_impairment_parse(text, &impairment, error) < 0)
+		bench_fail("%s", error);
+	if (tee_link_impair(inner, &impairment, &link) < 0)
+		bench_fail("can't impair the TAP");
+	return link;
+}
+
+/* A received packet as a frame to send; the frame takes the packet's reference over. */
+static void frame_of_packet(struct tee_frame *frame, struct tee_pkt *pkt)
+{
+	uint16_t head_len = (uint16_t)(pkt->len < HEAD_BYTES ? pkt->len : HEAD_BYTES);
+
+	memset(frame, 0, offsetof(struct tee_frame, head));
+	memcpy(frame->head, tee_pkt_bytes(pkt), head_len);
+	frame->head_len = head_len;
+	frame->len = pkt->len;
+	frame->l3_off = 14;
+	if (pkt->len > head_len) {
+		frame->slices[0] =
+			(struct tee_slice){tee_pkt_bytes(pkt) + head_len, pkt->len - head_len};
+		frame->holds[0] = pkt;
+		frame->slice_count = 1;
+	} else {
+		tee_pkt_release(pkt);
+	}
+}
+
+/* Carries what has come; what the far TAP has no room for is lost, as on a wire. */
+static bool carry(struct tee_link *from, struct tee_link *to, struct tee_pool *pool,
+		  uint64_t now_ns)
+{
+	static struct tee_frame frames[BATCH];
+	struct tee_pkt *pkts[BATCH];
+	int count = from->ops->recv(from, pool, pkts, BATCH, now_ns);
+
+	if (count < 0)
+		bench_fail("%s is gone", from->info.name);
+	for (int i = 0; i < count; i++)
+		frame_of_packet(&frames[i], pkts[i]);
+	/* An impaired link is asked also when there is nothing new: what it delayed may be due. */
+	if (count > 0 || to->ops->deadline)
+		to->ops->send(to, frames, (unsigned)count, now_ns);
+	for (int i = 0; i < count; i++)
+		tee_frame_release(&frames[i]);
+	return count > 0;
+}
+
+static unsigned add_fds(struct tee_link *link, struct pollfd *fds, unsigned n)
+{
+	struct tee_link_poll polled[TEE_LINK_POLL_MAX];
+	int count = link->ops->poll_fds(link, polled, TEE_LINK_POLL_MAX);
+
+	for (int i = 0; i < count; i++)
+		fds[n++] = (struct pollfd){.fd = polled[i].fd, .events = polled[i].events};
+	return n;
+}
+
+static void wait_for(struct tee_link *plain, struct tee_link *impaired)
+{
+	uint64_t due_ns = impaired->ops->deadline ? impaired->ops->deadline(impaired) : TEE_NEVER;
+	uint64_t now_ns = bench_now_ns();
+	uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+	struct timespec left = {.tv_sec = (time_t)(left_ns / TEE_NS_PER_S),
+				.tv_nsec = (long)(left_ns % TEE_NS_PER_S)};
+	struct pollfd fds[2 * TEE_LINK_POLL_MAX];
+	unsigned count = add_fds(impaired, fds, add_fds(plain, fds, 0));
+
+	if (ppoll(fds, count, due_ns == TEE_NEVER ? NULL : &left, NULL) < 0 && errno != EINTR)
+		bench_fail("can't wait: %s", strerror(errno));
+}
+
+int bench_bridge(int argc, char **argv)
+{
+	struct tee_link *plain, *impaired;
+	struct tee_pool *pool = tee_pool_new(0);
+
+	if (argc != 3)
+		bench_fail("bridge TAP-A TAP-B IMPAIRMENT");
+	plain = open_tap(argv[0]);
+	impaired = impair(open_tap(argv[1]), argv[2]);
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		uint64_t now_ns = bench_now_ns();
+
+		if (!carry(plain, impaired, pool, now_ns) & !carry(impaired, plain, pool, now_ns))
+			wait_for(plain, impaired);
+	}
+}
