@@ -61,7 +61,7 @@ void bench_report_rate(uint64_t count, uint64_t took_ns);
 int bench_kernel_server(int argc, char **argv); /* PORT */
 /* sink|source|echo|connect HOST PORT SECONDS SPIN */
 int bench_kernel_client(int argc, char **argv);
-/* sink|source|echo|connect LINK OWN-IP HOST PORT SECONDS SPIN */
+/* sink|source|echo|connect LINK OWN-IP HOST PORT SECONDS SPIN [IMPAIRMENT [CC]] */
 int bench_our_client(int argc, char **argv);
 int bench_our_memory(int argc, char **argv);    /* COUNT */
 int bench_kernel_memory(int argc, char **argv); /* COUNT */

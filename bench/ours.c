@@ -12,7 +12,9 @@
 
 static uint8_t buffer[BENCH_BUFFER_BYTES];
 
-static struct tee_host *open_host(const char *link, const char *ip, uint64_t spin_ns)
+/* `impair` and `cc` may be NULL. */
+static struct tee_host *open_host(const char *link, const char *ip, uint64_t spin_ns,
+				  const char *impair, const char *cc)
 {
 	char error[TEE_HOST_ERROR_SIZE];
 	struct tee_host_config config;
@@ -27,6 +29,9 @@ static struct tee_host *open_host(const char *link, const char *ip, uint64_t spi
 		config.ip6 = is6 ? ip : "none";
 	}
 	config.spin_ns = spin_ns;
+	config.impair = impair;
+	if (cc && tee_config_set(&config.stack, "tcp_cc", cc) < 0)
+		bench_fail("'%s' is no congestion controller", cc);
 	config.stack.acd = false;
 	config.stack.dad_transmits = 0;
 	if (tee_host_open(&config, &host, error) < 0)
@@ -153,7 +158,8 @@ int bench_our_client(int argc, char **argv)
 	what = argv[0];
 	time.measure_ns = (uint64_t)(atof(argv[5]) * 1e9);
 	spins = atoi(argv[6]) != 0;
-	host = open_host(argv[1], argv[2], spins ? 100 * TEE_NS_PER_MS : 0);
+	host = open_host(argv[1], argv[2], spins ? 100 * TEE_NS_PER_MS : 0,
+			 argc > 7 ? argv[7] : NULL, argc > 8 ? argv[8] : NULL);
 	if (strcmp(what, "connect") == 0) {
 		run_connect(host, argv[3], argv[4], &time);
 	} else {

@@ -280,6 +280,7 @@ class Lab:
         self.root = root
         self.dir = os.path.join(root, f"case{number}")
         self.processes = []
+        self.namespaces = []
         self._count = 0
         os.mkdir(self.dir)
         self.home = f"home{number}"
@@ -303,7 +304,13 @@ class Lab:
     def namespace(self, name):
         self.ip("netns", "add", name)
         self.ip("link", "set", "lo", "up", ns=name)
+        self.namespaces.append(name)
         return name
+
+    def remove_namespaces(self):
+        """For a program with very many cases; else they end with the program."""
+        for name in [*self.namespaces, self.home]:
+            subprocess.run(["ip", "netns", "del", name], check=True)
 
     def inside(self, ns=None):
         """Words that put the command after them into a namespace; without one, the case's own."""
