@@ -66,7 +66,7 @@ int gso_complete_checksum(uint8_t *frame, size_t len, uint32_t csum_start, uint3
 {
 	uint16_t checksum;
 
-	if (csum_start > len || csum_offset + 2u > len - csum_start)
+	if (csum_start > len || (size_t)csum_offset + 2 > len - csum_start)
 		return -TEE_EINVAL;
 	checksum = checksum_finish(checksum_add(0, frame + csum_start, len - csum_start));
 	/* RFC 768: a UDP checksum that comes out as zero is sent as all ones. */

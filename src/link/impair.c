@@ -253,8 +253,11 @@ static uint64_t impair_deadline(struct tee_link *link)
 
 	if (self->tx_result < 0)
 		return 0;
-	if (self->inner->ops->deadline)
-		due_ns = MIN(due_ns, self->inner->ops->deadline(self->inner));
+	if (self->inner->ops->deadline) {
+		uint64_t inner_ns = self->inner->ops->deadline(self->inner);
+
+		due_ns = MIN(due_ns, inner_ns);
+	}
 	return due_ns;
 }
 

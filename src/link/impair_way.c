@@ -216,7 +216,9 @@ static uint64_t release_time(struct impair_way *way, uint64_t departs_ns)
 		way->counts.reordered++;
 		return has_delay ? departs_ns : departs_ns + gap_ns;
 	}
-	release_ns = MAX(departs_ns + draw_delay(way), way->last_release_ns);
+	release_ns = departs_ns + draw_delay(way);
+	if (release_ns < way->last_release_ns)
+		release_ns = way->last_release_ns;
 	way->last_release_ns = release_ns;
 	return release_ns;
 }

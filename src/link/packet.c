@@ -203,7 +203,16 @@ static int packet_send_failed(struct packet_link *self, int error, uint64_t now_
 		return 0;
 	case ENETDOWN:
 	case ENXIO:
-	case ENODEV: self->tx_down++; return packet_look(self, now_ns) < 0 ? -TEE_ENODEV : 1;
+	case ENODEV:
+		if (packet_look(self, now_ns) < 0)
+			return -TEE_ENODEV;
+		/* Up again: that was the socket's memory of having been down. Once more, at once. */
+		if (!self->is_down) {
+			self->retry_at_ns = now_ns;
+			return 0;
+		}
+		self->tx_down++;
+		return 1;
 	default: self->tx_refused++; return 1;
 	}
 }

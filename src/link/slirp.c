@@ -70,7 +70,8 @@ struct slirp_link {
 	bool is_filled;      /* watch and wake_at_ns say what libslirp wants now */
 	bool wants_cycle;    /* something was put in that only a cycle carries on */
 	bool guards_sigpipe;
-	struct tee_pool *pool; /* of the last recv() */
+	struct tee_pool *pool;       /* of the last recv(); NULL before the first */
+	struct tee_pool *early_pool; /* for what libslirp answers before that */
 	struct tee_pkt *head, *tail;
 	size_t queue_bytes;
 	uint64_t rx_frames, tx_frames, rx_overflows, rx_no_memory, guest_errors, tx_oversize;
@@ -91,7 +92,7 @@ static ssize_t on_send_packet(const void *buf, size_t len, void *opaque)
 		self->rx_overflows++;
 		return (ssize_t)len;
 	}
-	pkt = self->pool ? tee_pkt_new(self->pool, len) : NULL;
+	pkt = tee_pkt_new(self->pool ? self->pool : self->early_pool, len);
 	if (!pkt) {
 		self->rx_no_memory++;
 		return (ssize_t)len;
@@ -388,6 +389,7 @@ static void slirp_close(struct tee_link *link)
 	while (self->timers)
 		on_timer_free(self->timers, self);
 	slirp_watch_fini(&self->watch);
+	tee_pool_free(self->early_pool);
 	free(self);
 }
 
@@ -502,6 +504,9 @@ static int slirp_open_parts(struct slirp_link *self, const struct link_spec *spe
 	    (result = link_spec_mac(spec, &self->link.info.mac, ret_error)) < 0)
 		return result;
 	slirp_fill_info(&self->link.info, mtu, ip6);
+	self->early_pool = tee_pool_new(0);
+	if (!self->early_pool)
+		return link_fail(ret_error, -TEE_ENOMEM, "no memory for the slirp link");
 	result = slirp_watch_init(&self->watch);
 	if (result < 0)
 		return link_fail(ret_error, result, "slirp can't make an epoll descriptor: %s",

@@ -351,9 +351,11 @@ static int tap_open_fd(struct tap_link *self, const struct link_spec *spec, char
 				 "tap: descriptor %u is not a TAP's: open " TAP_DEVICE
 				 " and set it up with TUNSETIFF before",
 				 fd);
-	if (!(request.ifr_flags & IFF_TAP) || !(request.ifr_flags & IFF_NO_PI))
+	/* Of IFF_NO_PI the kernel does not tell: it reports the flag whether it was given or not. */
+	if (!(request.ifr_flags & IFF_TAP))
 		return link_fail(ret_error, -TEE_EINVAL,
-				 "tap: descriptor %u was set up without IFF_TAP|IFF_NO_PI", fd);
+				 "tap: descriptor %u is a TUN's: set it up with IFF_TAP|IFF_NO_PI",
+				 fd);
 	self->vnet_len = request.ifr_flags & IFF_VNET_HDR ? TAP_VNET_LEN : 0;
 	fcntl(self->fd, F_SETFL, fcntl(self->fd, F_GETFL) | O_NONBLOCK);
 	memcpy(name, request.ifr_name, IFNAMSIZ);
