@@ -344,6 +344,7 @@ void ack_update_window(struct tcp_conn *conn, const struct segment *seg);
 void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
 void receive_fin(struct tcp_conn *conn);
 uint32_t receive_window(struct tcp_conn *conn); /* to advertise now, bytes; moves rcv.adv */
+uint16_t header_window(struct tcp_conn *conn); /* the same as it stands in a header, scaled down */
 uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);

@@ -47,7 +47,9 @@ static bool segment_parse(struct ip_packet *packet, struct segment *seg)
 static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_packet *packet,
 			     struct segment *seg)
 {
-	struct tcp_header header = {.flags = TEE_TCP_ACK, .seq = tw->snd_nxt, .ack = tw->rcv_nxt};
+	/* The window says nothing any more; an open one is what the peer saw last. */
+	struct tcp_header header = {
+		.flags = TEE_TCP_ACK, .seq = tw->snd_nxt, .ack = tw->rcv_nxt, .window = 65535};
 
 	switch (timewait_on_segment(tw, &seg->h, seg->len)) {
 	case TIMEWAIT_REUSE: {

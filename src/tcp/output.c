@@ -100,6 +100,7 @@ static void note_sent(struct tcp_conn *conn, struct send_record *record, uint64_
 		cc_on_sent(&tx->cc, bytes, &round);
 	}
 	pacer_on_sent(&tx->pacer, bytes, now);
+	tx->cwnd_used_max_bytes = MAX(tx->cwnd_used_max_bytes, recovery_pipe(conn));
 	tx->last_sent_at_ns = now;
 	conn->last_data_sent_ms = coarse_ms(now);
 	timers_on_data_sent(conn, is_retransmit);

@@ -104,6 +104,13 @@ uint32_t receive_window(struct tcp_conn *conn)
 	return window;
 }
 
+uint16_t header_window(struct tcp_conn *conn)
+{
+	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+
+	return (uint16_t)MIN(receive_window(conn) >> scale, 65535u);
+}
+
 /* ---- when to acknowledge ---- */
 
 /* Every segment that leaves acknowledges; whatever was owed is paid. */
@@ -158,8 +165,6 @@ static void adapt_ato(struct tcp_conn *conn)
 
 static bool is_quick(const struct tcp_conn *conn)
 {
-	if (conn->settings->s.flags & TCP_SET_QUICKACK)
-		return true;
 	return conn->rcv.quick_acks && !conn_has(conn, CONN_PINGPONG);
 }
 
@@ -171,7 +176,12 @@ static void schedule_ack(struct tcp_conn *conn)
 		conn_ack_now(conn, TEE_WHY_ACK_EVERY_SECOND); /* SHLD-19 */
 		return;
 	}
-	if (is_quick(conn)) {
+	if (conn->settings->s.flags & TCP_SET_QUICKACK) {
+		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
+		return;
+	}
+	/* Quick ACKs feed a sender's slow start, which sends full segments; a small one can wait. */
+	if (conn->rcv.unacked_bytes >= conn->rcv.mss && is_quick(conn)) {
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
 	}

@@ -51,7 +51,9 @@ uint32_t segment_mss(const struct tcp_conn *conn)
 {
 	uint32_t mss = conn->snd.mss, sack;
 
-	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn->ooo && conn->ooo->range_count))
+	/* MUST-16: also less the options that not every segment has; AccECN's is on all of its own. */
+	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn->ooo && conn->ooo->range_count) &&
+	    conn->ecn.mode != ECN_MODE_ACCURATE)
 		return mss;
 	struct tcp_options options = {0};
 	put_options(conn, &options);
@@ -152,10 +154,8 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 		.seq = conn_snd_seq(conn, acceptable_seq(conn, out)),
 		.ack = conn_rcv_seq(conn, conn->rcv.nxt),
 	};
-	uint32_t window = receive_window(conn);
-	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
 
-	header.window = (uint16_t)MIN(window >> scale, 65535u);
+	header.window = header_window(conn);
 	put_options(conn, &header.options);
 	header.flags |= ecn_out_flags(&conn->ecn, out->is_new_data);
 	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */

@@ -225,7 +225,7 @@ void conn_enter_timewait(struct tcp_conn *conn)
 			.flags = TEE_TCP_ACK,
 			.seq = conn_snd_seq(conn, conn->snd.nxt),
 			.ack = conn_rcv_seq(conn, conn->rcv.nxt),
-			.window = (uint16_t)MIN(receive_window(conn) >> conn->rcv.wscale, 65535u),
+			.window = header_window(conn),
 		};
 		if (conn_has(conn, CONN_HAS_TS)) {
 			header.options.has_ts = true;

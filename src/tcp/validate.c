@@ -74,15 +74,24 @@ void answer_out_of_window(struct tcp_conn *conn, const struct segment *seg)
  * First: the four cases of the table in 3.10.7.4. Two allowances: with a closed window a segment that begins at
  * RCV.NXT passes for the sake of its ACK, URG and RST (MUST-66; its text is cut off later), and a
  * segment without text may stand at the right edge itself: a peer that filled the window sends its ACKs from
- * there.
+ * there. And the ACK of our FIN may forget to count the peer's own.
  */
+static bool is_last_ack_of_all(const struct tcp_conn *conn, const struct segment *seg)
+{
+	return conn_has(conn, CONN_FIN_RECEIVED) && conn_has(conn, CONN_FIN_SENT) &&
+	       seg->seq == (int64_t)conn->rcv.nxt - 1 && segment_has(seg, TEE_TCP_ACK) &&
+	       seg->ack == (int64_t)conn->snd.nxt;
+}
+
 static bool sequence_is_acceptable(const struct tcp_conn *conn, const struct segment *seg)
 {
 	int64_t nxt = (int64_t)conn->rcv.nxt;
 	int64_t edge = MAX((int64_t)conn->rcv.adv, nxt);
 
+	if (segment_has(seg, TEE_TCP_RST)) /* RFC 5961 3.2: strictly inside, or exact */
+		return seg->seq >= nxt && (seg->seq < edge || seg->seq == nxt);
 	if (seg->end == seg->seq)
-		return seg->seq >= nxt && seg->seq <= edge;
+		return (seg->seq >= nxt && seg->seq <= edge) || is_last_ack_of_all(conn, seg);
 	if (edge == nxt)
 		return seg->seq == nxt;
 	return seg->seq < edge && seg->end > nxt;
@@ -125,9 +134,6 @@ static void reset_arrived(struct tcp_conn *conn)
 static bool reset_is_exact(const struct tcp_conn *conn, const struct segment *seg)
 {
 	if (seg->seq == (int64_t)conn->rcv.nxt)
-		return true;
-	/* After the peer's FIN, a RST may carry the number before it was counted. */
-	if (seg->seq == (int64_t)conn->rcv.nxt - 1 && conn_has(conn, CONN_FIN_RECEIVED))
 		return true;
 	if (conn->ooo && conn_has(conn, CONN_HAS_SACK)) {
 		struct rb_node *last = rb_last(&conn->ooo->tree);
