@@ -67,7 +67,7 @@ static const char *read_number(const char *text, const struct unit *units, char 
 	for (; text && units->name; units++) {
 		size_t len = strlen(units->name);
 
-		if (strncmp(text, units->name, len) || (text[len] && text[len] != stop))
+		if (strncmp(text, units->name, len) != 0 || (text[len] && text[len] != stop))
 			continue;
 		if (!(value * units->factor <= max))
 			return NULL;
@@ -165,7 +165,7 @@ static bool read_word(const char *key, const char *value, struct tee_impairment 
 		return read_seed(value, &to->seed);
 	if (!strcmp(key, "direction"))
 		return read_direction(value, to);
-	if (strcmp(key, "queue") || !read_u64(value, byte_units, QUEUE_MAX, &queue))
+	if (strcmp(key, "queue") != 0 || !read_u64(value, byte_units, QUEUE_MAX, &queue))
 		return false;
 	to->queue_bytes = (uint32_t)queue;
 	return true;

@@ -90,7 +90,7 @@ bool netdev_exists(int ifindex)
 
 bool netdev_is_up(const char *name)
 {
-	struct netdev netdev;
+	struct netdev netdev = {0};
 
 	return netdev_get(name, &netdev) == 0 && (netdev.flags & IFF_UP);
 }

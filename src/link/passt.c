@@ -363,7 +363,7 @@ static int passt_open(const struct link_spec *spec, struct tee_link **ret_link,
 static int passt_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 {
 	struct link_spec spec = {.kind = "passt", .name = ""};
-	struct tee_link *link;
+	struct tee_link *link = NULL;
 	int result = passt_open(&spec, &link, ret_reason);
 
 	if (result < 0)

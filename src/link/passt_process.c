@@ -28,8 +28,6 @@
 #include <unistd.h>
 #include "link/passt_process.h"
 
-extern char **environ;
-
 enum {
 	PASST_FD = 3, /* where the child finds its end */
 	PASST_START_MS = 3000,
@@ -165,7 +163,7 @@ int passt_process_start(const struct link_spec *spec, uint32_t mtu, pid_t *ret_c
 		const struct link_option *option = &spec->options[i];
 		bool is_tcp = !strcmp(option->key, "tcp");
 
-		if (!is_tcp && strcmp(option->key, "udp"))
+		if (!is_tcp && strcmp(option->key, "udp") != 0)
 			continue;
 		args[n++] = is_tcp ? "-t" : "-u";
 		args[n++] = (char *)option->value;

@@ -467,17 +467,33 @@ static Slirp *slirp_start(struct slirp_link *self)
 	return slirp;
 }
 
+/* A port from 1 to 65535; returns where it ends, or NULL. */
+static const char *read_port(const char *text, unsigned *ret_port)
+{
+	unsigned long port;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return NULL;
+	port = strtoul(text, &end, 10);
+	if (port == 0 || port > 65535)
+		return NULL;
+	*ret_port = (unsigned)port;
+	return end;
+}
+
 /* "8080-80": the host's 127.0.0.1:8080 is our port 80. */
 static int slirp_forward(struct slirp_link *self, const struct link_option *option,
 			 char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	const struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
 	bool is_udp = !strcmp(option->key, "udp");
-	unsigned host_port, port;
-	char rest;
+	unsigned host_port = 0, port = 0;
+	const char *at = read_port(option->value, &host_port);
 
-	if (sscanf(option->value, "%5u-%5u%c", &host_port, &port, &rest) != 2 || host_port == 0 ||
-	    host_port > 65535 || port == 0 || port > 65535)
+	if (at)
+		at = *at == '-' ? read_port(at + 1, &port) : NULL;
+	if (!at || *at)
 		return link_fail(ret_error, -TEE_EINVAL,
 				 "slirp: '%s=%.32s' must be HOSTPORT-PORT such as 8080-80",
 				 option->key, option->value);
@@ -519,7 +535,7 @@ static int slirp_open_parts(struct slirp_link *self, const struct link_spec *spe
 	for (unsigned i = 0; i < spec->option_count; i++) {
 		const char *key = spec->options[i].key;
 
-		if (strcmp(key, "tcp") && strcmp(key, "udp"))
+		if (strcmp(key, "tcp") != 0 && strcmp(key, "udp") != 0)
 			continue;
 		result = slirp_forward(self, &spec->options[i], ret_error);
 		if (result < 0)
@@ -550,7 +566,7 @@ static int slirp_open(const struct link_spec *spec, struct tee_link **ret_link,
 static int slirp_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 {
 	struct link_spec spec = {.kind = "slirp", .name = ""};
-	struct tee_link *link;
+	struct tee_link *link = NULL;
 	int result = slirp_open(&spec, &link, ret_reason);
 
 	if (result < 0)

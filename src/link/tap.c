@@ -425,24 +425,30 @@ static int tap_open(const struct link_spec *spec, struct tee_link **ret_link,
 	return 0;
 }
 
-/* Is there a TAP that this user may attach to? */
-static bool tap_is_owned(void)
+/* Does the interface say that it is a TAP of this user? */
+static bool tap_is_owned(const char *name)
+{
+	char path[64 + IFNAMSIZ], text[16] = "", *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/owner", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = '\0';
+	close(fd);
+	/* A TAP without an owner says -1. */
+	return strtol(text, &end, 10) == (long)getuid() && end > text;
+}
+
+static bool tap_owns_any(void)
 {
 	struct if_nameindex *list = if_nameindex();
 	bool found = false;
 
-	for (struct if_nameindex *at = list; at && at->if_index && !found; at++) {
-		char path[64 + IFNAMSIZ];
-		unsigned owner;
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/sys/class/net/%.15s/owner", at->if_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		found = fscanf(file, "%9u", &owner) == 1 && owner == (unsigned)getuid();
-		fclose(file);
-	}
+	for (struct if_nameindex *at = list; at && at->if_index && !found; at++)
+		found = tap_is_owned(at->if_name);
 	if (list)
 		if_freenameindex(list);
 	return found;
@@ -458,7 +464,7 @@ static int tap_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 	error = tap_attach(fd, "teeprobe%d", false);
 	close(fd);
 	ret_reason[0] = '\0';
-	if (error == 0 || tap_is_owned())
+	if (error == 0 || tap_owns_any())
 		return 0;
 	return link_fail(
 		ret_reason, link_result_of_errno(error),

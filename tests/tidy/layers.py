@@ -42,6 +42,9 @@ FREE = {"assert.h", "inttypes.h", "limits.h", "stdalign.h", "stdarg.h", "stdbool
 FREE_FOR_POSIX = {"errno.h", "fcntl.h", "netinet/in.h", "netinet/tcp.h", "poll.h", "sys/epoll.h",
                   "sys/socket.h", "sys/uio.h"}
 
+# The C library has a directory of the same name as one of our rooms.
+SYSTEM_NET = {"net/ethernet.h", "net/if.h", "net/if_arp.h", "net/route.h"}
+
 LEAVES = ("tcp/loss/", "tcp/cc/")
 CONNECTION = "tcp/conn.h"
 
@@ -67,6 +70,8 @@ def check_include(room, kind, name):
         return None
     if name == "build_config.h":
         return "the core has no conditional compilation" if room in CORE else None
+    if kind == "<" and name in SYSTEM_NET and room not in CORE:
+        return None
     first = name.split("/")[0]
     if first in MAY_SEE and "/" in name:
         if first not in MAY_SEE[room]:
