@@ -41,6 +41,7 @@ struct curl_command {
 	CURL *easy;
 	CURLM *multi;
 	struct curl_slist *connect_to;
+	struct curl_meeting *meetings; /* connections that libcurl has not taken yet */
 	/* of the transfer that runs */
 	uint64_t started_ns;
 	char error[CURL_ERROR_SIZE];
@@ -62,6 +63,7 @@ struct curl_command {
 
 /* curl_net.c: no name look-up and no socket of the system's. 0 or -1. */
 int curl_net_init(struct curl_command *command);
+void curl_net_fini(struct curl_command *command);
 
 /* curl_output.c */
 /* Chooses where the body goes; 0 or the exit code. */

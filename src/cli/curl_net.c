@@ -6,18 +6,35 @@
  * look one up, since that would ask the system's resolver; so CURLOPT_CONNECT_TO sends every
  * connection to one literal address, 127.0.0.1, for which there is nothing to look up. When the
  * socket is asked for, the URL in force (after a redirect: the new one) tells the name; tee_dial()
- * resolves it and connects over our stack, and the bridge's descriptor is handed to libcurl as a
- * socket that is connected already. TLS names, Host headers and connection reuse stay those of the URL.
+ * resolves it and connects over our stack. TLS names, Host headers and connection reuse stay those of the
+ * URL.
+ *
+ * libcurl then calls connect() by itself (not all its versions can be told that a socket is connected
+ * already), with the address that our function may have changed. So it gets an AF_UNIX socket and the name
+ * of a listener of our own, a rendezvous: it connects there at once, and what the listener
+ * accepts becomes the stack's end of a bridge. The kernel chooses the listener's name, and only this
+ * process is let in.
  *
  * Proxies of the environment are switched off: they would be a way around the stack's own names.
  */
+#define _GNU_SOURCE /* accept4, struct ucred */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/curl.h"
+#include "host/bridge.h"
+
+/* A connection of the stack that waits for libcurl's connect(). */
+struct curl_meeting {
+	struct curl_command *command;
+	struct tee_socket *socket;
+	int listen_fd;
+	struct curl_meeting *next;
+};
 
 /* Host (without an IPv6 literal's brackets) and port of the URL that is being fetched. */
 static int current_target(CURL *easy, char **ret_host, long *ret_port)
@@ -95,47 +112,133 @@ static void tell_connected(const struct curl_command *command, const char *name,
 		command->cli.config.link ? command->cli.config.link : "slirp");
 }
 
+/* ---- the rendezvous ---- */
+
+static void end_meeting(struct curl_meeting *meeting)
+{
+	struct curl_meeting **link = &meeting->command->meetings;
+
+	while (*link != meeting)
+		link = &(*link)->next;
+	*link = meeting->next;
+	tee_host_unwatch_fd(meeting->command->cli.host, meeting->listen_fd);
+	close(meeting->listen_fd);
+	if (meeting->socket)
+		tee_abort(meeting->socket);
+	free(meeting);
+}
+
+static bool is_ourself(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid == getpid();
+}
+
+/* libcurl has connected: join the two. In the host's loop. */
+static void on_meeting(void *arg, int listen_fd, short revents)
+{
+	struct curl_meeting *meeting = arg;
+	struct tee_host *host = meeting->command->cli.host;
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)revents;
+	if (fd < 0)
+		return;
+	if (!is_ourself(fd)) {
+		close(fd);
+		return;
+	}
+	if (bridge_new(host, meeting->socket, fd, NULL, NULL) < 0)
+		close(fd); /* libcurl reads the end of the stream */
+	else
+		meeting->socket = NULL;
+	end_meeting(meeting);
+}
+
+/* A listener that the kernel names; `ret_name` is what to connect to. */
+static int open_listener(struct sockaddr_un *ret_name, socklen_t *ret_len)
+{
+	const struct sockaddr_un unnamed = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	*ret_len = sizeof(*ret_name);
+	if (fd >= 0 &&
+	    (bind(fd, (const struct sockaddr *)&unnamed, sizeof(unnamed.sun_family)) < 0 ||
+	     listen(fd, 8) < 0 || getsockname(fd, (struct sockaddr *)ret_name, ret_len) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Takes the socket over; libcurl's descriptor, with `address` saying where it is to connect. */
+static curl_socket_t arrange_meeting(struct curl_command *command, struct tee_socket *connection,
+				     struct curl_sockaddr *address)
+{
+	struct curl_meeting *meeting = calloc(1, sizeof(*meeting));
+	struct tee_host *host = command->cli.host;
+	struct sockaddr_un name;
+	socklen_t name_len;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (!meeting || fd < 0 || (meeting->listen_fd = open_listener(&name, &name_len)) < 0) {
+		cli_fail(&command->cli, 0, "can't hand a connection over: %s", strerror(errno));
+		tee_abort(connection);
+		free(meeting);
+		if (fd >= 0)
+			close(fd);
+		return CURL_SOCKET_BAD;
+	}
+	meeting->command = command;
+	meeting->socket = connection;
+	meeting->next = command->meetings;
+	command->meetings = meeting;
+	tee_host_watch_fd(host, meeting->listen_fd, POLLIN, on_meeting, meeting);
+	/* The structure behind `address` has room for any kind of address. */
+	address->family = AF_UNIX;
+	address->addrlen = name_len;
+	memcpy(&address->addr, &name, name_len);
+	return fd;
+}
+
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct curl_command *command = arg;
 	struct tee_host *host = command->cli.host;
-	struct tee_socket *socket = NULL;
+	struct tee_socket *connection = NULL;
+	curl_socket_t fd = CURL_SOCKET_BAD;
 	char *name = NULL;
 	long port = 0;
-	int fd = -1;
 
-	(void)purpose, (void)address;
+	(void)purpose;
 	if (current_target(command->easy, &name, &port) < 0)
 		return CURL_SOCKET_BAD;
 	if (command->family == TEE_FAMILY_ANY)
 		command->dial_result = tee_dial(host, name, (uint16_t)port, time_left_ns(command),
-						&socket, command->dial_error);
+						&connection, command->dial_error);
 	else
-		command->dial_result = dial_family(command, name, (uint16_t)port, &socket);
+		command->dial_result = dial_family(command, name, (uint16_t)port, &connection);
 	if (command->dial_result == 0) {
 		tee_host_lock(host);
-		tell_connected(command, name, socket);
+		tell_connected(command, name, connection);
 		/* libcurl writes whole requests: nothing is gained by waiting for more. */
-		tee_set_option(socket, TEE_OPT_NODELAY, 1);
-		command->dial_result = tee_bridge(host, socket, &fd);
-		if (command->dial_result < 0)
-			tee_close(socket);
+		tee_set_option(connection, TEE_OPT_NODELAY, 1);
+		fd = arrange_meeting(command, connection, address);
 		tee_host_unlock(host);
 	}
 	free(name);
-	return command->dial_result < 0 ? CURL_SOCKET_BAD : fd;
+	return fd;
 }
 
-static int is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
+void curl_net_fini(struct curl_command *command)
 {
-	(void)arg, (void)fd, (void)purpose;
-	return CURL_SOCKOPT_ALREADY_CONNECTED;
-}
-
-static int close_socket(void *arg, curl_socket_t fd)
-{
-	(void)arg;
-	return close(fd);
+	tee_host_lock(command->cli.host);
+	while (command->meetings)
+		end_meeting(command->meetings);
+	tee_host_unlock(command->cli.host);
+	curl_slist_free_all(command->connect_to);
 }
 
 int curl_net_init(struct curl_command *command)
@@ -148,10 +251,6 @@ int curl_net_init(struct curl_command *command)
 	curl_easy_setopt(easy, CURLOPT_CONNECT_TO, command->connect_to);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, command);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, is_connected);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, command);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, command);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 0L); /* not the far end's matter */
 	return 0;

@@ -177,10 +177,11 @@ void curl_progress_end(struct curl_command *command)
 static bool is_about_sockets(const char *data, size_t size)
 {
 	static const char *const beginnings[] = {
-		"  Trying 127.0.0.1",
+		"  Trying ",
 		"Connecting to hostname: 127.0.0.1",
 		"Could not set TCP_NODELAY",
 		"Connecting to port:",
+		"Connected to ",
 	};
 
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)

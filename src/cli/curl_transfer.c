@@ -198,7 +198,7 @@ int curl_run(struct curl_command *command)
 	/* Closes the connections' descriptors; the bridges then send FIN. */
 	curl_easy_cleanup(command->easy);
 	curl_multi_cleanup(command->multi);
-	curl_slist_free_all(command->connect_to);
+	curl_net_fini(command);
 	curl_global_cleanup();
 	return code;
 }
