@@ -147,10 +147,10 @@ static enum ip_parse_result check_ip6_options(const uint8_t *data, size_t off, s
 			return IP_PARSE_MALFORMED;
 		if (type != PADN)
 			result = judge_unknown_option(type, is_to_multicast);
-		if (result != IP_PARSE_OK) {
+		if (result == IP_PARSE_BAD_OPTION)
 			*ret_pointer = (uint32_t)off;
+		if (result != IP_PARSE_OK)
 			return result;
-		}
 		off += 2u + data[off + 1];
 	}
 	return IP_PARSE_OK;
