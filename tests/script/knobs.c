@@ -4,7 +4,8 @@
  *
  * Commands come in three shapes: `sysctl -q net.ipv4.x=1`, `set_sysctls.py /proc/sys/net/ipv4/x=1`,
  * and `echo 1 > /sys/…/x`; all are found by looking for words with "=" or for the target of ">".
- * defaults.sh, which most of Google's scripts call, has fixed contents.
+ * defaults.sh, which most of Google's scripts call, has fixed contents. Our own scripts say
+ * `tee name=value ...`, with the names of struct tee_config's fields as tee_config_set() reads them.
  */
 #include "knobs.h"
 
@@ -306,11 +307,33 @@ static void run_route(struct knobs *knobs, const char *command)
 	}
 }
 
+/* `tee` and fields of the configuration, by their own names. */
+static void run_fields(struct knobs *knobs, const char *at)
+{
+	char word[WORD_MAX];
+
+	while (next_word(&at, word)) {
+		char *equals = strchr(word, '=');
+
+		if (equals)
+			*equals = '\0';
+		if (!equals || !set_field(knobs, word, equals + 1)) {
+			knobs->is_unsupported = true;
+			note(knobs, word);
+		}
+	}
+}
+
 void knobs_run(struct knobs *knobs, const char *command)
 {
 	char word[WORD_MAX], before[WORD_MAX] = "", last[WORD_MAX] = "";
 	const char *at = command;
 
+	if (next_word(&at, word) && !strcmp(word, "tee")) {
+		run_fields(knobs, at);
+		return;
+	}
+	at = command;
 	if (strstr(command, "tcp_metrics flush"))
 		knobs->flushes_metrics = true;
 	if (strstr(command, "ip route "))
