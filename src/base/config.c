@@ -151,7 +151,7 @@ static void init_tcp_timers(struct tee_config *config)
 	config->tcp_keepalive_idle_ns = 7200 * TEE_NS_PER_S; /* MUST-28 */
 	config->tcp_keepalive_interval_ns = 75 * TEE_NS_PER_S;
 	config->tcp_keepalive_probe_count = 9;
-	config->tcp_syn_retries = 6;
+	config->tcp_syn_retries = 7; /* 255 s: at least three minutes (MUST-23) */
 	config->tcp_synack_retries = 5;
 	config->tcp_retries1 = 3;
 	config->tcp_retries2 = 15;

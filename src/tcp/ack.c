@@ -58,6 +58,8 @@ void ack_update_window(struct tcp_conn *conn, const struct segment *seg)
 	if (wnd != conn->snd.wnd && wnd > 0 && conn->snd.wnd == 0)
 		conn_mark_due(conn);
 	conn->snd.wnd = wnd;
+	if (wnd && conn->tx)
+		conn->tx->probe_backoff = 0;
 	conn->snd.wnd_max = MAX(conn->snd.wnd_max, wnd);
 }
 

@@ -102,7 +102,8 @@ struct tcp_tx {
 	bool frto_new_data;   /* F-RTO step 2b: new data goes before retransmissions */
 	bool original_proved; /* the ACK at hand echoes a time before the first retransmission */
 	uint8_t dupacks; /* duplicate ACKs in a row (without SACK: segments that left the network) */
-	uint8_t probe_count;
+	uint8_t probe_count;   /* window probes in a row that nobody answered */
+	uint8_t probe_backoff; /* in a row at all: how often the interval was doubled */
 	uint64_t recover;  /* snd.nxt when recovery began: recovery ends there */
 	uint64_t undo_una; /* snd.una when it began (undo_possible) */
 	int32_t undo_retrans_segs; /* retransmissions not yet proved needless by DSACK; below 0: none made */

@@ -139,6 +139,8 @@ static void expire_persist(struct tcp_conn *conn)
 	}
 	if (conn->snd.wnd == 0 && tx->probe_count < UINT8_MAX)
 		tx->probe_count++;
+	if (conn->snd.wnd == 0 && tx->probe_backoff < UINT8_MAX)
+		tx->probe_backoff++;
 	conn->flags |= CONN_PROBE_DUE;
 	conn_mark_due(conn);
 }

@@ -348,6 +348,9 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 	}
 	sendmap_init(&tx->map, MAX(conn->snd.una, 1));
 	rto_limits_of(conn, &limits);
+	/* RFC 6298 5.7: a SYN that timed out says that a second may be too little here. */
+	if (conn->syn_retries)
+		limits.initial_ns = MAX(limits.initial_ns, 3 * TEE_NS_PER_S);
 	rto_init(&tx->rto, &limits);
 	if (conn->syn_rtt_ns)
 		rto_sample(&tx->rto, conn->syn_rtt_ns, conn->snd.una, conn->snd.nxt, conn_now(conn),

@@ -165,7 +165,7 @@ void timers_on_blocked(struct tcp_conn *conn)
 	if (conn->snd.una != conn->snd.nxt && conn->snd.wnd)
 		return; /* what is in flight will bring an ACK */
 	wait = timers_rto_ns(conn);
-	for (unsigned i = 0; i < conn->tx->probe_count && wait < config->tcp_rto_max_ns; i++)
+	for (unsigned i = 0; i < conn->tx->probe_backoff && wait < config->tcp_rto_max_ns; i++)
 		wait *= 2;
 	timers_set(conn, CONN_PERSIST, conn_now(conn) + MIN(wait, config->tcp_rto_max_ns));
 }
