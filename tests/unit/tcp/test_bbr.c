@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BBR against a bottleneck in virtual time: one queue of a given rate and length, a fixed delay, random
+ * loss. A small sender paces by cc->pacing_rate and keeps to cc->cwnd_bytes; RACK's window is left
+ * out, a packet that was dropped is known lost a round trip later.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/check.h"
+#include "base/random.h"
+#include "tcp/cc/bbr.h"
+#include "tcp/cc/pacer.h"
+#include "tcp/loss/rate.h"
+#include "tcp/loss/sendmap.h"
+
+enum { MSS = 1448, PACKETS_MAX = 1 << 14 };
+#define MS(n) ((uint64_t)(n)*1000000u)
+#define START (UINT64_C(0xffffffff) - 10 * MSS)
+
+struct packet {
+	uint64_t start, arrives_ns; /* when its ACK, or the news of its loss, is back */
+	bool is_lost;
+};
+
+struct path {
+	uint64_t rate_bytes_per_s, rtt_ns, queue_bytes;
+	unsigned loss_per_mille;
+};
+
+struct world {
+	struct path path;
+	struct cc cc;
+	struct pacer pacer;
+	struct rate rate;
+	struct sendmap map;
+	struct random random;
+	uint64_t now_ns, busy_until_ns, min_rtt_ns, srtt_ns;
+	uint64_t recover, next_send_ns;
+	bool in_recovery, is_app_limited;
+	struct packet packets[PACKETS_MAX];
+	unsigned head, count;
+	/* measured since the last reset */
+	uint64_t delivered_bytes, queue_max_ns, since_ns, pipe_min_bytes;
+	unsigned phases; /* bits */
+};
+
+static struct world *world_new(const struct path *path)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->path = *path;
+	w->now_ns = w->since_ns = MS(1000);
+	random_init(&w->random, 42);
+	assert_int_equal(cc_init(&w->cc, &cc_bbr, MSS, 10, true, w->now_ns), 0);
+	pacer_init(&w->pacer);
+	rate_init(&w->rate, w->now_ns);
+	sendmap_init(&w->map, START);
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	sendmap_fini(&w->map);
+	cc_fini(&w->cc);
+	free(w);
+}
+
+static void reset_measures(struct world *w)
+{
+	w->delivered_bytes = w->queue_max_ns = 0;
+	w->since_ns = w->now_ns;
+	w->phases = 0;
+	w->pipe_min_bytes = UINT64_MAX;
+}
+
+/* Percent of the path's rate. */
+static unsigned utilisation(const struct world *w)
+{
+	double capacity = (double)w->path.rate_bytes_per_s * (double)(w->now_ns - w->since_ns) /
+			  1e9;
+
+	return (unsigned)((double)w->delivered_bytes * 100 / capacity);
+}
+
+/* Through the queue, or not. */
+static void transmit(struct world *w, const struct send_record *record)
+{
+	uint64_t len = record->end - record->start;
+	uint64_t start_ns = MAX(w->now_ns, w->busy_until_ns), waits_ns = start_ns - w->now_ns;
+	struct packet *packet = &w->packets[(w->head + w->count++) % PACKETS_MAX];
+
+	assert_true(w->count <= PACKETS_MAX);
+	*packet = (struct packet){.start = record->start};
+	packet->is_lost = random_below(&w->random, 1000) < w->path.loss_per_mille ||
+			  waits_ns * w->path.rate_bytes_per_s / 1000000000u > w->path.queue_bytes;
+	if (!packet->is_lost) {
+		w->busy_until_ns = start_ns + len * 1000000000u / w->path.rate_bytes_per_s;
+		w->queue_max_ns = MAX(w->queue_max_ns, waits_ns);
+	}
+	packet->arrives_ns = MAX(w->busy_until_ns, w->now_ns) + w->path.rtt_ns;
+}
+
+static void send_one(struct world *w)
+{
+	uint64_t pipe = sendmap_pipe_bytes(&w->map);
+	struct send_record *record = sendmap_next_lost(&w->map);
+
+	record = record ? sendmap_resent(&w->map, record, record->end - record->start, w->now_ns)
+			: sendmap_sent(&w->map, w->map.nxt + MSS, MSS, 0, w->now_ns);
+	assert_non_null(record);
+	rate_on_sent(&w->rate, record, pipe, w->now_ns);
+	transmit(w, record);
+	pacer_on_sent(&w->pacer, MSS, w->now_ns);
+}
+
+static struct cc_round round_of(const struct world *w)
+{
+	return (struct cc_round){
+		.now_ns = w->now_ns,
+		.srtt_ns = w->srtt_ns,
+		.min_rtt_ns = w->min_rtt_ns,
+		.pipe_bytes = sendmap_pipe_bytes(&w->map),
+		.una = w->map.una,
+		.nxt = w->map.nxt,
+		.delivered_total_bytes = w->rate.delivered_bytes,
+		.is_cwnd_limited = !w->is_app_limited,
+		.in_recovery = w->in_recovery,
+	};
+}
+
+static void deliver(struct world *w, const struct send_record *record, struct ack_info *info)
+{
+	uint64_t end = record->end;
+
+	info->rtt_ns = record->flags & SENT_EVER_RETRANS ? 0 : w->now_ns - record->sent_at_ns;
+	if (record->start > w->map.una)
+		assert_int_equal(sendmap_sack(&w->map, record->start, end, info), 0);
+	else
+		sendmap_ack(&w->map, end, info);
+	while (sendmap_first(&w->map) && sendmap_first(&w->map)->flags & SENT_SACKED)
+		sendmap_ack(&w->map, sendmap_first(&w->map)->end, info);
+}
+
+/* The news of one packet comes back. */
+static void receive_one(struct world *w)
+{
+	struct packet packet = w->packets[w->head];
+	struct send_record *record = sendmap_find(&w->map, packet.start);
+	struct ack_info info = {.now_ns = w->now_ns, .reordered_from = UINT64_MAX};
+	struct cc_round round;
+
+	w->head = (w->head + 1) % PACKETS_MAX;
+	w->count--;
+	if (packet.is_lost) {
+		info.lost_bytes = record->end - record->start;
+		sendmap_mark_lost(&w->map, record);
+	} else {
+		deliver(w, record, &info);
+	}
+	if (info.rtt_ns) {
+		w->srtt_ns = w->srtt_ns ? (w->srtt_ns * 7 + info.rtt_ns) / 8 : info.rtt_ns;
+		w->min_rtt_ns = w->min_rtt_ns ? MIN(w->min_rtt_ns, info.rtt_ns) : info.rtt_ns;
+	}
+	rate_on_ack(&w->rate, &info, w->min_rtt_ns);
+	w->delivered_bytes += info.delivered_bytes;
+	round = round_of(w);
+	if (packet.is_lost && !w->in_recovery) {
+		w->in_recovery = true;
+		w->recover = w->map.nxt;
+		cc_on_congestion(&w->cc, CC_LOSS, &round);
+	} else if (w->in_recovery && w->map.una >= w->recover) {
+		w->in_recovery = false;
+		cc_on_recovery_exit(&w->cc, &round);
+	}
+	cc_on_ack(&w->cc, &info, &round);
+	cc_check(&w->cc);
+	pacer_update(&w->pacer, w->cc.pacing_rate, w->cc.cwnd_bytes, w->srtt_ns, 0);
+	w->phases |= 1u << ((struct bbr *)cc_state(&w->cc))->phase;
+	w->pipe_min_bytes = MIN(w->pipe_min_bytes, sendmap_pipe_bytes(&w->map));
+}
+
+static void run(struct world *w, uint64_t for_ns)
+{
+	uint64_t end_ns = w->now_ns + for_ns;
+
+	while (w->now_ns < end_ns) {
+		bool may_send = !w->is_app_limited &&
+				sendmap_pipe_bytes(&w->map) + MSS <= w->cc.cwnd_bytes;
+		uint64_t next_ns = w->count ? w->packets[w->head].arrives_ns : end_ns;
+
+		if (may_send)
+			next_ns = MIN(next_ns, MAX(pacer_next_ns(&w->pacer), w->now_ns));
+		w->now_ns = MIN(MAX(next_ns, w->now_ns), end_ns);
+		if (w->count && w->packets[w->head].arrives_ns <= w->now_ns)
+			receive_one(w);
+		else if (may_send && pacer_next_ns(&w->pacer) <= w->now_ns)
+			send_one(w);
+	}
+}
+
+static const struct bbr *bbr_of(struct world *w)
+{
+	return cc_state(&w->cc);
+}
+
+static void test_finds_rate_and_round_trip(void **state)
+{
+	/* A deep queue, one of a BDP, a shallow one; slow and fast. */
+	static const struct {
+		struct path path;
+		unsigned utilisation_min;
+		unsigned queue_max_ms; /* after Startup */
+	} cases[] = {
+		{{1250000, MS(40), 1000000, 0}, 90, 45},  {{1250000, MS(40), 50000, 0}, 90, 41},
+		{{12500000, MS(10), 2000000, 0}, 90, 15}, {{12500000, MS(100), 125000, 0}, 85, 11},
+		{{125000, MS(200), 100000, 0}, 85, 220},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world *w = world_new(&cases[i].path);
+		uint64_t bw;
+
+		run(w, MS(5000));
+		assert_true(bbr_of(w)->full_bw_reached);
+		reset_measures(w);
+		run(w, MS(15000));
+		bw = bbr_max_bw(bbr_of(w));
+		assert_in_range(bw, w->path.rate_bytes_per_s * 95 / 100,
+				w->path.rate_bytes_per_s * 106 / 100);
+		assert_in_range(bbr_of(w)->min_rtt_ns, w->path.rtt_ns,
+				w->path.rtt_ns + w->path.rtt_ns / 10 + MS(13));
+		assert_in_range(utilisation(w), cases[i].utilisation_min, 101);
+		assert_in_range(w->queue_max_ns, 0, MS(cases[i].queue_max_ms));
+		world_free(w);
+	}
+}
+
+/* All phases come round, ProbeRTT within each five seconds or so, and it does empty the pipe. */
+static void test_phases(void **state)
+{
+	static const struct path path = {1250000, MS(40), 1000000, 0};
+	struct world *w = world_new(&path);
+
+	(void)state;
+	run(w, MS(1000));
+	assert_true(w->phases & 1u << BBR_STARTUP);
+	assert_true(w->phases & 1u << BBR_DRAIN);
+	reset_measures(w);
+	run(w, MS(11000));
+	assert_int_equal(w->phases, 1u << BBR_PROBE_DOWN | 1u << BBR_PROBE_CRUISE |
+					    1u << BBR_PROBE_REFILL | 1u << BBR_PROBE_UP |
+					    1u << BBR_PROBE_RTT);
+	assert_in_range(w->pipe_min_bytes, MSS, 30000);
+	world_free(w);
+}
+
+/* Random loss below 2% isn't congestion: that is what BBR is for. */
+static void test_random_loss(void **state)
+{
+	static const struct {
+		unsigned loss_per_mille, utilisation_min;
+	} cases[] = {{1, 85}, {10, 80}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct path path = {1250000, MS(40), 200000, cases[i].loss_per_mille};
+		struct world *w = world_new(&path);
+
+		run(w, MS(3000));
+		reset_measures(w);
+		run(w, MS(20000));
+		assert_in_range(utilisation(w), cases[i].utilisation_min, 101);
+		world_free(w);
+	}
+}
+
+/* A third of the rate: the model follows within a few cycles; back up again: within a few probes. */
+static void test_rate_changes(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	struct world *w = world_new(&path);
+
+	(void)state;
+	run(w, MS(5000));
+	w->path.rate_bytes_per_s = 400000;
+	run(w, MS(10000));
+	assert_in_range(bbr_max_bw(bbr_of(w)), 380000, 440000);
+	reset_measures(w);
+	run(w, MS(5000));
+	assert_in_range(utilisation(w), 85, 101);
+	w->path.rate_bytes_per_s = 1250000;
+	run(w, MS(20000));
+	assert_in_range(bbr_max_bw(bbr_of(w)), 1200000, 1320000);
+	world_free(w);
+}
+
+static void test_idle_restart(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	struct world *w = world_new(&path);
+	struct cc_round round;
+
+	(void)state;
+	run(w, MS(4000));
+	w->is_app_limited = true;
+	run(w, MS(3000));
+	assert_int_equal(w->count, 0);
+	w->is_app_limited = false;
+	round = round_of(w);
+	cc_on_idle(&w->cc, MS(3000), MS(300), &round);
+	/* At the path's rate at once: neither a burst nor a slow start. */
+	assert_in_range(w->cc.pacing_rate, 1200000, 1320000);
+	reset_measures(w);
+	run(w, MS(1000));
+	assert_in_range(utilisation(w), 85, 101);
+	assert_in_range(w->queue_max_ns, 0, MS(45));
+	world_free(w);
+}
+
+/* A timeout costs the window, not the model; undo gives the window back. */
+static void test_timeout(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	struct world *w = world_new(&path);
+	struct cc_round round;
+	uint64_t cwnd;
+
+	(void)state;
+	run(w, MS(4000));
+	cwnd = w->cc.cwnd_bytes;
+	round = round_of(w);
+	cc_on_rto(&w->cc, true, &round);
+	assert_int_equal(w->cc.cwnd_bytes, MSS);
+	cc_on_undo(&w->cc, &round);
+	assert_int_equal(w->cc.cwnd_bytes, cwnd);
+	cc_on_rto(&w->cc, true, &round);
+	run(w, MS(1000));
+	assert_in_range(w->cc.cwnd_bytes, cwnd / 2, cwnd * 2);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_finds_rate_and_round_trip),
+		cmocka_unit_test(test_phases),
+		cmocka_unit_test(test_random_loss),
+		cmocka_unit_test(test_rate_changes),
+		cmocka_unit_test(test_idle_restart),
+		cmocka_unit_test(test_timeout),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
