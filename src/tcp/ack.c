@@ -189,6 +189,28 @@ static void ack_info_init(struct tcp_conn *conn, const struct segment *seg, stru
 	};
 }
 
+/*
+ * The window opened, and the peer had not taken the probe's octet. It counts as never sent, so that it goes out
+ * at once in a full segment, and not as a small one for whose ACK the next small one would wait.
+ */
+static void take_back_probe(struct tcp_conn *conn)
+{
+	struct sendmap *map = &conn->tx->map;
+	struct send_record *first = sendmap_first(map);
+
+	if (!first || !(first->flags & SENT_PROBE))
+		return;
+	if (first->end != conn->snd.nxt || (first->flags & SENT_FIN)) {
+		sendmap_mark_lost(map, first);
+		return;
+	}
+	conn->tx->probe_end = first->end;
+	conn->snd.nxt = first->start;
+	conn->snd.small_end = MIN(conn->snd.small_end, first->start);
+	sendmap_unsend(map, first);
+	conn_mark_due(conn);
+}
+
 bool ack_process(struct tcp_conn *conn, struct segment *seg)
 {
 	struct ack_info info;
@@ -213,13 +235,8 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	recovery_on_ack(conn, &info, seg);
 	conn->tx->probe_count = 0;
 	fin_was_acked = conn_has(conn, CONN_FIN_SENT) && conn->snd.una == conn->snd.nxt;
-	if (conn->snd.wnd && !wnd_before && !sendmap_is_empty(&conn->tx->map)) {
-		/* The window opened, and did not take the probe's octet: send it again at once. */
-		struct send_record *first = sendmap_first(&conn->tx->map);
-
-		if (first && (first->flags & SENT_PROBE) && first->end - first->start == 1)
-			sendmap_mark_lost(&conn->tx->map, first);
-	}
+	if (conn->snd.wnd && !wnd_before)
+		take_back_probe(conn);
 	timers_on_progress(conn, info.cum_acked_bytes != 0);
 	tell_writable(conn);
 	if (fin_was_acked)

@@ -103,9 +103,10 @@ struct tcp_tx {
 	bool original_proved; /* the ACK at hand echoes a time before the first retransmission */
 	uint8_t dupacks; /* duplicate ACKs in a row (without SACK: segments that left the network) */
 	uint8_t probe_count;   /* window probes in a row that nobody answered */
+	uint64_t probe_end;    /* a probe up to here was taken back: what repeats it gives no RTT */
 	uint8_t probe_backoff; /* in a row at all: how often the interval was doubled */
-	uint64_t recover;  /* snd.nxt when recovery began: recovery ends there */
-	uint64_t undo_una; /* snd.una when it began (undo_possible) */
+	uint64_t recover;      /* snd.nxt when recovery began: recovery ends there */
+	uint64_t undo_una;     /* snd.una when it began (undo_possible) */
 	int32_t undo_retrans_segs; /* retransmissions not yet proved needless by DSACK; below 0: none made */
 	uint32_t retrans_ts; /* our TSval at the first retransmission of this recovery */
 	bool retrans_ts_set;
@@ -174,9 +175,9 @@ struct tcp_conn {
 		uint64_t fin;   /* offset of the peer's FIN, 0: not seen */
 		uint64_t urgent;
 		uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
-		uint32_t buf;            /* bytes the receive buffer may hold now (autotuned) */
-		uint16_t mss;            /* estimate of the peer's segment size */
-		uint16_t unacked_segs_x; /* segments of at least mss since the last ACK */
+		uint32_t buf;          /* bytes the receive buffer may hold now (autotuned) */
+		uint16_t mss;          /* estimate of the peer's segment size */
+		uint16_t unacked_segs; /* segments with text since the last ACK */
 		uint8_t wscale;
 		uint8_t quick_acks;  /* left to be sent at once */
 		uint8_t dupacks_due; /* without SACK: how many equal ACKs the peer is to get */
@@ -345,7 +346,7 @@ void ack_update_window(struct tcp_conn *conn, const struct segment *seg);
 void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
 void receive_fin(struct tcp_conn *conn);
 uint32_t receive_window(struct tcp_conn *conn); /* to advertise now, bytes; moves rcv.adv */
-uint16_t header_window(struct tcp_conn *conn); /* the same as it stands in a header, scaled down */
+uint16_t header_window(struct tcp_conn *conn);  /* the same as it stands in a header, scaled down */
 uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);

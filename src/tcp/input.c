@@ -189,6 +189,8 @@ static void segment_text(struct tcp_conn *conn, struct segment *seg, struct tee_
 
 void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
 {
+	bool was_opening;
+
 	conn->segs_in += seg->gso_segs;
 	if (seg->len)
 		conn->data_segs_in += seg->gso_segs;
@@ -210,7 +212,8 @@ void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_
 		return;
 	}
 	timers_on_heard(conn);
-	if (conn->state == TEE_TCP_SYN_RECEIVED && !syn_received_ack(conn, seg))
+	was_opening = conn->state == TEE_TCP_SYN_RECEIVED;
+	if (was_opening && !syn_received_ack(conn, seg))
 		return;
 	if (!ack_process(conn, seg))
 		return;
@@ -218,6 +221,9 @@ void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_
 		return;
 	/* sixth to eighth */
 	segment_text(conn, seg, pkt);
+	/* Its bare ACK was lost, or never sent: a client that began with data learns at once. */
+	if (was_opening && seg->len && conn->state != TEE_TCP_CLOSED)
+		conn_ack_now(conn, TEE_WHY_ACK_HANDSHAKE);
 	if (conn->state != TEE_TCP_CLOSED && output_may_have_more(conn))
 		conn_mark_due(conn);
 }

@@ -493,7 +493,8 @@ static bool request_validate(struct tcp_request *request, struct ip_packet *pack
 		request_ack(request, TEE_WHY_ANSWER_PROBE);
 		return false;
 	}
-	if (start > (int32_t)window || (has_rst && start >= (int32_t)window) || (end > start ? end <= 0 : start < 0)) {
+	if (start > (int32_t)window || (has_rst && start >= (int32_t)window) ||
+	    (end > start ? end <= 0 : start < 0)) {
 		drop(tcp->engine, has_rst ? DROP_TCP_BAD_RST : DROP_TCP_OUT_OF_WINDOW);
 		if (!has_rst)
 			request_ack(request, TEE_WHY_ANSWER_PROBE);

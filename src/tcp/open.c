@@ -225,6 +225,7 @@ void open_established(struct tcp_conn *conn)
 {
 	conn_set_state(conn, TEE_TCP_ESTABLISHED);
 	timers_on_established(conn);
+	conn->rcv.last_data_ms = coarse_ms(conn_now(conn));
 	conn_raise(conn, TEE_EV_WRITABLE);
 	if (conn_has(conn, CONN_IS_PASSIVE) && conn->listener &&
 	    !conn_has(conn, CONN_QUEUED_FOR_ACCEPT))

@@ -85,6 +85,26 @@ static uint32_t payload_in(const struct tcp_conn *conn, uint64_t start, uint64_t
 	return stop > start ? (uint32_t)(stop - start) : 0;
 }
 
+/* RFC 7661: how much of the congestion window was in use at most, in each round trip. */
+static void note_window_use(struct tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint64_t out = conn->snd.nxt - conn->snd.una;
+
+	if (conn->snd.una < tx->cwnd_round_end && out <= tx->cwnd_used_max_bytes)
+		return;
+	tx->cwnd_used_max_bytes = out;
+	tx->cwnd_round_end = conn->snd.nxt;
+	tx->cwnd_limited = false;
+}
+
+static void note_cwnd_limited(struct tcp_conn *conn)
+{
+	conn->tx->cwnd_limited = true;
+	conn->tx->cwnd_used_max_bytes = conn->snd.nxt - conn->snd.una;
+	conn->tx->cwnd_round_end = conn->snd.nxt;
+}
+
 static void note_sent(struct tcp_conn *conn, struct send_record *record, uint64_t bytes,
 		      bool is_retransmit)
 {
@@ -100,7 +120,7 @@ static void note_sent(struct tcp_conn *conn, struct send_record *record, uint64_
 		cc_on_sent(&tx->cc, bytes, &round);
 	}
 	pacer_on_sent(&tx->pacer, bytes, now);
-	tx->cwnd_used_max_bytes = MAX(tx->cwnd_used_max_bytes, recovery_pipe(conn));
+	note_window_use(conn);
 	tx->last_sent_at_ns = now;
 	conn->last_data_sent_ms = coarse_ms(now);
 	timers_on_data_sent(conn, is_retransmit);
@@ -205,6 +225,8 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 		timers_set(conn, CONN_PACE, conn_now(conn) + 10 * TEE_NS_PER_MS);
 		return 0;
 	}
+	if (record->start < tx->probe_end) /* MUST-18 */
+		record->flags |= SENT_EVER_RETRANS;
 	if (flags & SENT_FIN) {
 		conn->flags |= CONN_FIN_SENT;
 		if (!out.len)
@@ -252,7 +274,7 @@ static uint32_t new_data_len(struct tcp_conn *conn, uint64_t unsent)
 	if (recovery_pipe(conn) == 0)
 		room = MAX(room, mss);
 	if (room < MIN(len, mss)) {
-		conn->tx->cwnd_limited = true;
+		note_cwnd_limited(conn);
 		return 0;
 	}
 	if (len > wnd_room) {
@@ -270,7 +292,7 @@ static uint32_t new_data_len(struct tcp_conn *conn, uint64_t unsent)
 		is_tail = false;
 	}
 	if (len > room) {
-		conn->tx->cwnd_limited = true;
+		note_cwnd_limited(conn);
 		len = MAX(room / mss * mss, MIN(len, mss));
 		is_tail = false;
 	}

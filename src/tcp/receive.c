@@ -6,7 +6,7 @@
  * Payload is not copied: the receive queue refers to the packet it came in. What comes out of order
  * waits in conn->ooo and is reported by SACK.
  *
- * Acknowledging (RFC 9293 3.8.6.3, RFC 5681 4.2): at once for every second full segment, for what is out of
+ * Acknowledging (RFC 9293 3.8.6.3, RFC 5681 4.2): at once for every second segment, for what is out of
  * order, for what fills a hole, for a FIN; else delayed, by ato_ms, which follows the gaps between
  * arrivals between delack_min and delack_max (below 500 ms: MUST-40). A flow's first segments are
  * acknowledged at once, so that the sender's slow start is not held up, until the connection turns
@@ -119,6 +119,7 @@ void receive_on_ack_sent(struct tcp_conn *conn)
 	conn->ack_why = 0;
 	conn->rcv.acked = conn->rcv.nxt;
 	conn->rcv.unacked_bytes = 0;
+	conn->rcv.unacked_segs = 0;
 	if (conn->rcv.quick_acks)
 		conn->rcv.quick_acks--;
 	if (timers_armed(conn, CONN_DELACK))
@@ -172,7 +173,7 @@ static void schedule_ack(struct tcp_conn *conn)
 {
 	uint64_t delay_ns;
 
-	if (conn->rcv.unacked_bytes > conn->rcv.mss) {
+	if (conn->rcv.unacked_segs >= 2 || conn->rcv.unacked_bytes > conn->rcv.mss) {
 		conn_ack_now(conn, TEE_WHY_ACK_EVERY_SECOND); /* SHLD-19 */
 		return;
 	}
@@ -325,12 +326,27 @@ static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *
 	return text->start < text->end || text->fin;
 }
 
+/* RFC 2883: a segment that fills a hole may also bring again what had come out of order. */
+static void note_held_already(struct tcp_conn *conn, const struct text *text)
+{
+	struct rb_node *node = rb_first(&conn->ooo->tree);
+	const struct ooo_range *first;
+
+	if (!node)
+		return;
+	first = CONTAINER_OF(node, struct ooo_range, node);
+	if (first->bytes.start < text->end)
+		note_duplicate(conn, first->bytes.start, MIN(first->bytes.end, text->end));
+}
+
 static void take_in_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
 {
 	struct engine *engine = conn_engine(conn);
 	uint32_t len = (uint32_t)(text->end - text->start);
 	bool had_holes = conn->ooo && conn->ooo->range_count;
 
+	if (had_holes)
+		note_held_already(conn, text);
 	if (len) {
 		if (byteq_append_pkt(&conn->rcvq, engine->pool, tee_pkt_ref(pkt), text->off, len) <
 		    0) {
@@ -418,6 +434,7 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		return;
 	conn->rcv.tos = seg->tos;
 	if (seg->len) {
+		conn->rcv.unacked_segs += (uint16_t)MIN(seg->gso_segs, 64u);
 		estimate_rcv_mss(conn, seg);
 		adapt_ato(conn);
 		measure_rtt(conn, seg);

@@ -343,11 +343,6 @@ static void update_window(struct tcp_conn *conn, struct ack_info *info, uint64_t
 	    tx->pacer.max_rate != UINT64_MAX)
 		pacer_update(&tx->pacer, tx->cc.pacing_rate, tx->cc.cwnd_bytes, tx->rto.srtt_ns,
 			     cc_in_slow_start(&tx->cc));
-	if (info->cum_acked_bytes && conn->snd.una >= tx->cwnd_round_end) {
-		tx->cwnd_round_end = conn->snd.nxt;
-		tx->cwnd_used_max_bytes = round.pipe_bytes;
-		tx->cwnd_limited = false;
-	}
 }
 
 static void note_reordering(struct tcp_conn *conn, const struct ack_info *info)

@@ -122,10 +122,6 @@ static void reset_arrived(struct tcp_conn *conn)
 		return;
 	case TEE_TCP_CLOSING:
 	case TEE_TCP_LAST_ACK: conn_end(conn, 0); return;
-	case TEE_TCP_CLOSE_WAIT:
-		/* The peer had closed already: what is lost is only what we would still send. */
-		conn_end(conn, TEE_EPIPE);
-		return;
 	default: conn_end(conn, TEE_ECONNRESET); return;
 	}
 }

@@ -250,7 +250,7 @@ struct send_record *sendmap_resent(struct sendmap *map, struct send_record *reco
 
 void sendmap_unsend(struct sendmap *map, struct send_record *record)
 {
-	CHECK(record->end == map->nxt && record->xmit_count == 1);
+	CHECK(record->end == map->nxt && !(record->flags & SENT_SACKED));
 	record_leave(map, record);
 	map->nxt = record->start;
 	record_free(map, record);

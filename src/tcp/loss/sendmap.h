@@ -89,7 +89,7 @@ struct send_record *sendmap_sent(struct sendmap *map, uint64_t end, uint32_t mss
  */
 struct send_record *sendmap_resent(struct sendmap *map, struct send_record *record, uint64_t len,
 				   uint64_t now_ns);
-/* Takes back the last sendmap_sent() (the frame did not leave after all). */
+/* Takes back the last sendmap_sent(): the frame did not leave after all, or the peer refused it. */
 void sendmap_unsend(struct sendmap *map, struct send_record *record);
 
 /* Cumulative ACK up to `una` (map->una < una <= map->nxt): removes records, trims one in part. */
