@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <slirp/libslirp.h>
 #include "base/byteorder.h"
@@ -48,6 +49,9 @@ enum {
 	SLIRP_QUEUE_BYTES = 32 << 20,
 	SLIRP_INPUT_BYTES = TEE_FRAME_LEN_MAX,
 };
+
+/* How long close() waits for the host's sockets to take what is left. */
+#define SLIRP_LINGER_NS (2 * TEE_NS_PER_S)
 
 /* RFC 4193 unique local addresses; the last byte is the IPv4 address's. */
 static const struct tee_ip SLIRP_PREFIX6 = {{0xfd}};
@@ -367,6 +371,59 @@ static bool slirp_counter(struct tee_link *link, unsigned idx, const char **ret_
 	return true;
 }
 
+/*
+ * Does libslirp hold bytes that it has acknowledged and not yet written to a socket of the host? It
+ * tells in the table it makes for people: the last but one number of a TCP row.
+ */
+static bool slirp_owes(struct slirp_link *self)
+{
+	char *table = slirp_connection_info(self->slirp), *rest = table, *row;
+	bool owes = false;
+
+	while ((row = strsep(&rest, "\n")) != NULL) {
+		char *numbers = strrchr(row, ' ');
+
+		if (strncmp(row, "  TCP[", 6) != 0 || !numbers)
+			continue;
+		/* back over the last number and its padding, to the start of the one before */
+		while (numbers > row && *numbers == ' ')
+			numbers--;
+		while (numbers > row && *numbers != ' ')
+			numbers--;
+		owes |= strtoul(numbers, NULL, 10) > 0;
+	}
+	free(table);
+	return owes;
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * TEE_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * What we sent is acknowledged by libslirp, not by the far host: it may still stand in libslirp's
+ * buffer when our connection is over. Ending now would cut its tail off.
+ */
+static void slirp_linger(struct slirp_link *self)
+{
+	const uint64_t start_ns = clock_ns(), began_at_ns = self->now_ns;
+
+	/* The stack may be gone; nobody will take frames any more. */
+	self->pool = NULL;
+	while (slirp_owes(self) && clock_ns() - start_ns < SLIRP_LINGER_NS) {
+		struct pollfd pollfd = {.fd = self->watch.epoll_fd, .events = POLLIN};
+
+		slirp_refill(self);
+		poll(&pollfd, 1, 10);
+		self->now_ns = began_at_ns + (clock_ns() - start_ns);
+		slirp_cycle(self);
+	}
+}
+
 static void slirp_close(struct tee_link *link)
 {
 	struct slirp_link *self = (struct slirp_link *)link;
@@ -375,6 +432,7 @@ static void slirp_close(struct tee_link *link)
 		struct sigpipe_guard guard;
 
 		sigpipe_enter(&guard, self->guards_sigpipe);
+		slirp_linger(self);
 		pthread_mutex_lock(&instances_lock);
 		slirp_cleanup(self->slirp);
 		pthread_mutex_unlock(&instances_lock);
