@@ -45,7 +45,7 @@ static double flow_goodput(const struct run *run, const struct flow *flow)
 void report_summarise(const struct run *run, unsigned spec_idx, struct flow_summary *ret_summary)
 {
 	struct flow_summary sum = {0};
-	double *times = malloc(run->flow_count * sizeof(*times));
+	double *times = calloc(run->flow_count + 1, sizeof(*times));
 	double rate_sum = 0, rate_squares = 0;
 	uint64_t first = TEE_NEVER, last = 0, srtt_sum = 0, srtt_count = 0;
 
