@@ -250,10 +250,16 @@ struct send_record *sendmap_resent(struct sendmap *map, struct send_record *reco
 
 void sendmap_unsend(struct sendmap *map, struct send_record *record)
 {
-	CHECK(record->end == map->nxt && !(record->flags & SENT_SACKED));
+	const struct send_record *sacked;
+
+	CHECK(record->end == map->nxt);
 	record_leave(map, record);
 	map->nxt = record->start;
 	record_free(map, record);
+	/* A peer may have SACKED it all the same. */
+	sacked = send_record_of_kind(rb_last(&map->sacked));
+	map->highest_sacked = sacked ? sacked->end : map->una;
+	map->judged = MIN(map->judged, map->nxt);
 }
 
 void sendmap_set_mss(struct sendmap *map, struct send_record *record, uint32_t mss)
