@@ -262,7 +262,7 @@ static int tap_attach_failed(const char *name, int error, bool existed,
 		return link_fail(
 			ret_error, -TEE_EPERM,
 			"no permission to make the interface %.15s: as root, 'ip tuntap add %.15s "
-			"mode tap user %u; ip link set %.15s up', or use slirp",
+			"mode tap user %u; ip link set %.15s up'; or work inside 'unshare -Urn', or use slirp",
 			name, name, (unsigned)getuid(), name);
 	if (error == EBUSY)
 		return link_fail(ret_error, -TEE_EADDRINUSE,
