@@ -182,6 +182,7 @@ static void ack_op(struct sender *s, struct input *in)
 	rack_on_ack(&s->rack, &info, &args);
 	CHECK(s->rack.xmit_at_ns <= s->now_ns && s->rack.end <= s->map.nxt);
 	info.lost_bytes = detect_loss(s, &timeout_ns);
+	s->rate.lost_bytes += info.lost_bytes;
 	tlp_on_ack(&s->rack, &info, count == 0);
 	rate_on_ack(&s->rate, &info, rto_min_rtt_ns(&s->rto));
 	CHECK(s->rate.delivered_bytes == s->delivered_bytes);

@@ -15,7 +15,7 @@
  *   rate_on_delivered  the send map, for each record delivered
  *   rate_on_ack        once an ACK, after losses were marked
  *
- * Losses found by a timer are added to `lost_bytes` by whoever found them.
+ * Whoever marks losses, for an ACK or a timer, adds them to `lost_bytes` at once.
  */
 #include "tcp/loss/rate.h"
 
@@ -81,7 +81,6 @@ void rate_on_ack(struct rate *rate, struct ack_info *info, uint64_t min_rtt_ns)
 {
 	struct rate_sample *sample = &info->rate;
 
-	rate->lost_bytes += info->lost_bytes;
 	sample->interval_ns = 0;
 	if (info->delivered_bytes == 0)
 		return;

@@ -159,6 +159,7 @@ static void receive_one(struct world *w)
 	w->count--;
 	if (packet.is_lost) {
 		info.lost_bytes = record->end - record->start;
+		w->rate.lost_bytes += info.lost_bytes;
 		sendmap_mark_lost(&w->map, record);
 	} else {
 		deliver(w, record, &info);

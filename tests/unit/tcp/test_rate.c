@@ -24,7 +24,7 @@ static struct rate_sample ack_at(struct kit *kit, unsigned una, uint64_t at_ns, 
 	struct ack_info info = kit_info(&kit->map, at_ns);
 
 	sendmap_ack(&kit->map, SEG(una), &info);
-	info.lost_bytes = lost;
+	kit->rate.lost_bytes += lost;
 	rate_on_ack(&kit->rate, &info, KIT_MS(5));
 	return info.rate;
 }

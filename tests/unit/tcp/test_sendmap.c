@@ -276,6 +276,7 @@ static void test_reneging(void **state)
 static void test_unsend(void **state)
 {
 	struct sendmap map;
+	struct ack_info info;
 
 	(void)state;
 	sendmap_init(&map, KIT_START);
@@ -284,6 +285,17 @@ static void test_unsend(void **state)
 	sendmap_check(&map);
 	assert_int_equal(map.nxt, SEG(1));
 	assert_int_equal(map.segs, 1);
+	/* Even when it was sent twice, or a peer says that it has it (a window probe). */
+	kit_send_each(&map, 2, 1, 1);
+	assert_non_null(sendmap_resent(&map, sendmap_last(&map), KIT_MSS, 9));
+	sendmap_unsend(&map, sendmap_last(&map));
+	sendmap_check(&map);
+	kit_send_each(&map, 3, 1, 1);
+	info = kit_info(&map, 50);
+	kit_sack(&map, 2, 3, &info);
+	sendmap_unsend(&map, sendmap_last(&map));
+	sendmap_check(&map);
+	assert_int_equal(map.highest_sacked, map.una);
 	sendmap_fini(&map);
 }
 
