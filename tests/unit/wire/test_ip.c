@@ -202,108 +202,85 @@ static size_t make_ip6(uint8_t *bytes, uint8_t next, const uint8_t *body, uint16
 	return IP6_HEADER_LEN + (size_t)len;
 }
 
+static const struct {
+	const char *what;
+	uint8_t next;
+	uint8_t body[40];
+	uint16_t len;
+	enum ip_parse_result expected;
+	uint32_t pointer;
+	uint8_t protocol;
+	uint16_t header_len, nexthdr_off;
+} extension_cases[] = {
+	{"none", 6, {0}, 8, IP_PARSE_OK, 0, 6, 40, 6},
+	{"no next header", 59, {0}, 0, IP_PARSE_OK, 0, 59, 40, 6},
+	{"hop by hop", 0, {6, 0, 1, 4}, 16, IP_PARSE_OK, 0, 6, 48, 40},
+	{"pad1", 0, {17, 0, 0, 0, 0, 0, 0, 0}, 8, IP_PARSE_OK, 0, 17, 48, 40},
+	{"hop by hop, destination",
+	 0,
+	 {60, 0, 1, 4, 0, 0, 0, 0, 58, 1, 1, 12},
+	 24,
+	 IP_PARSE_OK,
+	 0,
+	 58,
+	 64,
+	 48},
+	{"hop by hop second",
+	 60,
+	 {0, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4},
+	 16,
+	 IP_PARSE_UNKNOWN_HEADER,
+	 40,
+	 0,
+	 0,
+	 0},
+	{"cut off", 0, {6, 0, 1, 4}, 7, IP_PARSE_MALFORMED, 0, 0, 0, 0},
+	{"longer than the packet", 0, {6, 1, 1, 4}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
+	{"option past its header", 0, {6, 0, 1, 5}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
+	{"option without length", 0, {6, 0, 1, 3, 0, 0, 0, 5}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
+	{"unknown option, skip", 60, {6, 0, 0x1e, 4}, 8, IP_PARSE_OK, 0, 6, 48, 40},
+	{"unknown option, discard", 60, {6, 0, 0x5e, 4}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
+	{"unknown option, report", 60, {6, 0, 0x9e, 4}, 8, IP_PARSE_BAD_OPTION, 42, 0, 0, 0},
+	{"unknown option, report unless multicast",
+	 60,
+	 {6, 0, 0, 0xde, 3},
+	 8,
+	 IP_PARSE_BAD_OPTION,
+	 43,
+	 0,
+	 0,
+	 0},
+	{"routing, nothing left", 43, {6, 0, 0, 0}, 8, IP_PARSE_OK, 0, 6, 48, 40},
+	{"routing, one left", 43, {6, 0, 0, 1}, 8, IP_PARSE_BAD_FIELD, 42, 0, 0, 0},
+	{"authentication", 51, {6, 0}, 8, IP_PARSE_UNKNOWN_HEADER, 6, 0, 0, 0},
+	{"mobility after destination",
+	 60,
+	 {135, 0, 1, 4, 0, 0, 0, 0, 59},
+	 16,
+	 IP_PARSE_UNKNOWN_HEADER,
+	 40,
+	 0,
+	 0,
+	 0},
+	{"whole packet as a fragment", 44, {6, 0, 0, 0, 1, 2, 3, 4}, 12, IP_PARSE_OK, 0, 6, 48, 40},
+};
+
 static void test_extension_headers(void **state)
 {
-	static const struct {
-		const char *what;
-		uint8_t next;
-		uint8_t body[40];
-		uint16_t len;
-		enum ip_parse_result expected;
-		uint32_t pointer;
-		uint8_t protocol;
-		uint16_t header_len, nexthdr_off;
-	} cases[] = {
-		{"none", 6, {0}, 8, IP_PARSE_OK, 0, 6, 40, 6},
-		{"no next header", 59, {0}, 0, IP_PARSE_OK, 0, 59, 40, 6},
-		{"hop by hop", 0, {6, 0, 1, 4}, 16, IP_PARSE_OK, 0, 6, 48, 40},
-		{"pad1", 0, {17, 0, 0, 0, 0, 0, 0, 0}, 8, IP_PARSE_OK, 0, 17, 48, 40},
-		{"hop by hop, destination",
-		 0,
-		 {60, 0, 1, 4, 0, 0, 0, 0, 58, 1, 1, 12},
-		 24,
-		 IP_PARSE_OK,
-		 0,
-		 58,
-		 64,
-		 48},
-		{"hop by hop second",
-		 60,
-		 {0, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4},
-		 16,
-		 IP_PARSE_UNKNOWN_HEADER,
-		 40,
-		 0,
-		 0,
-		 0},
-		{"cut off", 0, {6, 0, 1, 4}, 7, IP_PARSE_MALFORMED, 0, 0, 0, 0},
-		{"longer than the packet", 0, {6, 1, 1, 4}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
-		{"option past its header", 0, {6, 0, 1, 5}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
-		{"option without length",
-		 0,
-		 {6, 0, 1, 3, 0, 0, 0, 5},
-		 8,
-		 IP_PARSE_MALFORMED,
-		 0,
-		 0,
-		 0,
-		 0},
-		{"unknown option, skip", 60, {6, 0, 0x1e, 4}, 8, IP_PARSE_OK, 0, 6, 48, 40},
-		{"unknown option, discard", 60, {6, 0, 0x5e, 4}, 8, IP_PARSE_MALFORMED, 0, 0, 0, 0},
-		{"unknown option, report",
-		 60,
-		 {6, 0, 0x9e, 4},
-		 8,
-		 IP_PARSE_BAD_OPTION,
-		 42,
-		 0,
-		 0,
-		 0},
-		{"unknown option, report unless multicast",
-		 60,
-		 {6, 0, 0, 0xde, 3},
-		 8,
-		 IP_PARSE_BAD_OPTION,
-		 43,
-		 0,
-		 0,
-		 0},
-		{"routing, nothing left", 43, {6, 0, 0, 0}, 8, IP_PARSE_OK, 0, 6, 48, 40},
-		{"routing, one left", 43, {6, 0, 0, 1}, 8, IP_PARSE_BAD_FIELD, 42, 0, 0, 0},
-		{"authentication", 51, {6, 0}, 8, IP_PARSE_UNKNOWN_HEADER, 6, 0, 0, 0},
-		{"mobility after destination",
-		 60,
-		 {135, 0, 1, 4, 0, 0, 0, 0, 59},
-		 16,
-		 IP_PARSE_UNKNOWN_HEADER,
-		 40,
-		 0,
-		 0,
-		 0},
-		{"whole packet as a fragment",
-		 44,
-		 {6, 0, 0, 0, 1, 2, 3, 4},
-		 12,
-		 IP_PARSE_OK,
-		 0,
-		 6,
-		 48,
-		 40},
-	};
-
-	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(extension_cases); i++) {
 		uint8_t bytes[128];
 		struct ip_header ip;
 		uint32_t pointer;
-		size_t len = make_ip6(bytes, cases[i].next, cases[i].body, cases[i].len);
+		size_t len = make_ip6(bytes, extension_cases[i].next, extension_cases[i].body,
+				      extension_cases[i].len);
 
-		assert_int_equal(parse(bytes, len, &ip, &pointer), cases[i].expected);
-		assert_int_equal(pointer, cases[i].pointer);
-		if (cases[i].expected != IP_PARSE_OK)
+		assert_int_equal(parse(bytes, len, &ip, &pointer), extension_cases[i].expected);
+		assert_int_equal(pointer, extension_cases[i].pointer);
+		if (extension_cases[i].expected != IP_PARSE_OK)
 			continue;
-		assert_int_equal(ip.protocol, cases[i].protocol);
-		assert_int_equal(ip.header_len, cases[i].header_len);
-		assert_int_equal(ip.nexthdr_off, cases[i].nexthdr_off);
+		assert_int_equal(ip.protocol, extension_cases[i].protocol);
+		assert_int_equal(ip.header_len, extension_cases[i].header_len);
+		assert_int_equal(ip.nexthdr_off, extension_cases[i].nexthdr_off);
 		assert_false(ip.is_fragment);
 	}
 }
