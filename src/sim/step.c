@@ -128,6 +128,9 @@ static void host_send(struct sim_node *node, const struct sim_port *port, struct
 		node->frames_no_memory++;
 		return;
 	}
+	if (!packet->gso_size &&
+	    packet->len - (port->link->config.is_ethernet ? 14U : 0U) > port->link->config.mtu)
+		node->frames_too_big++;
 	if (sim->tap)
 		sim->tap(sim->tap_arg, node, true, packet->data, packet->len, sim->now_ns);
 	if (depart_at > sim_host_now(node)) {

@@ -281,8 +281,8 @@ bool sock_next_event(struct sock_room *room, struct tee_event *ret_event)
 
 /* ---- listed ---- */
 
-/* tcp_walk() first; then, with this bit, a pointer to the node to look at next. */
-#define LIST_CURSOR_SOCKETS (UINT64_C(1) << 63)
+/* tcp_walk() first (the top bit is its own); then, with this bit, a pointer to the node to look at. */
+#define LIST_CURSOR_SOCKETS (UINT64_C(1) << 62)
 
 static void list_tcp_entry(const struct tcp_walk_entry *walk, struct tee_socket_entry *ret_entry)
 {

@@ -186,11 +186,12 @@ static void entry_of_node(struct tcp *tcp, struct tcp_node *node, struct tcp_wal
 		entry->timer_left_ns = at > now ? at - now : 0;
 	} else {
 		struct timewait *tw = CONTAINER_OF(node, struct timewait, node);
-		uint64_t at = (uint64_t)tw->expires_tick << 20, now = tcp->engine->now_ns;
+		uint32_t now_tick = (uint32_t)(tcp->engine->now_ns >> 20); /* they wrap */
+		int32_t left = (int32_t)(tw->expires_tick - now_tick);
 
 		entry->state = TEE_TCP_TIME_WAIT;
 		entry->timer_name = "timewait";
-		entry->timer_left_ns = at > now ? at - now : 0;
+		entry->timer_left_ns = left > 0 ? (uint64_t)left << 20 : 0;
 	}
 }
 

@@ -13,6 +13,7 @@
  *	seventh, eighth	 text, FIN				receive.c
  */
 #include "tcp/conn.h"
+#include "tcp/isn.h"
 #include "wire/checksum.h"
 
 /* MUST-3: every segment's checksum is verified, unless the link vouches for it. */
@@ -70,7 +71,9 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 	case TIMEWAIT_ACK:
 		if (tw->node.flags & TIMEWAIT_HAS_TS) {
 			header.options.has_ts = true;
-			header.options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u);
+			/* The connection's own clock: a peer that took another for it would call it old. */
+			header.options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u) +
+						isn_ts_offset(&tcp->isn_secret, &tw->node.key);
 			header.options.ts_ecr = tw->ts_recent;
 		}
 		reply_segment(tcp, &tw->node, &header, 0, 0, TEE_WHY_TIME_WAIT_ACK);

@@ -127,7 +127,9 @@ uint64_t timewait_expire(struct timewait_queue *queue, uint64_t now_ns)
 		if (!(tw->node.flags & TIMEWAIT_DEAD)) {
 			uint64_t at_ns = instant_of(tw->expires_tick, now_ns);
 
-			if (at_ns > now_ns)
+			/* Further ahead than a whole life: the clock leapt over half the ticks' range. */
+			if (at_ns > now_ns &&
+			    at_ns - now_ns <= queue->life_ns + (UINT64_C(2) << TICK_SHIFT))
 				return at_ns;
 			timewait_end(queue, tw);
 		}
@@ -191,6 +193,20 @@ static enum timewait_verdict in_fin_wait_2(struct timewait *tw, const struct tcp
 								    : TIMEWAIT_ACK;
 }
 
+/*
+ * The ACK that an unacceptable segment gets. A bare ACK gets one only once: two ends that are both in
+ * TIME-WAIT and don't believe each other would answer each other for ever.
+ */
+static enum timewait_verdict answer(struct timewait *tw, unsigned flags, uint32_t payload_len)
+{
+	if (payload_len > 0 || flags & (TEE_TCP_SYN | TEE_TCP_FIN))
+		return TIMEWAIT_ACK;
+	if (tw->node.flags & TIMEWAIT_ANSWERED)
+		return TIMEWAIT_IGNORE;
+	tw->node.flags |= TIMEWAIT_ANSWERED;
+	return TIMEWAIT_ACK;
+}
+
 enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_header *header,
 					  uint32_t payload_len)
 {
@@ -202,7 +218,7 @@ enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_
 		return is_new_syn(tw, header) ? TIMEWAIT_REUSE : TIMEWAIT_ACK;
 	/* RFC 7323 5.3 R1: an old timestamp: answer with an ACK, unless it is a RST, and drop. */
 	if (is_old)
-		return flags & TEE_TCP_RST ? TIMEWAIT_IGNORE : TIMEWAIT_ACK;
+		return flags & TEE_TCP_RST ? TIMEWAIT_IGNORE : answer(tw, flags, payload_len);
 	if (has_ts && seq_eq(header->seq, tw->rcv_nxt))
 		tw->ts_recent = header->options.ts_val;
 	if (tw->node.flags & TIMEWAIT_IN_FIN_WAIT_2)
@@ -226,5 +242,5 @@ enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_
 	/* First: an acceptable segment has nothing new; any other is answered with an ACK. */
 	if (seq_eq(header->seq, tw->rcv_nxt) && payload_len == 0 && !(flags & TEE_TCP_FIN))
 		return TIMEWAIT_IGNORE;
-	return TIMEWAIT_ACK;
+	return answer(tw, flags, payload_len);
 }

@@ -11,10 +11,10 @@
 #include "tcp/demux.h"
 #include "tcp/segment.h"
 
-enum { TIMEWAIT_HAS_TS = 1, TIMEWAIT_DEAD = 2, TIMEWAIT_IN_FIN_WAIT_2 = 4 };
+enum { TIMEWAIT_HAS_TS = 1, TIMEWAIT_DEAD = 2, TIMEWAIT_IN_FIN_WAIT_2 = 4, TIMEWAIT_ANSWERED = 8 };
 
 struct timewait {
-	struct tcp_node node; /* 40 bytes; node.flags: TIMEWAIT_… */
+	struct tcp_node node;  /* 40 bytes; node.flags: TIMEWAIT_… */
 	struct timewait *next; /* queue of expiry */
 	struct seq32 snd_nxt, rcv_nxt;
 	uint32_t ts_recent;
@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct timewait) == 64, "TIME-WAIT is to stay small");
 struct timewait_queue {
 	struct timewait *head, *tail;
 	uint32_t count, count_max; /* live ones */
-	uint64_t life_ns;	   /* 2 MSL */
+	uint64_t life_ns;          /* 2 MSL */
 	struct tcp_demux *demux;
 	uint64_t evicted_count;
 };
@@ -47,11 +47,11 @@ uint64_t timewait_expire(struct timewait_queue *queue, uint64_t now_ns);
 
 enum timewait_verdict {
 	TIMEWAIT_IGNORE,
-	TIMEWAIT_ACK,	     /* answer with an ACK of rcv_nxt */
+	TIMEWAIT_ACK,         /* answer with an ACK of rcv_nxt */
 	TIMEWAIT_ACK_RESTART, /* the FIN again: ACK, and 2 MSL start over */
-	TIMEWAIT_REUSE,	     /* a believable new SYN (MAY-2): treat as for LISTEN */
-	TIMEWAIT_RST_END,    /* valid RST in FIN-WAIT-2: ends (in TIME-WAIT itself RFC 1337 ignores it) */
-	TIMEWAIT_RESET,	     /* data for an orphan in FIN-WAIT-2: answer with a RST and end */
+	TIMEWAIT_REUSE,       /* a believable new SYN (MAY-2): treat as for LISTEN */
+	TIMEWAIT_RST_END, /* valid RST in FIN-WAIT-2: ends (in TIME-WAIT itself RFC 1337 ignores it) */
+	TIMEWAIT_RESET, /* data for an orphan in FIN-WAIT-2: answer with a RST and end */
 };
 /* RFC 9293 3.10.7.4 for state TIME-WAIT, with RFC 1337 (RST ignored) and RFC 6191. */
 enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_header *header,
