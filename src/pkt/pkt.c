@@ -227,6 +227,14 @@ struct tee_pkt *pkt_new_external(struct tee_pool *pool, const void *data, size_t
 	return &block->pkt;
 }
 
+void pkt_external_disown(struct tee_pkt *pkt)
+{
+	const struct external nobody = {NULL, NULL};
+
+	CHECK(pkt->flags & PKT_IS_EXTERNAL);
+	memcpy(block_of(pkt)->bytes, &nobody, sizeof(nobody));
+}
+
 struct tee_pkt *tee_pkt_ref(struct tee_pkt *pkt)
 {
 	CHECK(pkt->ref_count > 0 && pkt->ref_count < UINT32_MAX);

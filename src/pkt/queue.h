@@ -100,5 +100,7 @@ void byteq_check(const struct byteq *queue);
  */
 struct tee_pkt *pkt_new_external(struct tee_pool *pool, const void *data, size_t len,
 				 void (*release)(void *arg), void *arg);
+/* It came to nothing after all: the memory stays its owner's, `release` will not be called. */
+void pkt_external_disown(struct tee_pkt *pkt);
 
 #endif

@@ -150,8 +150,13 @@ int tcp_conn_send_owned(struct tcp_conn *conn, const void *data, size_t len,
 	pkt = pkt_new_external(conn_engine(conn)->pool, data, len, release, arg);
 	if (!pkt)
 		return -TEE_ENOMEM;
-	if (byteq_append_pkt(&conn->sndq, conn_engine(conn)->pool, pkt, 0, (uint32_t)len) < 0)
+	tee_pkt_ref(pkt); /* a failure must leave the memory with its owner, unreleased */
+	if (byteq_append_pkt(&conn->sndq, conn_engine(conn)->pool, pkt, 0, (uint32_t)len) < 0) {
+		pkt_external_disown(pkt);
+		tee_pkt_release(pkt);
 		return -TEE_ENOMEM;
+	}
+	tee_pkt_release(pkt);
 	queued(conn, 0);
 	return 0;
 }
