@@ -37,6 +37,7 @@
 #include <slirp/libslirp.h>
 #include "base/byteorder.h"
 #include "link/sigpipe.h"
+#include "link/slirp_debt.h"
 #include "link/slirp_watch.h"
 #include "link/spec.h"
 #include "wire/ethernet.h"
@@ -371,31 +372,6 @@ static bool slirp_counter(struct tee_link *link, unsigned idx, const char **ret_
 	return true;
 }
 
-/*
- * Does libslirp hold bytes that it has acknowledged and not yet written to a socket of the host? It
- * tells in the table it makes for people: the last but one number of a TCP row.
- */
-static bool slirp_owes(struct slirp_link *self)
-{
-	char *table = slirp_connection_info(self->slirp), *rest = table, *row;
-	bool owes = false;
-
-	while ((row = strsep(&rest, "\n")) != NULL) {
-		char *numbers = strrchr(row, ' ');
-
-		if (strncmp(row, "  TCP[", 6) != 0 || !numbers)
-			continue;
-		/* back over the last number and its padding, to the start of the one before */
-		while (numbers > row && *numbers == ' ')
-			numbers--;
-		while (numbers > row && *numbers != ' ')
-			numbers--;
-		owes |= strtoul(numbers, NULL, 10) > 0;
-	}
-	free(table);
-	return owes;
-}
-
 static uint64_t clock_ns(void)
 {
 	struct timespec now;
@@ -414,7 +390,7 @@ static void slirp_linger(struct slirp_link *self)
 
 	/* The stack may be gone; nobody will take frames any more. */
 	self->pool = NULL;
-	while (slirp_owes(self) && clock_ns() - start_ns < SLIRP_LINGER_NS) {
+	while (slirp_debt_exists(self->slirp) && clock_ns() - start_ns < SLIRP_LINGER_NS) {
 		struct pollfd pollfd = {.fd = self->watch.epoll_fd, .events = POLLIN};
 
 		slirp_refill(self);

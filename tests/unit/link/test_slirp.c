@@ -10,8 +10,10 @@
 #include <arpa/inet.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "drive.h"
+#include "link/slirp_debt.h"
 
 enum { GATEWAY = 0x0a000202, US = 0x0a00020f };
 
@@ -342,6 +344,96 @@ static void the_host_reaches_us_by_a_forwarded_port(void **state)
 	close(fd);
 }
 
+/* The host's side of the next test: reads nothing before it is told to; then tells how much came. */
+static pid_t start_late_reader(int listener, int ret_go[2], int ret_count[2])
+{
+	pid_t child;
+
+	assert_int_equal(pipe(ret_go), 0);
+	assert_int_equal(pipe(ret_count), 0);
+	child = fork();
+	if (child == 0) {
+		int fd = accept(listener, NULL, NULL);
+		uint64_t done = 0;
+		ssize_t n;
+
+		if (read(ret_go[0], out, 1) != 1)
+			_exit(2);
+		while ((n = read(fd, out, sizeof(out))) > 0)
+			done += (uint64_t)n;
+		_exit(write(ret_count[1], &done, sizeof(done)) == sizeof(done) ? 0 : 1);
+	}
+	close(ret_go[0]);
+	close(ret_count[1]);
+	return child;
+}
+
+/*
+ * libslirp acknowledges what the host's socket has no room for yet. A link that closes then waits until
+ * the bytes are where they were promised to be.
+ */
+static void what_was_acknowledged_arrives(void **state)
+{
+	enum { PIECE = 8000, PIECES_MAX = 4000 };
+	const uint32_t iss = 0xffff0000;
+	const int small = 4096;
+	unsigned port, pieces = 0;
+	int listener = listen_on_loopback(SOCK_STREAM, &port), go[2], count[2], status;
+	uint64_t arrived = 0;
+	uint32_t irs;
+	pid_t child;
+
+	assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	child = start_late_reader(listener, go, count);
+	open_link("slirp");
+	meet_gateway();
+	send_tcp(port, iss, 0, 2, 0);
+	expect_tcp(2 | 16);
+	irs = get32(d->frame + 38);
+	send_tcp(port, iss + 1, irs + 1, 16, 0);
+	/* Until the host's kernel is full, and libslirp as well. */
+	do {
+		send_tcp(port, iss + 1 + pieces++ * PIECE, irs + 1, 24, PIECE);
+		do
+			expect_tcp(16);
+		while (get32(d->frame + 42) != iss + 1 + pieces * PIECE);
+		assert_true(pieces < PIECES_MAX);
+	} while (get16(d->frame + 48) >= PIECE);
+	assert_int_equal(write(go[1], "x", 1), 1);
+	tee_link_close(d->link);
+	d->link = NULL;
+	assert_int_equal(read(count[0], &arrived, sizeof(arrived)), sizeof(arrived));
+	assert_int_equal(arrived, pieces * PIECE);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	close(listener);
+	close(go[1]);
+	close(count[0]);
+}
+
+static void debts_are_read_from_the_table(void **state)
+{
+	static const char head[] =
+		"  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\n";
+	static const struct {
+		const char *row;
+		bool owes;
+	} cases[] = {
+		{"  TCP[ESTABLISHED]   12  10.0.2.15 40000  10.0.2.2  8098  5000     0\n", true},
+		{"  TCP[ESTABLISHED]   12  10.0.2.15 40000  10.0.2.2  8098     0   777\n", false},
+		{"  UDP[200 sec]       12  10.0.2.15 40000  10.0.2.2  8098  5000     0\n", false},
+		{"", false},
+		{"  TCP[", false},
+		{"  TCP[X] 1", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char table[256];
+
+		snprintf(table, sizeof(table), "%s%s", head, cases[i].row);
+		assert_int_equal(slirp_debt_in_table(table), cases[i].owes);
+	}
+}
+
 static void malformed_frames_are_dropped(void **state)
 {
 	struct tee_frame frame;
@@ -372,6 +464,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_hundred_sockets_are_watched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_host_reaches_us_by_a_forwarded_port, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(what_was_acknowledged_arrives, set_up, tear_down),
+		cmocka_unit_test(debts_are_read_from_the_table),
 		cmocka_unit_test_setup_teardown(malformed_frames_are_dropped, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("link/slirp", tests, NULL, NULL);
