@@ -53,6 +53,9 @@ struct tee_config {
 	bool ipv6_slaac;	   /* autoconfigure from router advertisements (RFC 4862) */
 	uint32_t dad_transmits;	   /* neighbour solicitations of duplicate detection (RFC 4862) */
 	bool acd;		   /* probe IPv4 addresses before use and defend them (RFC 5227) */
+	uint64_t acd_second_ns;	   /* what RFC 5227 and RFC 4862 call a second while they probe an address:
+				      less on links whose neighbours answer in microseconds; 0: as the
+				      link says, else 1 s */
 
 	/* TCP: negotiation */
 	bool tcp_sack, tcp_dsack;

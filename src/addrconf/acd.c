@@ -25,16 +25,10 @@ enum acd_phase { ACD_IDLE, ACD_WAIT, ACD_PROBE, ACD_ANNOUNCE, ACD_SETTLED };
 
 /* RFC 5227 section 1.1. */
 enum { PROBE_NUM = 3, ANNOUNCE_NUM = 2, DHCP_PROBE_NUM = 2 };
-#define PROBE_WAIT_NS          TEE_NS_PER_S
-#define PROBE_MIN_NS           TEE_NS_PER_S
-#define PROBE_MAX_NS           (2 * TEE_NS_PER_S)
-#define ANNOUNCE_WAIT_NS       (2 * TEE_NS_PER_S)
 #define ANNOUNCE_INTERVAL_NS   (2 * TEE_NS_PER_S)
 #define DEFEND_INTERVAL_NS     (10 * TEE_NS_PER_S)
 #define DHCP_PROBE_INTERVAL_NS (200 * TEE_NS_PER_MS)
 #define DHCP_PROBE_LAST_NS     (300 * TEE_NS_PER_MS)
-/* RFC 4861 section 10: MAX_RTR_SOLICITATION_DELAY, the delay before the first packet. */
-#define DAD_DELAY_NS TEE_NS_PER_S
 
 static struct engine *engine_of(const struct netif_addr *addr)
 {
@@ -92,6 +86,15 @@ static void settle(struct addrconf *addrconf, struct netif_addr *addr)
 	check_lifetime(addrconf, addr);
 }
 
+/* RFC 5227's PROBE_WAIT, PROBE_MIN and RFC 4862's MAX_RTR_SOLICITATION_DELAY are one of these each,
+   PROBE_MAX and ANNOUNCE_WAIT two. */
+static uint64_t second_of(const struct netif_addr *addr)
+{
+	uint64_t second_ns = engine_of(addr)->config.acd_second_ns;
+
+	return second_ns ? second_ns : TEE_NS_PER_S;
+}
+
 static void announce(struct netif_addr *addr)
 {
 	arp_send(addr->netif, ARP_REQUEST, &addr->ip, &addr->ip, NULL, TEE_WHY_ARP_ANNOUNCE);
@@ -146,8 +149,7 @@ void acd_addr_added(void *context, struct netif_addr *addr)
 	if (addr->origin == TEE_ADDR_DHCP)
 		arm_in(addr, 0);
 	else
-		arm_in(addr, random_below(&addrconf->engine->random,
-					  is4(addr) ? PROBE_WAIT_NS : DAD_DELAY_NS));
+		arm_in(addr, random_below(&addrconf->engine->random, second_of(addr)));
 }
 
 static void send_probe(struct netif_addr *addr)
@@ -173,10 +175,11 @@ static uint64_t probe_pause(struct netif_addr *addr)
 	bool is_last = addr->probes_sent == probe_num(addr);
 
 	if (!is4(addr))
-		return addr->netif->retrans_ns;
+		return MIN(addr->netif->retrans_ns, second_of(addr));
 	if (addr->origin == TEE_ADDR_DHCP)
 		return is_last ? DHCP_PROBE_LAST_NS : DHCP_PROBE_INTERVAL_NS;
-	return is_last ? ANNOUNCE_WAIT_NS : random_between(addr, PROBE_MIN_NS, PROBE_MAX_NS);
+	return is_last ? 2 * second_of(addr)
+		       : random_between(addr, second_of(addr), 2 * second_of(addr));
 }
 
 void acd_timer(void *context, struct timer *timer)

@@ -78,6 +78,7 @@ static const struct field fields[] = {
 	BOOL(ipv6_slaac),
 	FIELD(dad_transmits, U32, NONE, 0, 255),
 	BOOL(acd),
+	SPAN(acd_second_ns, 0),
 
 	BOOL(tcp_sack),
 	BOOL(tcp_dsack),

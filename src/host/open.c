@@ -108,6 +108,8 @@ static int make_stack(struct tee_host *host, const struct tee_host_config *confi
 	if (config->ip6 ? strcasecmp(config->ip6, "none") == 0 || config->gateway6
 			: info->has_ip6 && !info->wants_dhcp)
 		stack.ipv6_slaac = false;
+	if (!stack.acd_second_ns)
+		stack.acd_second_ns = info->acd_second_ns;
 	host->stack = tee_stack_new(&stack, tee_host_now_ns());
 	if (!host->stack)
 		return host_error(ret_error, -TEE_ENOMEM, "no memory for a stack");

@@ -492,6 +492,8 @@ static int packet_open_parts(struct packet_link *self, const struct link_spec *s
 	info->mtu = mtu;
 	info->gso_bytes_max = 65535;
 	info->wants_dhcp = true;
+	/* Wired hosts answer ARP within milliseconds; a fifth of a second is patience enough. */
+	info->acd_second_ns = 200 * TEE_NS_PER_MS;
 	info->shares_mac = !memcmp(info->mac.byte, netdev.mac.byte, sizeof(info->mac.byte));
 	self->ifindex = netdev.ifindex;
 	packet_set_offloads(self, spec->name, offload);

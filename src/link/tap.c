@@ -391,6 +391,8 @@ static int tap_fill_info(struct tap_link *self, const struct link_spec *spec, co
 	info->mtu = mtu;
 	info->gso_bytes_max = 65535;
 	info->wants_dhcp = true;
+	/* The only neighbour is the kernel at the other end. */
+	info->acd_second_ns = 50 * TEE_NS_PER_MS;
 	tap_set_offloads(self, offload);
 	return 0;
 }
