@@ -176,12 +176,16 @@ uint64_t rack_mark_on_rto(struct rack *rack, struct sendmap *map, const struct r
 	return bytes;
 }
 
+#define TLP_SLACK_NS UINT64_C(2000000)
+
 uint64_t tlp_timeout_ns(uint64_t srtt_ns, uint64_t rto_initial_ns, bool one_segment,
 			uint64_t max_ack_delay_ns)
 {
 	if (srtt_ns == 0)
 		return rto_initial_ns;
-	return 2 * srtt_ns + (one_segment ? max_ack_delay_ns : 0);
+	/* The peer's host has to run before it can answer: without a floor a path of microseconds would be
+	   probed at every pause of its scheduler. */
+	return 2 * srtt_ns + (one_segment ? max_ack_delay_ns : TLP_SLACK_NS);
 }
 
 bool tlp_on_ack(struct rack *rack, const struct ack_info *info, bool ack_is_pure_duplicate)
