@@ -394,14 +394,39 @@ bool tcp_has_output(const struct tcp *tcp, const struct netif *netif)
 	return !list_is_empty(&tcp->due[netif_number(netif)]);
 }
 
+/*
+ * There is no way out for now. The retransmission timer comes back to what is in flight; what was
+ * never sent is tried again at the same growing distance, and as often.
+ */
+static void path_lost(struct tcp_conn *conn)
+{
+	const struct tee_config *config = conn_config(conn);
+	unsigned most = conn_has(conn, CONN_IS_ORPHAN)
+				? (config->tcp_orphan_retries ? config->tcp_orphan_retries : 8)
+				: config->tcp_retries2;
+	uint64_t wait = timers_rto_ns(conn) << MIN(conn->retries, 16);
+
+	list_remove(&conn->due);
+	if (timers_armed(conn, CONN_RTO) ||
+	    (conn_written(conn) <= conn->snd.nxt && !conn_has(conn, CONN_FIN_QUEUED)))
+		return;
+	if (conn->retries >= most) {
+		conn_end(conn, TEE_ENETUNREACH);
+		return;
+	}
+	conn->retries++;
+	timers_set(conn, CONN_PACE, conn_now(conn) + MIN(wait, config->tcp_rto_max_ns));
+}
+
 /* Routes changed: false when the connection now leaves by another netif, or by none. */
-static bool path_follow(struct tcp_conn *conn, const struct netif *netif)
+static bool path_follow(struct tcp_conn *conn, struct netif *netif)
 {
 	struct tcp *tcp = conn->tcp;
 
 	if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
 			     &conn->path) < 0) {
-		list_remove(&conn->due); /* the retransmission timer comes back to it */
+		conn->path.netif = netif;
+		path_lost(conn);
 		return false;
 	}
 	if (conn->path.mtu != conn->snd.mtu_seen && conn_is_synchronized(conn))
