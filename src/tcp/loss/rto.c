@@ -119,6 +119,8 @@ static void min_update(struct rto *rto, uint64_t rtt_ns, uint64_t now_ns)
 void rto_sample(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt, uint64_t now_ns,
 		const struct rto_limits *limits)
 {
+	/* Longer than the longest RTO it is no round trip but a clock that leapt. */
+	rtt_ns = MIN(rtt_ns, limits->max_ns);
 	rtt_ns = MAX(rtt_ns, 1); /* 0 means "no sample yet" */
 	if (rto->srtt_ns == 0)
 		first_sample(rto, rtt_ns, nxt, limits->min_ns);
