@@ -8,19 +8,22 @@
  * hash need not be good in any special bits.
  *
  * Growing and shrinking make a second array and then move a few slots of the old one, from its
- * front, with each insertion and removal. While that lasts (table->old_slots):
+ * end, with each insertion or removal. While that lasts (table->old_slots):
  *
  *   - insertions go to the new array, searches look into both;
- *   - slots below table->moved are empty. An item whose home lies below may still stand above, and
- *     nothing between its home and itself was free when it came; so a search in the old array starts
- *     at the home or at `moved`, whichever is later. What had wrapped around the array's end
- *     stands at its front, and that run of slots is moved before anything else happens.
+ *   - the old array has old_left slots left, and what stood behind them has moved. No item in it has
+ *     wrapped around the end: those that had stood at its front, and that run of slots is moved
+ *     before anything else. So a search goes forward from the home to the first empty slot or to the
+ *     end of what is left, and an item whose home has moved has moved itself.
  *
  * Homes are top bits, so an old slot's items go to two neighbouring new slots: moving walks both
- * arrays forward. A new array comes zeroed from calloc(), which for large ones is untouched memory of
- * the system's. The numbers: growth at 3/4 of C slots leaves room for 3/4 C insertions, and the old
- * array is empty after C / 16 of them. Shrinking from C to C / 4 at C / 16 items is over after C / 16
- * calls, which can at most double the items: half of C / 4.
+ * arrays in order. A new array comes zeroed from calloc(), which for large ones is untouched memory of
+ * the system's; the old one is given back in pieces while it shrinks, since to free a hundred
+ * megabytes at once takes milliseconds.
+ *
+ * The numbers: growth at 3/4 of C slots leaves room for 3/4 C insertions, and the old array is empty
+ * after C / 16 of them. Shrinking from C to C / 4 at C / 16 items is over after C / 16 calls,
+ * which can at most double the items: half of C / 4.
  */
 #include "base/hash.h"
 
@@ -32,7 +35,8 @@
 enum {
 	BITS_MIN = 4,
 	BITS_MAX = 32,
-	MOVE_STEP = 16, /* old slots emptied with each insertion or removal */
+	MOVE_STEP = 16,          /* old slots moved with each insertion or removal */
+	RELEASE_SLOTS = 1 << 16, /* old slots given back at once */
 };
 
 static void *slot_item(const struct hash_slot *slot)
@@ -86,39 +90,59 @@ static void place(struct hash_table *table, uint32_t hash, void *item)
 	slot_set(&table->slots[idx], hash, item);
 }
 
-/* Empties up to `step` more slots of the old array. */
-static void move_some(struct hash_table *table, size_t step)
+static void move_slot(struct hash_table *table, size_t idx)
 {
-	size_t end;
+	struct hash_slot *slot = &table->old_slots[idx];
+	void *item = slot_item(slot);
 
-	if (!table->old_slots)
+	if (!item)
 		return;
-	end = MIN(table->moved + step, slots_count(table->old_bits));
-	for (; table->moved < end && table->old_count > 0; table->moved++) {
-		struct hash_slot *slot = &table->old_slots[table->moved];
-		void *item = slot_item(slot);
+	place(table, slot->hash, item);
+	slot_set(slot, 0, NULL);
+	table->old_count--;
+}
 
-		if (!item)
-			continue;
-		place(table, slot->hash, item);
-		slot_set(slot, 0, NULL);
-		table->old_count--;
-	}
-	if (table->old_count == 0) {
+/* Gives back the part of the old array behind what is left. */
+static void release_moved(struct hash_table *table)
+{
+	struct hash_slot *slots;
+
+	if (table->old_left == 0) {
 		free(table->old_slots);
 		table->old_slots = NULL;
-		table->moved = 0;
+		return;
+	}
+	slots = realloc(table->old_slots, table->old_left * sizeof(*slots));
+	if (slots)
+		table->old_slots = slots;
+}
+
+/* Moves up to `step` more slots of the old array; of empty ones, a piece to be given back. */
+static void move_some(struct hash_table *table, size_t step)
+{
+	if (!table->old_slots)
+		return;
+	while (step > 0 && table->old_left > 0 && table->old_count > 0) {
+		move_slot(table, --table->old_left);
+		step--;
+		if (table->old_left % RELEASE_SLOTS == 0)
+			release_moved(table);
+	}
+	if (table->old_slots && table->old_count == 0) {
+		table->old_left = (table->old_left - MIN(table->old_left, (size_t)1)) /
+				  RELEASE_SLOTS * RELEASE_SLOTS;
+		release_moved(table);
 	}
 }
 
 /*
  * The run of full slots at the front of the array may hold items that wrapped around its end. It is
- * moved whole, or else a search that comes around the end would stop at the first slot moved.
+ * moved whole, so that no search in the old array need look there for them.
  */
 static void move_front_run(struct hash_table *table)
 {
-	while (table->old_slots && slot_item(&table->old_slots[table->moved]))
-		move_some(table, 1);
+	for (size_t idx = 0; idx < table->old_left && slot_item(&table->old_slots[idx]); idx++)
+		move_slot(table, idx);
 }
 
 static int resize(struct hash_table *table, unsigned bits)
@@ -126,18 +150,18 @@ static int resize(struct hash_table *table, unsigned bits)
 	struct hash_slot *slots;
 
 	/* By the numbers above nothing is left to move, unless an allocation had failed. */
-	move_some(table, SIZE_MAX / 2);
+	while (table->old_slots)
+		move_some(table, SIZE_MAX);
 	slots = calloc(slots_count(bits), sizeof(*slots));
 	if (!slots)
 		return -TEE_ENOMEM;
 	table->old_slots = table->slots;
 	table->old_bits = table->bits;
 	table->old_count = table->count;
-	table->moved = 0;
+	table->old_left = table->slots ? slots_count(table->bits) : 0;
 	table->slots = slots;
 	table->bits = (uint8_t)bits;
 	move_front_run(table);
-	move_some(table, 0); /* of an empty array nothing stays */
 	return 0;
 }
 
@@ -158,23 +182,28 @@ int hash_insert(struct hash_table *table, uint32_t hash, void *item)
 	return 0;
 }
 
-/* Where a search in the old array starts. */
-static size_t old_start(const struct hash_table *table, uint32_t hash)
+/*
+ * The slot after `idx`: around the array's end in a whole array, `end` in an old one, of which only the
+ * slots before `end` are left.
+ */
+static size_t slot_after(size_t idx, size_t mask, size_t end)
 {
-	size_t home = home_of(hash, table->old_bits);
-
-	return MAX(home, table->moved);
+	return end > mask ? (idx + 1) & mask : idx + 1;
 }
 
-static void *find_in(const struct hash_slot *slots, unsigned bits, size_t idx, uint32_t hash,
+static void *find_in(const struct hash_slot *slots, unsigned bits, size_t end, uint32_t hash,
 		     const void *key, hash_equal_fn *equal)
 {
 	size_t mask = slots_count(bits) - 1;
 	void *item;
 
-	for (; (item = slot_item(&slots[idx])); idx = (idx + 1) & mask)
+	for (size_t idx = home_of(hash, bits); idx < end; idx = slot_after(idx, mask, end)) {
+		item = slot_item(&slots[idx]);
+		if (!item)
+			break;
 		if (slots[idx].hash == hash && equal(item, key))
 			return item;
+	}
 	return NULL;
 }
 
@@ -186,25 +215,29 @@ void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,
 	if (table->count == 0)
 		return NULL;
 	if (table->old_slots)
-		item = find_in(table->old_slots, table->old_bits, old_start(table, hash), hash, key,
+		item = find_in(table->old_slots, table->old_bits, table->old_left, hash, key,
 			       equal);
 	if (!item)
-		item = find_in(table->slots, table->bits, home_of(hash, table->bits), hash, key,
-			       equal);
+		item = find_in(table->slots, table->bits, SIZE_MAX, hash, key, equal);
 	return item;
 }
 
-static bool remove_from(struct hash_slot *slots, unsigned bits, size_t idx, const void *item)
+/* `end` as above. */
+static bool remove_from(struct hash_slot *slots, unsigned bits, size_t end, uint32_t hash,
+			const void *item)
 {
 	size_t mask = slots_count(bits) - 1;
+	size_t idx = home_of(hash, bits), next;
 	void *at;
 
-	for (; (at = slot_item(&slots[idx])) != item; idx = (idx + 1) & mask)
+	for (; idx < end && (at = slot_item(&slots[idx])) != item; idx = slot_after(idx, mask, end))
 		if (!at)
 			return false;
+	if (idx >= end)
+		return false;
 	/* Whoever stands behind the hole and whose home is not behind it may move into it. */
-	for (size_t next = (idx + 1) & mask; (at = slot_item(&slots[next]));
-	     next = (next + 1) & mask) {
+	for (next = slot_after(idx, mask, end); next < end && slot_item(&slots[next]);
+	     next = slot_after(next, mask, end)) {
 		size_t home = home_of(slots[next].hash, bits);
 
 		if (((next - home) & mask) >= ((next - idx) & mask)) {
@@ -221,9 +254,9 @@ bool hash_remove(struct hash_table *table, uint32_t hash, const void *item)
 	if (table->count == 0 || !item)
 		return false;
 	if (table->old_slots &&
-	    remove_from(table->old_slots, table->old_bits, old_start(table, hash), item))
+	    remove_from(table->old_slots, table->old_bits, table->old_left, hash, item))
 		table->old_count--;
-	else if (!remove_from(table->slots, table->bits, home_of(hash, table->bits), item))
+	else if (!remove_from(table->slots, table->bits, SIZE_MAX, hash, item))
 		return false;
 	table->count--;
 	move_some(table, MOVE_STEP);
@@ -235,7 +268,7 @@ bool hash_remove(struct hash_table *table, uint32_t hash, const void *item)
 
 void *hash_next(const struct hash_table *table, size_t *cursor)
 {
-	size_t old_slots = table->old_slots ? slots_count(table->old_bits) : 0;
+	size_t old_slots = table->old_slots ? table->old_left : 0;
 	size_t slots = table->slots ? slots_count(table->bits) : 0;
 
 	while (*cursor < old_slots + slots) {
@@ -249,19 +282,20 @@ void *hash_next(const struct hash_table *table, size_t *cursor)
 	return NULL;
 }
 
-/* Every item must be reached from where a search for it starts, over no empty slot. */
-static size_t check_slots(const struct hash_slot *slots, unsigned bits, size_t moved)
+/* Every item must be reached from its home over no empty slot. */
+static size_t check_slots(const struct hash_slot *slots, unsigned bits, size_t end)
 {
 	size_t mask = slots_count(bits) - 1;
 	size_t count = 0;
 
-	for (size_t idx = 0; idx <= mask; idx++) {
+	for (size_t idx = 0; idx < MIN(end, mask + 1); idx++) {
 		if (!slot_item(&slots[idx]))
 			continue;
-		CHECK(idx >= moved);
-		for (size_t at = MAX(home_of(slots[idx].hash, bits), moved); at != idx;
-		     at = (at + 1) & mask)
+		for (size_t at = home_of(slots[idx].hash, bits); at != idx;
+		     at = slot_after(at, mask, end)) {
+			CHECK(at < end);
 			CHECK(slot_item(&slots[at]));
+		}
 		count++;
 	}
 	return count;
@@ -273,11 +307,12 @@ void hash_check(const struct hash_table *table)
 
 	CHECK(table->slots || (table->count == 0 && !table->old_slots));
 	if (table->old_slots) {
-		count = check_slots(table->old_slots, table->old_bits, table->moved);
-		CHECK(count == table->old_count && count > 0);
+		CHECK(table->old_left > 0 && table->old_left <= slots_count(table->old_bits));
+		count = check_slots(table->old_slots, table->old_bits, table->old_left);
+		CHECK(count == table->old_count);
 	}
 	if (table->slots)
-		count += check_slots(table->slots, table->bits, 0);
+		count += check_slots(table->slots, table->bits, SIZE_MAX);
 	CHECK(count == table->count);
 	CHECK(!table->slots || count < slots_count(table->bits));
 }

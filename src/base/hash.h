@@ -23,7 +23,7 @@ struct hash_table {
 	struct hash_slot *old_slots; /* what is being moved from; NULL: nothing */
 	size_t count;                /* items in both */
 	size_t old_count;
-	size_t moved;           /* slots of old_slots below this one are empty */
+	size_t old_left;        /* slots of old_slots that are left; what stood behind has moved */
 	uint8_t bits, old_bits; /* log2 of the numbers of slots */
 };
 
