@@ -88,9 +88,8 @@ def renewal(lab):
 def declined(lab):
     wire = live.Packet(lab)
     servers.nginx(lab, ns=wire.ns)
-    # The peer answers ARP for every address of this part but one.
-    lab.ip("link", "add", "others", "type", "dummy", ns=wire.ns)
-    lab.ip("addr", "add", f"{wire.prefix4}.50/32", "dev", "others", ns=wire.ns)
+    # The first address to be offered is one that the kernel on the other side has as well.
+    lab.ip("addr", "add", f"{wire.prefix4}.50/32", "dev", "lo", ns=wire.ns)
     server = servers.dnsmasq(
         lab, "--port=0", f"--interface={wire.peer_device}", "--no-ping", "--dhcp-sequential-ip",
         f"--dhcp-range={wire.prefix4}.50,{wire.prefix4}.51,2m", ns=wire.ns, wait=("udp", 67))

@@ -2,6 +2,7 @@
 """Ending well: Ctrl-C, TERM, a closed terminal or a broken pipe end the connections as RFC 9293
 says, and leave no address, route, device setting or process behind."""
 
+import difflib
 import os
 import re
 import signal
@@ -28,12 +29,18 @@ except ConnectionResetError:
 
 
 def surroundings(lab):
-    """All that a program could have changed in the case's namespace."""
+    """
+    All that a program could have changed in the case's namespace; without what the kernel does by
+    itself when a device has a carrier: its link-local address with its routes and groups.
+    """
     words = [("-br", "link"), ("addr",), ("-4", "route", "show", "table", "all"),
              ("-6", "route", "show", "table", "all"), ("rule",), ("maddr",)]
     text = "\n".join(lab.ip(*query) for query in words)
-    return re.sub(r"(valid_lft|preferred_lft) \S+|qlen \d+|NO-CARRIER,?|LOWER_UP,?|state \S+|"
+    text = re.sub(r"(valid_lft|preferred_lft) \S+|qlen \d+|NO-CARRIER,?|LOWER_UP,?|state \S+|"
                   r"\b(UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\b|linkdown", "", text)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    return [line for line in lines
+            if line and not re.search(r"fe80:|ff00::/8|33:33:ff:|ff02::1:ff", line)]
 
 
 def processes_of(session):
@@ -55,7 +62,8 @@ def processes_of(session):
 def check_clean(lab, process, before):
     check_equal(processes_of(process.pid), [], "processes left")
     after = surroundings(lab)
-    check(after == before, f"before:\n{before}\nafter:\n{after}")
+    check(after == before, "something is left behind:\n" + "\n".join(
+        difflib.unified_diff(before, after, "before", "after", n=0)))
 
 
 for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

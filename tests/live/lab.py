@@ -250,7 +250,7 @@ class Slirp(Wire):
     """libslirp: the kernel's side is the loopback of the case's namespace."""
 
     name = "slirp"
-    peer4, peer6 = "10.0.2.2", "fec0::2"
+    peer4, peer6 = "10.0.2.2", "fd00::2"
     own4 = own6 = "127.0.0.1"
 
     def __init__(self, lab):

@@ -49,7 +49,7 @@ def owned_tap(lab):
     open_tun_to_all()
     nobody = servers.as_nobody(lab)
     page_is_fetched(lab, wire, *wire.options(), prefix=nobody)
-    other = live.Tap(lab)  # belongs to nobody in particular
+    other = live.Tap(lab, user=65533)
     process = lab.start(*nobody, lab.program, "curl", *other.options(), "-sS", other.url(4))
     process.check_exit(111)
     check(other.device in process.errors(), process.errors())
@@ -74,23 +74,32 @@ for has_header in (True, False):
                         prefix=("python3", "-c", opener, wire.device))
 
 
-@live.case("passt: a page by IPv4 and IPv6 through a passt that we start", quick=True)
-def passt(lab):
+def passt_home(lab):
+    """
+    A place where passt feels well: it takes over the addresses of the interface with the default
+    route, and shows the host's loopback in the place of the gateway.
+    """
     live.need("passt")
     wire = live.Packet(lab)
     servers.nginx(lab, ns=wire.ns)
-    lab.ip("route", "add", "default", "via", wire.peer4)
-    lab.ip("-6", "route", "add", "default", "via", wire.peer6)
+    lab.ip("addr", "add", f"{wire.prefix4}.254/24", "dev", wire.peer_device, ns=wire.ns)
+    lab.ip("route", "add", "default", "via", f"{wire.prefix4}.254")
+    lab.ip("addr", "add", f"{wire.prefix6}:254/64", "dev", wire.peer_device, "nodad", ns=wire.ns)
+    lab.ip("-6", "route", "add", "default", "via", f"{wire.prefix6}:254")
+    return wire
+
+
+@live.case("passt: a page by IPv4 and IPv6 through a passt that we start", quick=True)
+def passt(lab):
+    wire = passt_home(lab)
     for family in (4, 6):
         page_is_fetched(lab, wire, "--link", "passt", family=family)
 
 
 @live.case("passt: a page through a passt that runs already, and 20 MiB out")
 def passt_socket(lab):
-    live.need("passt", "nc")
-    wire = live.Packet(lab)
-    servers.nginx(lab, ns=wire.ns)
-    lab.ip("route", "add", "default", "via", wire.peer4)
+    live.need("nc")
+    wire = passt_home(lab)
     path = lab.path("passt.sock")
     os.chmod(lab.dir, 0o777)
     lab.start("passt", "--foreground", "--socket", path)

@@ -10,7 +10,7 @@ import lab as live
 import servers
 from lab import check, check_equal
 
-PEERS = ("10.0.2.2", "fec0::2")
+PEERS = ("10.0.2.2", "fd00::2")
 
 
 def secure_server(lab, wire):
