@@ -5,7 +5,7 @@ _teeceepee()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='curl serve nc ping link help --help --version'
+		words='curl serve nc ping sim link help --help --version'
 	elif [[ $prev == --link ]]; then
 		words='slirp passt: tap: packet:'
 	elif [[ $cur == -* ]]; then
