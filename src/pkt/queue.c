@@ -236,15 +236,19 @@ int byteq_reserve(struct byteq *queue, struct tee_pool *pool, size_t want, uint3
 	return 0;
 }
 
+size_t byteq_reserved(const struct byteq *queue)
+{
+	return queue->is_reserved ? room_behind(queue->tail) : 0;
+}
+
 void byteq_commit(struct byteq *queue, size_t len)
 {
 	struct byteq_node *tail = queue->tail;
-	bool was_reserved = queue->is_reserved;
 
+	CHECK(len <= byteq_reserved(queue));
 	queue->is_reserved = false;
 	if (len == 0)
 		return;
-	CHECK(was_reserved && tail && len <= room_behind(tail));
 	tail->len += (uint32_t)len;
 	tail->pkt->len = tail->off + tail->len - tail->pkt->off;
 	queue->end += len;

@@ -67,7 +67,9 @@ size_t byteq_append_copy(struct byteq *queue, struct tee_pool *pool, const void 
  */
 int byteq_reserve(struct byteq *queue, struct tee_pool *pool, size_t want, uint32_t chunk,
 		  void **ret_ptr, size_t *ret_len);
-/* Appends the first `len` bytes that byteq_reserve() gave. */
+/* How many bytes byteq_commit() may still append; 0 when nothing is reserved. */
+size_t byteq_reserved(const struct byteq *queue);
+/* Appends the first `len` bytes that byteq_reserve() gave, at most byteq_reserved(). */
 void byteq_commit(struct byteq *queue, size_t len);
 /* Appends a slice of a packet, taking over the caller's reference also on failure. 0, -TEE_ENOMEM. */
 int byteq_append_pkt(struct byteq *queue, struct tee_pool *pool, struct tee_pkt *pkt, uint32_t off,

@@ -177,8 +177,8 @@ static void test_table_covers_the_struct(void **state)
 	}
 	for (size_t i = 0; i < sizeof(config); i++)
 		untouched += bytes[i] == 0xff;
-	/* what the compiler pads, counted by hand for 64-bit hosts: fewer than 60 bytes */
-	assert_in_range(untouched, 0, 60);
+	/* 21 bytes are padding on 64-bit hosts; a field that the table lacks adds its own */
+	assert_in_range(untouched, 0, 21);
 }
 
 static void test_defaults_are_consistent(void **state)

@@ -432,8 +432,10 @@ static void test_reserved_room_survives_acknowledgement(void **state)
 	assert_int_equal(byteq_reserve(&queue, pool, 9, 2048, &room, &len), 0);
 	byteq_drop_to(&queue, 4); /* all of it was acknowledged */
 	byteq_check(&queue);
+	assert_true(byteq_reserved(&queue) >= 9);
 	memcpy(room, "teeceepee", 9);
 	byteq_commit(&queue, 9);
+	assert_int_equal(byteq_reserved(&queue), 0);
 	byteq_peek(&queue, 4, out, 9);
 	assert_memory_equal(out, "teeceepee", 9);
 	byteq_clear(&queue);
