@@ -96,6 +96,8 @@ struct tee_config {
 	bool tcp_slow_start_after_idle; /* RFC 5681 section 4.1 */
 	bool tcp_cwnd_validation;	/* RFC 7661: no growth when the application is the limit */
 	bool tcp_metrics_save;		/* share RTT, ssthresh between connections (RFC 9040) */
+	uint32_t tcp_metrics_max;	/* hosts remembered */
+	uint64_t tcp_metrics_age_ns;	/* what is older is not believed */
 	uint32_t tcp_notsent_lowat_bytes; /* 0xffffffff: off */
 	uint32_t tcp_tso_bytes_max;	/* largest super-segment; 0: what the netif takes */
 

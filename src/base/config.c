@@ -124,6 +124,8 @@ static const struct field fields[] = {
 	BOOL(tcp_slow_start_after_idle),
 	BOOL(tcp_cwnd_validation),
 	BOOL(tcp_metrics_save),
+	COUNT(tcp_metrics_max, 0),
+	SPAN(tcp_metrics_age_ns, 0),
 	BYTES(tcp_notsent_lowat_bytes, 0, UINT32_MAX),
 	BYTES(tcp_tso_bytes_max, 0, 65535),
 
@@ -171,6 +173,8 @@ static void init_tcp_sending(struct tee_config *config)
 	config->tcp_prr = true;
 	config->tcp_hystart = true;
 	config->tcp_slow_start_after_idle = true;
+	config->tcp_metrics_max = 4096;
+	config->tcp_metrics_age_ns = 3600 * TEE_NS_PER_S;
 	config->tcp_cwnd_validation = true;
 	config->tcp_notsent_lowat_bytes = UINT32_MAX;
 	config->tcp_sndbuf_min = 4 << 10;

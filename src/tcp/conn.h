@@ -30,6 +30,7 @@
 #include "tcp/loss/rto.h"
 #include "tcp/loss/sack.h"
 #include "tcp/loss/sendmap.h"
+#include "tcp/metrics.h"
 #include "tcp/reassembly.h"
 #include "tcp/segment.h"
 #include "tcp/tcp.h"
@@ -211,7 +212,7 @@ struct settings_ref {
 	struct tcp_settings s;
 };
 
-/* A half-open connection of a listener: 128 bytes, no buffers (listen.c). */
+/* A half-open connection of a listener: 128 bytes, no buffers (request.c). */
 struct tcp_request {
 	struct tcp_node node; /* 40 */
 	struct list siblings; /* in listener->requests */
@@ -269,6 +270,7 @@ struct tcp {
 	uint32_t port_counter;
 	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
 	uint64_t challenge_at_ns;
+	struct metrics metrics;		/* of hosts, with config.tcp_metrics_save */
 	struct fastopen_cache *fastopen; /* client's cookies by address (fastopen.c) */
 };
 
@@ -404,13 +406,22 @@ void open_syn_acked(struct tcp_conn *conn, const struct segment *seg);
 /* listen.c */
 struct tcp_listener *listen_find(struct tcp *tcp, const struct tcp_key *key, int netif);
 void listen_segment(struct tcp_listener *listener, struct ip_packet *packet, struct segment *seg);
+bool listen_queue_is_full(const struct tcp_listener *listener);
+void listen_conn_ready(struct tcp_conn *conn);
+void listen_forget(struct tcp_conn *conn);
+
+/* request.c */
 /* true: the packet was consumed as a connection's first segment. */
 bool request_segment(struct tcp_request *request, struct ip_packet *packet, struct segment *seg);
 void request_expire(void *context, struct timer *timer);
 void request_free(struct tcp_request *request);
-void listen_conn_ready(struct tcp_conn *conn);
-void listen_forget(struct tcp_conn *conn);
-void listen_icmp(struct tcp_request *request, const struct icmp_report *report);
+void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_listener *listener,
+		  const struct ip_packet *packet, const struct segment *seg);
+void request_answer(struct tcp_request *request, enum tee_why why);
+void request_answer_with_cookie(struct tcp *tcp, struct tcp_request *request);
+struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request);
+void request_complete(struct tcp_request *request, struct ip_packet *packet, struct segment *seg);
+void request_icmp(struct tcp_request *request, const struct icmp_report *report);
 
 /* fastopen.c (RFC 7413) */
 void fastopen_free(struct fastopen_cache *cache);

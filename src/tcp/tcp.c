@@ -42,6 +42,8 @@ struct tcp *tcp_new(struct net *net)
 	timewait_queue_init(&tcp->timewait, &tcp->demux, 2 * engine->config.tcp_msl_ns,
 			    engine->config.timewait_max);
 	timer_init(&tcp->timewait_timer, TIMER_TCP_TIMEWAIT);
+	metrics_init(&tcp->metrics, &engine->secret, engine->config.tcp_metrics_max,
+		     engine->config.tcp_metrics_age_ns);
 	list_init(&tcp->dead);
 	for (unsigned i = 0; i < TCP_LISTENER_BUCKETS; i++) {
 		list_init(&tcp->listeners[i]);
@@ -160,11 +162,41 @@ static void conn_free(struct tcp_conn *conn)
 	free(conn);
 }
 
+/* For the next connection to this host (RFC 9040). */
+static void save_metrics(struct tcp_conn *conn)
+{
+	const struct tcp_tx *tx = conn->tx;
+	uint64_t ssthresh;
+
+	if (!conn_config(conn)->tcp_metrics_save || !tx || !tx->rto.srtt_ns)
+		return;
+	ssthresh = tx->cc.ssthresh_bytes == CC_SSTHRESH_INFINITE ? 0 : tx->cc.ssthresh_bytes;
+	metrics_save(&conn->tcp->metrics, &conn->node.key.remote_ip, tx->rto.srtt_ns,
+		     tx->rto.rttvar_ns, ssthresh, conn_now(conn));
+}
+
+/* What was learned of this host: the round trip, until our own samples outweigh it, and where slow
+   start had to stop. */
+static void use_metrics(struct tcp_conn *conn, struct tcp_tx *tx, const struct rto_limits *limits)
+{
+	const struct metrics_entry *known;
+
+	if (!conn_config(conn)->tcp_metrics_save)
+		return;
+	known = metrics_find(&conn->tcp->metrics, &conn->node.key.remote_ip, conn_now(conn));
+	if (!known)
+		return;
+	rto_sample(&tx->rto, known->srtt_ns, conn->snd.una, conn->snd.nxt, conn_now(conn), limits);
+	if (known->ssthresh_bytes && !tx->cc.ops->owns_recovery)
+		tx->cc.ssthresh_bytes = MAX(known->ssthresh_bytes, 2u * tx->cc.mss);
+}
+
 /* Out of every queue but the list of the dead. */
 static void conn_unlink(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn->tcp;
 
+	save_metrics(conn);
 	engine_disarm(tcp->engine, &conn->timer);
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
 		conn->deadlines[i] = TEE_NEVER;
@@ -255,6 +287,7 @@ void tcp_reap(struct tcp *tcp)
 
 void tcp_free(struct tcp *tcp)
 {
+	struct list doomed, *at;
 	size_t cursor = 0;
 	struct tcp_node *node;
 
@@ -266,19 +299,26 @@ void tcp_free(struct tcp *tcp)
 			tcp_listener_close(
 				CONTAINER_OF(tcp->listeners[i].next, struct tcp_listener, node));
 	}
+	/* First all, then each: the table must not change under the walk. */
+	list_init(&doomed);
 	while ((node = hash_next(&tcp->demux.table, &cursor))) {
 		if (node->kind != TCP_NODE_CONN)
 			continue;
 		struct tcp_conn *conn = CONTAINER_OF(node, struct tcp_conn, node);
+		list_remove(&conn->due);
+		list_push_back(&doomed, &conn->due);
+	}
+	while ((at = list_pop_front(&doomed))) {
+		struct tcp_conn *conn = CONTAINER_OF(at, struct tcp_conn, due);
 		conn->source = NULL;
 		conn_end(conn, 0);
-		cursor = 0;
 	}
 	tcp_reap(tcp);
 	timewait_queue_fini(&tcp->timewait);
 	engine_disarm(tcp->engine, &tcp->timewait_timer);
 	ports_free_all(tcp);
 	fastopen_free(tcp->fastopen);
+	metrics_fini(&tcp->metrics);
 	demux_fini(&tcp->demux);
 	settings_release(tcp->default_settings);
 	free(tcp);
@@ -352,6 +392,7 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 	if (conn->syn_retries)
 		limits.initial_ns = MAX(limits.initial_ns, 3 * TEE_NS_PER_S);
 	rto_init(&tx->rto, &limits);
+	use_metrics(conn, tx, &limits);
 	if (conn->syn_rtt_ns)
 		rto_sample(&tx->rto, conn->syn_rtt_ns, conn->snd.una, conn->snd.nxt, conn_now(conn),
 			   &limits);
