@@ -128,6 +128,8 @@ int tcp_conn_commit(struct tcp_conn *conn, size_t len)
 
 	if (verdict < 0)
 		return verdict;
+	if (len > byteq_reserved(&conn->sndq))
+		return -TEE_EINVAL;
 	byteq_commit(&conn->sndq, len);
 	queued(conn, 0);
 	return 0;
