@@ -110,7 +110,7 @@ void tcp_icmp_error(void *context, const struct icmp_report *report)
 		struct tcp_request *request = CONTAINER_OF(node, struct tcp_request, node);
 
 		if (seq_eq(seq, request->iss))
-			listen_icmp(request, report);
+			request_icmp(request, report);
 		else
 			drop(tcp->engine, DROP_ICMP_UNBELIEVABLE);
 	}

@@ -4,7 +4,7 @@
  *
  * A packet comes from ip by tcp_protocol_input(): checksum, parse, one probe of the demux. What is
  * found there decides: a connection (tcp_segment_arrives), a half-open request or a listener
- * (listen.c), a TIME-WAIT (timewait.c), or nobody, who answers RST (reply.c).
+ * (listen.c, request.c), a TIME-WAIT (timewait.c), or nobody, who answers RST (reply.c).
  *
  * The RFC's eight steps for a connection:
  *	first to fourth	 sequence number, RST, security, SYN	validate.c

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passive OPEN: listeners, and connections until they are accepted.
+ * Passive OPEN: listeners, and the queue of connections that wait for accept.
  *
- *	SYN	-> listen_segment()	RFC 9293 3.10.7.2; makes a request of 128 bytes, answers SYN-ACK.
+ *	SYN	-> listen_segment()	RFC 9293 3.10.7.2; makes a request (request.c), answers SYN-ACK.
  *					With the SYN queue full, a SYN cookie instead (RFC 4987 3.6).
  *					With a valid fast-open cookie, a connection at once (RFC 7413).
- *	ACK	-> request_segment()	3.10.7.4 for SYN-RECEIVED; makes the connection, which goes on
- *					in tcp_segment_arrives() with this very segment
- *	timer	-> request_expire()	SYN-ACK again (MUST-22)
+ *	ACK	-> cookie_ack()		of a SYN cookie: request and connection in one step
  *
  * Two queues bound what strangers can make us hold: requests (config.syn_queue_max) and connections
  * that wait for accept (the backlog).
  */
 #include <stdlib.h>
 #include "tcp/conn.h"
-#include "tcp/isn.h"
 #include "tcp/syncookie.h"
 
 enum { COOKIE_LIFE_S = 128 };
@@ -175,393 +172,12 @@ struct tcp_listener *listen_find(struct tcp *tcp, const struct tcp_key *key, int
 	return best;
 }
 
-/* ---- requests ---- */
+/* ---- LISTEN ---- */
 
-void request_free(struct tcp_request *request)
-{
-	struct tcp *tcp = request->listener->tcp;
-
-	demux_remove(&tcp->demux, &request->node);
-	engine_disarm(tcp->engine, &request->timer);
-	list_remove(&request->siblings);
-	request->listener->request_count--;
-	free(request);
-}
-
-/* What goes into a SYN-ACK, for a request, or for a cookie when `cookie_iss` is given. */
-static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
-			  struct tcp_request *request, struct tcp_header *header)
-{
-	const struct tee_config *config = &tcp->engine->config;
-	const struct tcp_settings *s = &listener->settings->s;
-	uint32_t overhead, mss, window = s->rcvbuf ? s->rcvbuf : config->tcp_rcvbuf_initial;
-	struct net_path path;
-	struct tee_ip src;
-
-	if (net_route(tcp->net, &request->node.key.local_ip, &request->node.key.remote_ip,
-		      request->node.netif, &path, &src) < 0)
-		return -TEE_ENETUNREACH;
-	overhead = (tee_ip_is4(&src) ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN;
-	mss = path.mtu > overhead ? path.mtu - overhead : 1;
-	if (s->maxseg)
-		mss = MIN(mss, s->maxseg);
-	if (config->tcp_mss_max)
-		mss = MIN(mss, config->tcp_mss_max);
-	*header = (struct tcp_header){
-		.flags = (uint16_t)(TEE_TCP_SYN | TEE_TCP_ACK | (request->node.flags & 7u) << 6),
-		.seq = request->iss,
-		.ack = seq_add(request->irs, 1),
-		.window = (uint16_t)MIN(window, 65535u),
-	};
-	header->options.has_mss = true;
-	header->options.mss = (uint16_t)MIN(mss, 65535u);
-	header->options.has_sack_permitted = request->options & REQUEST_HAS_SACK;
-	if (request->wscale != UINT8_MAX) {
-		header->options.has_wscale = true;
-		header->options.wscale = receive_wscale(config, s);
-	}
-	if (request->options & REQUEST_HAS_TS) {
-		header->options.has_ts = true;
-		header->options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u) +
-					 isn_ts_offset(&tcp->isn_secret, &request->node.key);
-		header->options.ts_ecr = request->ts_recent;
-	}
-	if (request->options & REQUEST_FASTOPEN_COOKIE) {
-		fastopen_cookie(tcp, &request->node.key, &header->options);
-		header->options.fastopen_exp = request->options & REQUEST_FASTOPEN_EXP;
-	}
-	return 0;
-}
-
-static void request_answer(struct tcp_request *request, enum tee_why why)
-{
-	struct tcp_listener *listener = request->listener;
-	const struct tcp_settings *s = &listener->settings->s;
-	struct tcp *tcp = listener->tcp;
-	struct tcp_header header;
-
-	request->sent_at_ms = coarse_ms(tcp->engine->now_ns);
-	if (syn_ack_header(tcp, listener, request, &header) < 0)
-		return;
-	/* RFC 3168 6.1.1.1 again: the second SYN-ACK goes without. */
-	if (request->retries > 1)
-		header.flags &= (uint16_t) ~(TEE_TCP_ECE | TEE_TCP_CWR | TEE_TCP_AE);
-	reply_segment(tcp, &request->node, &header, s->tos & (uint8_t)~ECN_MASK, s->ttl, why);
-}
-
-void request_expire(void *context, struct timer *timer)
-{
-	struct tcp *tcp = context;
-	struct tcp_request *request = CONTAINER_OF(timer, struct tcp_request, timer);
-	const struct tee_config *config = &tcp->engine->config;
-	uint64_t wait = config->tcp_rto_initial_ns;
-
-	if (request->retries >= config->tcp_synack_retries) {
-		request_free(request);
-		return;
-	}
-	request->retries++;
-	for (unsigned i = 0; i < request->retries && wait < config->tcp_rto_max_ns; i++)
-		wait *= 2;
-	engine_arm(tcp->engine, timer, tcp->engine->now_ns + MIN(wait, config->tcp_rto_max_ns));
-	/* A client that acknowledged and waits to be accepted is not asked again, unless a deferred
-	   accept has run out of patience. */
-	if (!(request->options & REQUEST_ACKED) || request->listener->settings->s.defer_accept_ms) {
-		request->options |= REQUEST_RETRANSMITTED;
-		request_answer(request, TEE_WHY_SYN_RETRANSMIT);
-	}
-}
-
-static void request_fill(struct tcp *tcp, struct tcp_request *request,
-			 struct tcp_listener *listener, const struct ip_packet *packet,
-			 const struct segment *seg)
-{
-	const struct tee_config *config = &tcp->engine->config;
-	const struct tcp_options *options = &seg->h.options;
-	bool plain = listener->settings->s.flags & TCP_SET_NOOPT;
-	struct ecn ecn;
-	uint16_t reply;
-
-	request->node.key = (struct tcp_key){
-		.local_ip = packet->ip.dst,
-		.remote_ip = packet->ip.src,
-		.local_port = seg->h.dst_port,
-		.remote_port = seg->h.src_port,
-	};
-	request->node.kind = TCP_NODE_REQUEST;
-	request->node.netif = ip_is_link_local(&packet->ip.src)
-				      ? (uint16_t)netif_number(packet->netif)
-				      : listener->settings->s.netif;
-	request->listener = listener;
-	request->irs = seg->h.seq;
-	request->iss = isn_of(&tcp->isn_secret, &request->node.key, tcp->engine->now_ns);
-	request->peer_mss = options->has_mss && options->mss
-				    ? options->mss
-				    : (tee_ip_is4(&packet->ip.src) ? 536 : 1220);
-	request->peer_window = seg->h.window;
-	request->tos = packet->ip.tos;
-	request->wscale = UINT8_MAX;
-	if (options->has_wscale && config->tcp_window_scaling && !plain)
-		request->wscale = (uint8_t)MIN(options->wscale, 14);
-	if (options->has_sack_permitted && config->tcp_sack && !plain)
-		request->options |= REQUEST_HAS_SACK;
-	if (options->has_ts && config->tcp_timestamps && !plain) {
-		request->options |= REQUEST_HAS_TS;
-		request->ts_recent = options->ts_val;
-	}
-	ecn_init(&ecn);
-	reply = ecn_on_syn(&ecn, listener->settings->s.ecn, seg->h.flags,
-			   packet->ip.tos & ECN_MASK);
-	request->node.flags = (uint8_t)((reply >> 6 & 7u) | ecn.mode << 4);
-}
-
-/* Full queue: the state goes into the sequence number, and nothing is kept. */
-static void answer_with_cookie(struct tcp *tcp, struct tcp_request *request)
-{
-	struct tcp_listener *listener = request->listener;
-	struct syncookie cookie = {
-		.mss = request->peer_mss,
-		.has_ts = request->options & REQUEST_HAS_TS,
-		.sack_permitted = request->options & REQUEST_HAS_SACK,
-		.ecn = (request->node.flags >> 4) == ECN_MODE_CLASSIC,
-		.wscale = request->wscale == UINT8_MAX ? 15 : request->wscale,
-	};
-	struct tcp_header header;
-
-	request->iss = syncookie_make(&tcp->isn_secret, &request->node.key, request->irs, &cookie,
-				      tcp->engine->now_ns);
-	request->options &= (uint8_t)~REQUEST_FASTOPEN_COOKIE;
-	if ((request->node.flags >> 4) == ECN_MODE_ACCURATE)
-		request->node.flags = 0;
-	if (!cookie.has_ts) { /* nowhere to remember these */
-		request->wscale = UINT8_MAX;
-		request->options &= (uint8_t)~REQUEST_HAS_SACK;
-		request->node.flags = 0;
-	}
-	if (syn_ack_header(tcp, listener, request, &header) < 0)
-		return;
-	if (cookie.has_ts)
-		header.options.ts_val = syncookie_ts(header.options.ts_val, &cookie);
-	listener->cookie_sent_at_ns = MAX(tcp->engine->now_ns, 1);
-	count(tcp->engine, COUNT_TCP_SYN_COOKIES_OUT);
-	reply_segment(tcp, &request->node, &header, listener->settings->s.tos,
-		      listener->settings->s.ttl, TEE_WHY_SYN_COOKIE);
-}
-
-/* ---- from request to connection ---- */
-
-static struct tcp_conn *conn_from_request(struct tcp *tcp, struct tcp_request *request)
-{
-	struct tcp_listener *listener = request->listener;
-	struct tcp_options options = {
-		.has_mss = true,
-		.mss = request->peer_mss,
-		.has_wscale = request->wscale != UINT8_MAX,
-		.wscale = request->wscale,
-		.has_sack_permitted = request->options & REQUEST_HAS_SACK,
-		.has_ts = request->options & REQUEST_HAS_TS,
-		.ts_val = request->ts_recent,
-	};
-	struct tcp_conn *conn = conn_new(tcp, &request->node.key, listener->settings);
-	struct tee_ip src;
-
-	if (!conn)
-		return NULL;
-	conn->node.netif = request->node.netif;
-	if (net_route(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
-		      conn->node.netif, &conn->path, &src) < 0)
-		conn->path.netif = NULL;
-	conn->flags |= CONN_IS_PASSIVE;
-	conn->listener = listener;
-	conn->bind = ports_share(listener->bind);
-	conn->snd.iss = request->iss;
-	conn->rcv.irs = request->irs;
-	conn->snd.nxt = 1;
-	conn->rcv.adv = 1 + MIN(conn->rcv.buf, 65535u);
-	conn->adv_mss = (uint16_t)MIN(MAX(conn->path.mtu, 576u) - 40u, 65535u);
-	open_take_options(conn, &options);
-	conn->snd.wnd = request->peer_window;
-	conn->snd.wnd_max = request->peer_window;
-	conn->rcv.tos = request->tos;
-	if (request->node.flags >> 4) {
-		/* The same question gives the same answer as when the SYN came. */
-		bool accurate = (request->node.flags >> 4) == ECN_MODE_ACCURATE;
-
-		conn->ecn_reply = ecn_on_syn(&conn->ecn, listener->settings->s.ecn,
-					     accurate ? TEE_TCP_AE | TEE_TCP_CWR | TEE_TCP_ECE
-						      : TEE_TCP_CWR | TEE_TCP_ECE,
-					     accurate ? request->tos & ECN_MASK : ECN_NOT_ECT);
-		count(tcp->engine, COUNT_TCP_ECN_NEGOTIATED);
-	}
-	conn->syn_retries = request->retries;
-	/* The coarse stamp serves the first RTT sample, when the SYN-ACK was sent only once (Karn). */
-	if (!request->retries)
-		conn->syn_sent_at_ns = conn_now(conn) -
-				       (uint64_t)(coarse_ms(conn_now(conn)) - request->sent_at_ms) *
-					       1000000u;
-	conn_set_state(conn, TEE_TCP_SYN_RECEIVED);
-	return conn;
-}
-
-static bool accept_queue_is_full(const struct tcp_listener *listener)
+bool listen_queue_is_full(const struct tcp_listener *listener)
 {
 	return listener->ready_count > listener->backlog;
 }
-
-/* The handshake is complete: the request makes room for a connection, which gets this segment. */
-static void request_complete(struct tcp_request *request, struct ip_packet *packet,
-			     struct segment *seg)
-{
-	struct tcp_listener *listener = request->listener;
-	struct tcp *tcp = listener->tcp;
-	struct tcp_conn *conn;
-
-	if (accept_queue_is_full(listener)) {
-		count(tcp->engine, COUNT_TCP_LISTEN_OVERFLOW);
-		drop(tcp->engine, DROP_TCP_ACCEPT_QUEUE_FULL);
-		request->options |= REQUEST_ACKED;
-		if (tcp->engine->config.tcp_abort_on_overflow) {
-			reply_rst(tcp, packet, seg);
-			request_free(request);
-		}
-		return;
-	}
-	conn = conn_from_request(tcp, request);
-	if (!conn)
-		return; /* counted; the client's next segment tries again */
-	demux_replace(&tcp->demux, &request->node, &conn->node);
-	engine_disarm(tcp->engine, &request->timer);
-	list_remove(&request->siblings);
-	listener->request_count--;
-	free(request);
-	count(tcp->engine, COUNT_TCP_PASSIVE_OPENS);
-	tcp_segment_arrives(conn, seg, packet->pkt);
-}
-
-/* A stand-in with the request's numbers, to answer from. */
-static void request_ack(struct tcp_request *request, enum tee_why why)
-{
-	struct tcp_listener *listener = request->listener;
-	const struct tcp_settings *s = &listener->settings->s;
-	struct tcp *tcp = listener->tcp;
-	struct tcp_header header = {
-		.flags = TEE_TCP_ACK,
-		.seq = seq_add(request->iss, 1),
-		.ack = seq_add(request->irs, 1),
-	};
-	uint32_t now = coarse_ms(tcp->engine->now_ns);
-	uint32_t window = s->rcvbuf ? s->rcvbuf : tcp->engine->config.tcp_rcvbuf_initial;
-	uint8_t scale = request->wscale == UINT8_MAX ? 0 : receive_wscale(&tcp->engine->config, s);
-
-	/* The last answer's time serves the limit of rate too; a fresh SYN-ACK was one. */
-	if (why == TEE_WHY_ANSWER_PROBE && (request->options & REQUEST_RETRANSMITTED) &&
-	    now - request->sent_at_ms < coarse_ms(tcp->engine->config.oow_ack_interval_ns)) {
-		count(tcp->engine, COUNT_TCP_CHALLENGE_LIMITED);
-		return;
-	}
-	header.window = (uint16_t)MIN(window >> scale, 65535u);
-	if (request->options & REQUEST_HAS_TS) {
-		header.options.has_ts = true;
-		header.options.ts_val = now + isn_ts_offset(&tcp->isn_secret, &request->node.key);
-		header.options.ts_ecr = request->ts_recent;
-	}
-	reply_segment(tcp, &request->node, &header, s->tos, s->ttl, why);
-}
-
-/* First to fourth of 3.10.7.4 for SYN-RECEIVED. false: dealt with. */
-static bool request_validate(struct tcp_request *request, struct ip_packet *packet,
-			     const struct segment *seg)
-{
-	struct tcp *tcp = request->listener->tcp;
-	const struct tcp_settings *s = &request->listener->settings->s;
-	uint32_t window =
-		MIN(s->rcvbuf ? s->rcvbuf : tcp->engine->config.tcp_rcvbuf_initial, 65535u);
-	struct seq32 nxt = seq_add(request->irs, 1);
-	int32_t start = seq_diff(seg->h.seq, nxt);
-	int32_t end = start + (int32_t)segment_octets(seg);
-	bool has_rst = segment_has(seg, TEE_TCP_RST);
-
-	if (segment_has(seg, TEE_TCP_SYN) && !segment_has(seg, TEE_TCP_ACK) && !has_rst &&
-	    seq_eq(seg->h.seq, request->irs)) {
-		/* The SYN again: our answer was lost, or is on its way. */
-		request_answer(request, TEE_WHY_SYN_RETRANSMIT);
-		return false;
-	}
-	if (!has_rst && (request->options & REQUEST_HAS_TS) && seg->h.options.has_ts &&
-	    tstamp_before(seg->h.options.ts_val, request->ts_recent)) {
-		drop(tcp->engine, DROP_TCP_PAWS);
-		request_ack(request, TEE_WHY_ANSWER_PROBE);
-		return false;
-	}
-	if (start > (int32_t)window || (has_rst && start >= (int32_t)window) ||
-	    (end > start ? end <= 0 : start < 0)) {
-		drop(tcp->engine, has_rst ? DROP_TCP_BAD_RST : DROP_TCP_OUT_OF_WINDOW);
-		if (!has_rst)
-			request_ack(request, TEE_WHY_ANSWER_PROBE);
-		return false;
-	}
-	if (has_rst) {
-		if (start == 0) { /* "return to LISTEN" */
-			count(tcp->engine, COUNT_TCP_RSTS_IN);
-			request_free(request);
-		} else {
-			drop(tcp->engine, DROP_TCP_BAD_RST);
-			count(tcp->engine, COUNT_TCP_CHALLENGE_ACKS);
-			request_ack(request, TEE_WHY_CHALLENGE_ACK);
-		}
-		return false;
-	}
-	if (segment_has(seg, TEE_TCP_SYN)) {
-		drop(tcp->engine, DROP_TCP_BAD_SYN);
-		count(tcp->engine, COUNT_TCP_CHALLENGE_ACKS);
-		request_ack(request, TEE_WHY_CHALLENGE_ACK);
-		return false;
-	}
-	(void)packet;
-	return true;
-}
-
-/* A listener that waits for data lets bare ACKs pass by, for a while. */
-static bool is_deferred(const struct tcp_request *request, const struct segment *seg)
-{
-	const struct tcp *tcp = request->listener->tcp;
-	uint32_t defer_ms = request->listener->settings->s.defer_accept_ms;
-	uint64_t waited = 0, step = coarse_ms(tcp->engine->config.tcp_rto_initial_ns);
-
-	if (!defer_ms || segment_octets(seg))
-		return false;
-	for (unsigned i = 0; i < request->retries; i++, step *= 2)
-		waited += step;
-	return waited < defer_ms;
-}
-
-bool request_segment(struct tcp_request *request, struct ip_packet *packet, struct segment *seg)
-{
-	struct tcp *tcp = request->listener->tcp;
-
-	if (trace_on(tcp->engine))
-		trace_bare(tcp, &request->node.key, &seg->h, seg->len, TEE_WHY_NONE, true);
-	if (!request_validate(request, packet, seg))
-		return false;
-	if (!segment_has(seg, TEE_TCP_ACK)) {
-		drop(tcp->engine, DROP_TCP_NO_ACK);
-		return false;
-	}
-	if (!seq_eq(seg->h.ack, seq_add(request->iss, 1))) {
-		drop(tcp->engine, DROP_TCP_BAD_ACK);
-		reply_rst(tcp, packet, seg);
-		return false;
-	}
-	if (is_deferred(request, seg)) {
-		drop(tcp->engine, DROP_TCP_DEFERRED);
-		request->options |= REQUEST_ACKED;
-		return false;
-	}
-	request_complete(request, packet, seg);
-	return true;
-}
-
-/* ---- LISTEN ---- */
 
 /* The ACK of a cookie: everything we know of the connection is in it. */
 static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, struct segment *seg)
@@ -622,7 +238,7 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 static bool fastopen_child(struct tcp *tcp, struct tcp_request *request, struct ip_packet *packet,
 			   struct segment *seg)
 {
-	struct tcp_conn *conn = conn_from_request(tcp, request);
+	struct tcp_conn *conn = request_make_conn(tcp, request);
 
 	if (!conn)
 		return false;
@@ -658,7 +274,7 @@ static void listen_syn(struct tcp_listener *listener, struct ip_packet *packet, 
 			   &(struct tcp_key){packet->ip.dst, packet->ip.src, seg->h.dst_port,
 					     seg->h.src_port},
 			   &seg->h, seg->len, TEE_WHY_NONE, true);
-	if (accept_queue_is_full(listener)) {
+	if (listen_queue_is_full(listener)) {
 		count(tcp->engine, COUNT_TCP_LISTEN_OVERFLOW);
 		drop(tcp->engine, DROP_TCP_ACCEPT_QUEUE_FULL);
 		return;
@@ -675,7 +291,7 @@ static void listen_syn(struct tcp_listener *listener, struct ip_packet *packet, 
 	queue_is_full = listener->request_count >= config->syn_queue_max;
 	if (queue_is_full) {
 		if (config->tcp_syn_cookies)
-			answer_with_cookie(tcp, &local);
+			request_answer_with_cookie(tcp, &local);
 		else
 			drop(tcp->engine, DROP_TCP_SYN_QUEUE_FULL);
 		return;
@@ -751,12 +367,4 @@ void listen_forget(struct tcp_conn *conn)
 		listener->ready_count--;
 	}
 	conn->listener = NULL;
-}
-
-/* An ICMP error for our SYN-ACK: hard ones end the request, others are left to its timer. */
-void listen_icmp(struct tcp_request *request, const struct icmp_report *report)
-{
-	if (report->error == ICMP_ERROR_PORT_UNREACHABLE ||
-	    report->error == ICMP_ERROR_PROTOCOL_UNREACHABLE)
-		request_free(request);
 }

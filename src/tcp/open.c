@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Active OPEN and the handshake of a full connection: SYN-SENT, and SYN-RECEIVED when both ends
- * opened at once (MUST-10). Half-open connections of a listener are listen.c's.
+ * opened at once (MUST-10). Half-open connections of a listener are request.c's.
  *
  *	tcp_connect()			source address and port, state SYN-SENT, SYN marked due
  *	open_syn_frame()		composes SYN or SYN-ACK with the options we offer
