@@ -60,6 +60,7 @@ static void give_piece(struct kit *kit, bool is6, uint32_t id, uint32_t off, uin
 }
 
 /* All orders of four pieces, both families. */
+/* Proves: RFC1122-3.2.1.4 */
 static void any_order_gives_the_datagram(void **state)
 {
 	static const struct {
@@ -131,6 +132,7 @@ static const struct flaw flaws[] = {
 	{"end before what is there", {{1600, 800, true}, {800, 100, false}}, DROP_FRAG_MALFORMED},
 };
 
+/* Proves: RFC8504-5.11 */
 static void overlaps_and_lies_end_the_datagram(void **state)
 {
 	static struct kit kit;
@@ -189,6 +191,7 @@ static void pieces_past_the_longest_datagram_are_dropped(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-3.3.2 */
 static void time_runs_out_and_the_sender_is_told(void **state)
 {
 	static struct kit kit;

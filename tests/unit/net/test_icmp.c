@@ -32,6 +32,7 @@ static void on_error(void *context, const struct icmp_report *report)
 
 static const struct net_protocol recorder = {.input = on_input, .icmp_error = on_error};
 
+/* Proves: RFC1122-3.2.2.6 RFC8504-5.8 */
 static void echo_is_answered(void **state)
 {
 	static struct kit kit;
@@ -190,6 +191,7 @@ static void errors_go_to_the_protocol_they_quote(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC5927-4.1 */
 static void errors_about_what_we_never_sent_are_not_believed(void **state)
 {
 	static struct kit kit;
@@ -222,6 +224,7 @@ static void errors_about_what_we_never_sent_are_not_believed(void **state)
 }
 
 /* RFC 1122 3.2.2: what never gets an answer. Each row would, were it not for its own flaw. */
+/* Proves: RFC1122-3.2.2a RFC8504-5.8 */
 static void errors_are_not_sent_about(void **state)
 {
 	static struct kit kit;
@@ -246,6 +249,7 @@ static void errors_are_not_sent_about(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC8504-5.8 */
 static void errors_are_limited_in_rate(void **state)
 {
 	static struct kit kit;
@@ -273,6 +277,7 @@ static void errors_are_limited_in_rate(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-3.2.2b */
 static void quotes_are_as_long_as_allowed(void **state)
 {
 	static struct kit kit;
@@ -291,6 +296,7 @@ static void quotes_are_as_long_as_allowed(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC8504-5.12 */
 static void listener_queries_are_answered(void **state)
 {
 	static struct kit kit;

@@ -169,6 +169,7 @@ static size_t good_frame(uint8_t *frame, bool is6)
 	return 14 + kit_build_ip(frame + 14, &ip, "0123456789abcdef", 16);
 }
 
+/* Proves: RFC1122-3.2.1.1 RFC1122-3.2.1.2 RFC1122-3.2.1.3 MUST-63 RFC8504-5.1 */
 static void bad_packets_are_dropped_by_name(void **state)
 {
 	static struct kit kit;
@@ -221,6 +222,7 @@ static void short_frames_are_dropped(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-3.2.1.8 RFC1122-3.3.5 MUST-50 */
 static void source_routes_are_dropped_other_options_pass(void **state)
 {
 	static const struct {
@@ -269,6 +271,7 @@ static void source_routes_are_dropped_other_options_pass(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-3.2.2.1 */
 static void unknown_protocols_earn_an_error(void **state)
 {
 	static struct kit kit;

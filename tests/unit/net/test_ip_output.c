@@ -239,6 +239,7 @@ static void long_packets_are_cut(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-3.3.3 */
 static void what_may_not_be_cut_is_refused(void **state)
 {
 	static struct kit kit;

@@ -43,6 +43,7 @@ static struct neighbour *neighbour(struct kit *kit, const struct tee_ip *ip)
 	return neigh_find(kit->netif, ip);
 }
 
+/* Proves: RFC1122-2.3.2.2 */
 static void resolves_and_sends_what_waited(void **state)
 {
 	static struct kit kit;
@@ -75,6 +76,7 @@ static void resolves_and_sends_what_waited(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC8504-5.4 */
 static void resolves_by_neighbour_solicitation(void **state)
 {
 	static struct kit kit;
@@ -101,6 +103,7 @@ static void resolves_by_neighbour_solicitation(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-2.3.2.1a */
 static void a_silent_neighbour_fails_after_three_questions(void **state)
 {
 	static struct kit kit;
@@ -154,6 +157,7 @@ static void make_reachable(struct kit *kit, const struct tee_ip *ip)
 	assert_int_equal(neighbour(kit, ip)->state, NEIGH_REACHABLE);
 }
 
+/* Proves: RFC1122-2.3.2.1 RFC8504-5.4 */
 static void use_after_a_while_is_delayed_then_probed(void **state)
 {
 	static struct kit kit;

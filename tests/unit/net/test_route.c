@@ -68,6 +68,7 @@ static int route_result(struct kit *kit, const char *src, const char *dst, int n
 	return net_route(kit->net, &from, &to, netif, &path, &chosen);
 }
 
+/* Proves: RFC1122-3.3.1.1 */
 static void the_longest_prefix_wins_then_the_metric(void **state)
 {
 	static struct kit kit;
@@ -161,6 +162,7 @@ static void our_own_addresses_are_reached_over_the_loopback(void **state)
 }
 
 /* RFC 6724 section 5. */
+/* Proves: RFC8504-6.6 MUST-44 */
 static void sources_are_chosen_by_the_rules(void **state)
 {
 	static struct kit kit;
@@ -288,6 +290,7 @@ static uint32_t mtu_to(struct kit *kit, const struct tee_ip *dst)
 	return path.mtu;
 }
 
+/* Proves: RFC8504-5.7a RFC8504-5.7 */
 static void path_mtus_only_fall(void **state)
 {
 	static const struct {

@@ -11,6 +11,7 @@
 
 enum { AE = TEE_TCP_AE, CWR = TEE_TCP_CWR, ECE = TEE_TCP_ECE };
 
+/* Proves: SHLD-8 RFC3168-6.1.1 */
 static void test_server(void **state)
 {
 	static const struct {
@@ -78,6 +79,7 @@ static void test_client(void **state)
 	}
 }
 
+/* Proves: RFC3168-6.1.3 */
 static void test_classic_echo(void **state)
 {
 	struct ecn ecn;

@@ -126,6 +126,7 @@ static void test_ts_rtt(void **state)
 
 /* ---- ISN and offsets ---- */
 
+/* Proves: MUST-8 SHLD-1 MUST-9 */
 static void test_isn(void **state)
 {
 	struct siphash_key other_secret = {1, 2};

@@ -15,6 +15,7 @@
 
 static const struct rto_limits limits = {S(1), MS(200), S(120)};
 
+/* Proves: RFC6298-2.2 */
 static void test_first_sample(void **state)
 {
 	static const struct {
@@ -92,6 +93,7 @@ static void test_spike_and_fall(void **state)
 	assert_true(rto_ns(&rto, &limits) <= before + MS(5));
 }
 
+/* Proves: RFC6298-5.5 */
 static void test_backoff(void **state)
 {
 	static const unsigned expected_ms[] = {300,   600,   1200,  2400,   4800,  9600,

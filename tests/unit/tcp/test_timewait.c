@@ -20,6 +20,7 @@ enum {
 #define RCV_NXT   UINT32_C(0xfffffffe)
 #define TS_RECENT UINT32_C(0xffffff00)
 
+/* Proves: SHLD-4 MAY-2 MUST-13 */
 static void test_segments(void **state)
 {
 	static const struct {

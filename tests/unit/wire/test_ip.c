@@ -39,6 +39,7 @@ static void seal_ip4(uint8_t *bytes)
 	store_be16(bytes + 10, checksum_finish(checksum_add(0, bytes, (bytes[0] & 0xf) * 4u)));
 }
 
+/* Proves: RFC1122-3.2.1.1 */
 static void test_ip4_lengths(void **state)
 {
 	static const struct {
@@ -97,6 +98,7 @@ static void test_super_frame_beyond_the_length_field(void **state)
 	free(bytes);
 }
 
+/* Proves: RFC1122-3.2.1.2 */
 static void test_ip4_checksum(void **state)
 {
 	uint8_t bytes[40];
@@ -117,6 +119,7 @@ static void test_ip4_checksum(void **state)
 	assert_int_equal(ip_parse(bytes, sizeof(bytes), false, &ip, &pointer), IP_PARSE_OK);
 }
 
+/* Proves: RFC1122-3.2.1.8 */
 static void test_ip4_options(void **state)
 {
 	static const struct {
@@ -265,6 +268,7 @@ static const struct {
 	{"whole packet as a fragment", 44, {6, 0, 0, 0, 1, 2, 3, 4}, 12, IP_PARSE_OK, 0, 6, 48, 40},
 };
 
+/* Proves: RFC8504-5.2 RFC8504-5.3 */
 static void test_extension_headers(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(extension_cases); i++) {
@@ -355,6 +359,7 @@ static void test_too_many_extension_headers(void **state)
 			 IP_PARSE_MALFORMED);
 }
 
+/* Proves: RFC8504-5.1 */
 static void test_ip6_lengths_and_mapped_addresses(void **state)
 {
 	static const uint8_t body[8] = {0};

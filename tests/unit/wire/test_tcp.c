@@ -37,6 +37,7 @@ static void test_header_fields(void **state)
 	assert_int_equal(tcp.urgent, 9);
 }
 
+/* Proves: MUST-7 */
 static void test_lengths_that_lie(void **state)
 {
 	for (size_t len = 0; len <= TCP_HEADER_MAX; len++) {
@@ -54,6 +55,7 @@ static void test_lengths_that_lie(void **state)
 	}
 }
 
+/* Proves: MUST-4 MUST-5 MUST-64 */
 static void test_options_are_read(void **state)
 {
 	static const uint8_t bytes[] = {
@@ -121,6 +123,7 @@ struct malformed_case {
 };
 
 /* MUST-5, MUST-6, MUST-7, and lengths that a known kind can't have. */
+/* Proves: MUST-5 MUST-6 MUST-7 */
 static void test_strange_options(void **state)
 {
 	static const struct malformed_case cases[] = {
@@ -184,6 +187,7 @@ static void test_fastopen_forms(void **state)
 }
 
 /* Headers as other stacks send them, byte for byte. */
+/* Proves: MUST-14 MUST-68 MUST-69 */
 static void test_layouts(void **state)
 {
 	static const struct {
@@ -311,6 +315,7 @@ static void random_options(struct random *random, struct tcp_options *options)
 }
 
 /* What was written is read back the same: fixed options are 20 bytes, these others at most 20. */
+/* Proves: MUST-68 MUST-69 */
 static void test_round_trip(void **state)
 {
 	struct random random;
