@@ -31,7 +31,7 @@ enum tee_why {
 	TEE_WHY_RTO,		  /* retransmission timeout */
 	TEE_WHY_TLP,		  /* tail loss probe (RFC 8985) */
 	TEE_WHY_LIMITED_TRANSMIT, /* RFC 3042 */
-	TEE_WHY_ACK_EVERY_SECOND, /* two full segments came (RFC 9293 3.8.6.3) */
+	TEE_WHY_ACK_EVERY_SECOND, /* two segments came (RFC 9293 3.8.6.3) */
 	TEE_WHY_ACK_DELAYED,	  /* the delayed-ACK timer */
 	TEE_WHY_ACK_OUT_OF_ORDER, /* duplicate ACK at once (RFC 5681 4.2) */
 	TEE_WHY_ACK_FILLED_HOLE,
