@@ -109,10 +109,13 @@ int main(int argc, char **argv)
 	tee_connect(client, &there);
 
 	while (arrived < AMOUNT && now_ns < 600 * TEE_NS_PER_S) {
+		bool was_busy;
+
 		if (!server)
 			tee_accept(listener, &server, NULL);
 		arrived += exchange(client, server, &left);
-		if (!turn(&a, now_ns) & !turn(&b, now_ns)) {
+		was_busy = turn(&a, now_ns);
+		if (!turn(&b, now_ns) && !was_busy) {
 			uint64_t next = next_ns(&a) < next_ns(&b) ? next_ns(&a) : next_ns(&b);
 
 			if (next == TEE_NEVER)

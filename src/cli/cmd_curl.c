@@ -58,6 +58,14 @@ static const struct argp_option options[] = {
 	{0},
 };
 
+/* argp_failure() that does not come back. */
+_Noreturn static void give_up(struct argp_state *state, int code, int error_number,
+			      const char *what)
+{
+	argp_failure(state, code, error_number, "%s", what);
+	exit(code);
+}
+
 /* ---- URLs and outputs ---- */
 
 static struct curl_target *target_at(struct argp_state *state, struct curl_command *command,
@@ -68,7 +76,7 @@ static struct curl_target *target_at(struct argp_state *state, struct curl_comma
 		struct curl_target *grown = realloc(command->targets, size * sizeof(*grown));
 
 		if (!grown)
-			argp_failure(state, CLI_EXIT_FAILED, ENOMEM, "%u URLs", size);
+			give_up(state, CLI_EXIT_FAILED, ENOMEM, "URL");
 		memset(grown + command->target_size, 0,
 		       (size - command->target_size) * sizeof(*grown));
 		command->targets = grown;
@@ -102,7 +110,7 @@ static void append_data(struct argp_state *state, struct curl_command *command, 
 	char *grown = realloc(command->data, command->data_len + join + len + 1);
 
 	if (!grown)
-		argp_failure(state, CLI_EXIT_FAILED, ENOMEM, "-d");
+		give_up(state, CLI_EXIT_FAILED, ENOMEM, "-d");
 	if (join)
 		grown[command->data_len] = '&';
 	memcpy(grown + command->data_len + join, bytes, len);
@@ -120,7 +128,7 @@ static void append_file(struct argp_state *state, struct curl_command *command, 
 	int byte;
 
 	if (!file)
-		argp_failure(state, CLI_EXIT_READ, errno, "-d @%s", path);
+		give_up(state, CLI_EXIT_READ, errno, path);
 	while ((byte = getc(file)) != EOF) {
 		if (byte == '\n' || byte == '\r')
 			continue;
@@ -128,12 +136,12 @@ static void append_file(struct argp_state *state, struct curl_command *command, 
 			size = size ? 2 * size : 4096;
 			bytes = realloc(bytes, size);
 			if (!bytes)
-				argp_failure(state, CLI_EXIT_FAILED, ENOMEM, "-d @%s", path);
+				give_up(state, CLI_EXIT_FAILED, ENOMEM, path);
 		}
 		bytes[len++] = (char)byte;
 	}
 	if (ferror(file))
-		argp_failure(state, CLI_EXIT_READ, errno, "-d @%s", path);
+		give_up(state, CLI_EXIT_READ, errno, path);
 	append_data(state, command, bytes ? bytes : "", len);
 	free(bytes);
 	if (file != stdin)
@@ -157,7 +165,7 @@ static void move_data_to_urls(struct argp_state *state, struct curl_command *com
 		char *joined = malloc(size); /* lives as long as the program */
 
 		if (!joined)
-			argp_failure(state, CLI_EXIT_FAILED, ENOMEM, "-G");
+			give_up(state, CLI_EXIT_FAILED, ENOMEM, "-G");
 		snprintf(joined, size, "%s%c%s", url, strchr(url, '?') ? '&' : '?', command->data);
 		command->targets[i].url = joined;
 	}

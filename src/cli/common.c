@@ -192,7 +192,7 @@ static error_t parse_looks(int key, char *arg, struct argp_state *state)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
-	struct tee_host_config *config = cli ? &cli->config : NULL;
+	struct tee_host_config *config = &cli->config;
 
 	switch (key) {
 	case OPTION_LINK: config->link = arg; break;

@@ -114,6 +114,16 @@ static void tell_connected(const struct curl_command *command, const char *name,
 
 /* ---- the rendezvous ---- */
 
+/* It is out of the list already. */
+static void free_meeting(struct curl_meeting *meeting)
+{
+	tee_host_unwatch_fd(meeting->command->cli.host, meeting->listen_fd);
+	close(meeting->listen_fd);
+	if (meeting->socket)
+		tee_abort(meeting->socket);
+	free(meeting);
+}
+
 static void end_meeting(struct curl_meeting *meeting)
 {
 	struct curl_meeting **link = &meeting->command->meetings;
@@ -121,11 +131,7 @@ static void end_meeting(struct curl_meeting *meeting)
 	while (*link != meeting)
 		link = &(*link)->next;
 	*link = meeting->next;
-	tee_host_unwatch_fd(meeting->command->cli.host, meeting->listen_fd);
-	close(meeting->listen_fd);
-	if (meeting->socket)
-		tee_abort(meeting->socket);
-	free(meeting);
+	free_meeting(meeting);
 }
 
 static bool is_ourself(int fd)
@@ -235,8 +241,12 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 void curl_net_fini(struct curl_command *command)
 {
 	tee_host_lock(command->cli.host);
-	while (command->meetings)
-		end_meeting(command->meetings);
+	while (command->meetings) {
+		struct curl_meeting *meeting = command->meetings;
+
+		command->meetings = meeting->next;
+		free_meeting(meeting);
+	}
 	tee_host_unlock(command->cli.host);
 	curl_slist_free_all(command->connect_to);
 }

@@ -120,7 +120,8 @@ static bool read_items(struct items *items, int dir_fd)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			is_good = add_item(items, dir_fd, entry->d_name);
 	closedir(dir);
-	qsort(items->item, items->count, sizeof(*items->item), compare);
+	if (items->count > 1)
+		qsort(items->item, items->count, sizeof(*items->item), compare);
 	return is_good;
 }
 

@@ -80,14 +80,12 @@ const char *trace_format_flags(unsigned flags, char text[48])
 		{TEE_TCP_PSH, "PSH"}, {TEE_TCP_URG, "URG"}, {TEE_TCP_ACK, "ACK"},
 		{TEE_TCP_ECE, "ECE"}, {TEE_TCP_CWR, "CWR"}, {TEE_TCP_AE, "AE"},
 	};
+	struct line line = {.text = text, .size = 48};
 
 	text[0] = '\0';
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (flags & names[i].bit) {
-			if (text[0])
-				strcat(text, " ");
-			strcat(text, names[i].name);
-		}
+		if (flags & names[i].bit)
+			add(&line, "%s%s", line.len ? " " : "", names[i].name);
 	return text;
 }
 

@@ -319,10 +319,14 @@ static void carry(struct bridge *bridge)
 void bridge_run_queue(struct tee_host *host)
 {
 	/* Those that come back into the queue meanwhile wait for the next turn. */
-	for (unsigned left = host->bridge_count; left > 0 && host->bridge_queue_head; left--) {
-		struct bridge *bridge = host->bridge_queue_head;
+	struct bridge *bridge = host->bridge_queue_head, *next;
 
-		dequeue(bridge);
+	host->bridge_queue_head = host->bridge_queue_tail = NULL;
+	for (struct bridge *each = bridge; each; each = each->queue_next)
+		each->is_queued = false;
+	for (; bridge; bridge = next) {
+		next = bridge->queue_next;
+		bridge->queue_prev = bridge->queue_next = NULL;
 		carry(bridge);
 	}
 }
@@ -436,15 +440,20 @@ void bridge_end(struct bridge *bridge, bool aborts)
 
 void bridge_reset_all(struct tee_host *host)
 {
-	while (host->bridges)
-		end_reset(host->bridges);
+	struct bridge *next;
+
+	for (struct bridge *bridge = host->bridges; bridge; bridge = next) {
+		next = bridge->next;
+		end_reset(bridge);
+	}
 }
 
 void bridge_end_all(struct tee_host *host)
 {
-	while (host->bridges) {
-		struct bridge *bridge = host->bridges;
+	struct bridge *next;
 
+	for (struct bridge *bridge = host->bridges; bridge; bridge = next) {
+		next = bridge->next;
 		/* The last words of the far end; the caller shuts the socket down. */
 		carry_out(bridge);
 		detach(bridge);

@@ -18,7 +18,10 @@ struct bridge_hooks {
 	 * be had. May be NULL: then a reset arrives as a closed stream.
 	 */
 	int (*dup_far_end)(void *arg);
-	/* The bridge is over; `error` is what ended the connection (positive) or 0. May be NULL. */
+	/*
+	 * The bridge is over; `error` is what ended the connection (positive) or 0. Must not end other
+	 * bridges. May be NULL.
+	 */
 	void (*on_end)(void *arg, int error);
 	void *arg;
 };

@@ -44,7 +44,8 @@ static int open_link(struct tee_host *host, const struct tee_host_config *config
 
 	if (result < 0) {
 		host->link = NULL;
-		return host_error(ret_error, result, "%s", reason);
+		host_error(ret_error, result, "%s", reason);
+		return result;
 	}
 	if (config->impair) {
 		result = tee_impairment_parse(config->impair, &impairment, reason);
