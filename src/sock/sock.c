@@ -161,6 +161,14 @@ void tee_abort(struct tee_socket *socket)
 	sock_end(socket, true);
 }
 
+/* A connection that ended lives on only for its socket; TCP doesn't know it any more. */
+static bool is_husk(const struct tcp_conn *conn)
+{
+	enum tee_tcp_state state = tcp_conn_state(conn);
+
+	return state == TEE_TCP_CLOSED || state == TEE_TCP_TIME_WAIT;
+}
+
 void sock_room_release(struct sock_room *room)
 {
 	LIST_FOR_EACH(node, &room->all)
@@ -171,6 +179,8 @@ void sock_room_release(struct sock_room *room)
 			sock_draft_free(room, socket->u.draft);
 		else if (socket->state == SOCK_DATAGRAM)
 			udp_endpoint_free(socket->u.endpoint);
+		else if (socket->state == SOCK_CONN && is_husk(socket->u.conn))
+			tcp_conn_close(socket->u.conn);
 	}
 }
 

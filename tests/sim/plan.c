@@ -146,6 +146,17 @@ static void strip_path(struct sim_path_config *path, uint64_t off)
 		path->qdisc = SIM_DROPTAIL;
 }
 
+/* A queue that is smaller than a few packets starves the larger ones for ever. */
+static void make_room(const struct sim_link_config *link, struct sim_path_config *path)
+{
+	uint32_t least = link->offloads ? 4 * 65536 : 8 * link->mtu;
+
+	if (path->queue_bytes < least)
+		path->queue_bytes = least;
+	if (link->offloads && path->rate_bits_per_s && path->rate_bits_per_s < 10000000)
+		path->rate_bits_per_s = 10000000;
+}
+
 static void draw_link(struct random *random, struct plan *plan, uint64_t off)
 {
 	struct sim_link_config *link = &plan->link;
@@ -171,6 +182,8 @@ static void draw_link(struct random *random, struct plan *plan, uint64_t off)
 		link->offloads = 0;
 	if (plan->has_router)
 		link->is_ethernet = false;
+	for (unsigned i = 0; i < 2; i++)
+		make_room(link, &link->path[i]);
 }
 
 /* ---- hosts ---- */

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Two stacks joined by a wire without delay, for tests of sockets. Time stands still unless told. */
+#ifndef TESTS_UNIT_SOCK_PAIR_H
+#define TESTS_UNIT_SOCK_PAIR_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <teeceepee/socket.h>
+#include <teeceepee/stack.h>
+
+struct pair {
+	struct tee_stack *stack[2];
+	int netif[2];
+	struct tee_ip ip4[2], ip6[2];
+	uint64_t now_ns;
+};
+
+static inline void pair_init(struct pair *pair, const struct tee_config *config)
+{
+	memset(pair, 0, sizeof(*pair));
+	pair->now_ns = UINT64_C(1000000000);
+	for (unsigned i = 0; i < 2; i++) {
+		struct tee_netif_config netif = {
+			.kind = TEE_NETIF_RAW_IP, .name = "pair", .mtu = 1500};
+
+		pair->stack[i] = tee_stack_new(config, pair->now_ns);
+		assert_non_null(pair->stack[i]);
+		pair->netif[i] = tee_netif_add(pair->stack[i], &netif);
+		assert_true(pair->netif[i] >= 2);
+		assert_int_equal(tee_netif_set_up(pair->stack[i], pair->netif[i], true), 0);
+		pair->ip4[i] = TEE_IP4(10, 0, 0, (uint8_t)(i + 1));
+		pair->ip6[i].byte[0] = 0xfd;
+		pair->ip6[i].byte[15] = (uint8_t)(i + 1);
+		assert_int_equal(
+			tee_addr_add(pair->stack[i], pair->netif[i], &pair->ip4[i], 24, true), 0);
+		assert_int_equal(
+			tee_addr_add(pair->stack[i], pair->netif[i], &pair->ip6[i], 64, true), 0);
+	}
+}
+
+static inline void pair_fini(struct pair *pair)
+{
+	for (unsigned i = 0; i < 2; i++)
+		tee_stack_free(pair->stack[i]);
+}
+
+/* Carries frames to and fro until none is left; those that `drops` names (a stack's number) are lost. */
+static inline void pair_carry(struct pair *pair, int drops)
+{
+	struct tee_frame frames[8];
+	bool any = true;
+
+	while (any) {
+		any = false;
+		for (unsigned i = 0; i < 2; i++) {
+			int n = tee_output(pair->stack[i], pair->netif[i], frames, 8, pair->now_ns);
+
+			assert_true(n >= 0);
+			for (int k = 0; k < n; k++) {
+				struct tee_pool *pool = tee_stack_pool(pair->stack[!i]);
+				struct tee_pkt *pkt = tee_pkt_new(pool, frames[k].len);
+
+				assert_non_null(pkt);
+				pkt->len = (uint32_t)tee_frame_copy(&frames[k], tee_pkt_bytes(pkt));
+				tee_frame_release(&frames[k]);
+				any = true;
+				if (drops == (int)i)
+					tee_pkt_release(pkt);
+				else
+					tee_input(pair->stack[!i], pair->netif[!i], pkt,
+						  pair->now_ns);
+			}
+			tee_stack_check(pair->stack[i]);
+		}
+	}
+}
+
+static inline void pair_run(struct pair *pair)
+{
+	pair_carry(pair, -1);
+}
+
+/* Lets time pass from deadline to deadline. */
+static inline void pair_wait(struct pair *pair, uint64_t ns)
+{
+	uint64_t until = pair->now_ns + ns;
+
+	for (;;) {
+		uint64_t next = until;
+
+		for (unsigned i = 0; i < 2; i++) {
+			uint64_t at = tee_deadline(pair->stack[i]);
+
+			next = at < next ? at : next;
+		}
+		pair->now_ns = next > pair->now_ns ? next : pair->now_ns;
+		for (unsigned i = 0; i < 2; i++)
+			tee_advance(pair->stack[i], pair->now_ns);
+		pair_run(pair);
+		if (next >= until)
+			return;
+	}
+}
+
+static inline struct tee_socket *pair_open(struct pair *pair, unsigned i, enum tee_socket_type type,
+					   enum tee_family family)
+{
+	struct tee_socket *socket = NULL;
+
+	assert_int_equal(tee_socket_open(pair->stack[i], type, family, &socket), 0);
+	assert_non_null(socket);
+	return socket;
+}
+
+static inline struct tee_endpoint endpoint(struct tee_ip ip, uint16_t port)
+{
+	return (struct tee_endpoint){.ip = ip, .port = port};
+}
+
+/* A listener of both families at stack 1. */
+static inline struct tee_socket *pair_listen(struct pair *pair, uint16_t port)
+{
+	struct tee_socket *listener = pair_open(pair, 1, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	struct tee_endpoint local = endpoint(TEE_IP_ANY, port);
+
+	assert_int_equal(tee_bind(listener, &local), 0);
+	assert_int_equal(tee_listen(listener, 16), 0);
+	return listener;
+}
+
+/* A connection from stack 0 to the listener; ends[0] and ends[1]. */
+static inline void pair_connect(struct pair *pair, struct tee_socket *listener, uint16_t port,
+				struct tee_socket *ends[2])
+{
+	struct tee_endpoint remote = endpoint(pair->ip4[1], port), from;
+
+	ends[0] = pair_open(pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	assert_int_equal(tee_connect(ends[0], &remote), -TEE_EINPROGRESS);
+	pair_run(pair);
+	assert_true(tee_readiness(ends[0]) & TEE_EV_WRITABLE);
+	assert_int_equal(tee_accept(listener, &ends[1], &from), 0);
+	assert_memory_equal(&from.ip, &pair->ip4[0], sizeof(from.ip));
+}
+
+#endif
