@@ -14,7 +14,9 @@
  */
 #include "addrconf/private.h"
 
+#include <string.h>
 #include "base/check.h"
+#include "base/siphash.h"
 #include "wire/ip.h"
 
 /* RFC 4861 section 10. */
@@ -35,6 +37,28 @@ static uint64_t lifetime_end(const struct ac_netif *ac, uint32_t lifetime_s)
 	if (lifetime_s == LIFETIME_INFINITE)
 		return TEE_NEVER;
 	return engine_of(ac)->now_ns + lifetime_s * TEE_NS_PER_S;
+}
+
+/*
+ * The address that we take in a prefix: its lower half is opaque (RFC 7217), by the stack's secret. An
+ * interface identifier made from the MAC would be the host's too, where we share its interface and MAC
+ * with its kernel: both would own one address, and duplicate detection could not tell, because what a
+ * host sends doesn't come back to it. With a configured secret it is the same in every run.
+ */
+static struct tee_ip address_in(const struct ac_netif *ac, const struct tee_ip *prefix)
+{
+	struct {
+		char use[8];
+		uint8_t prefix[8], mac[8];
+	} input = {.use = "slaac"};
+	struct tee_ip ip = *prefix;
+	uint64_t identifier;
+
+	memcpy(input.prefix, prefix->byte, sizeof(input.prefix));
+	memcpy(input.mac, ac->netif->mac.byte, sizeof(ac->netif->mac.byte));
+	identifier = siphash(&engine_of(ac)->secret, &input, sizeof(input));
+	memcpy(ip.byte + 8, &identifier, sizeof(identifier));
+	return ip;
 }
 
 /* The timer at whatever comes first. */
@@ -143,7 +167,7 @@ static unsigned count_slaac(const struct netif *netif)
 
 static void update_autonomous(struct ac_netif *ac, const struct nd_prefix *advert)
 {
-	struct tee_ip ip = ip6_from_mac(&advert->prefix, &ac->netif->mac);
+	struct tee_ip ip = address_in(ac, &advert->prefix);
 	struct netif_addr *addr = netif_addr_find(ac->netif, &ip);
 
 	/* RFC 4862 5.5.3 (c), (d). */
@@ -261,7 +285,7 @@ static void forget_all(struct ac_netif *ac)
 
 void slaac_netif_up(struct ac_netif *ac, bool up)
 {
-	struct tee_ip ip = ip6_from_mac(&link_local_prefix, &ac->netif->mac);
+	struct tee_ip ip = address_in(ac, &link_local_prefix);
 
 	if (!up) {
 		/* It may come back on another network. */

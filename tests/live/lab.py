@@ -244,6 +244,10 @@ class Packet(Ethernet):
         lab.ip("addr", "add", f"{self.host6}/64", "dev", self.device, "nodad")
         lab.ip("link", "set", self.device, "up")
         self.give_addresses(self.peer_device, self.ns)
+        # The kernel notices a carrier up to a second late; before that its IPv6 is deaf.
+        for device, ns in ((self.device, None), (self.peer_device, self.ns)):
+            until(lambda: "fe80:" in lab.ip("-6", "addr", "show", "dev", device, ns=ns), 5,
+                  f"the link-local address of {device}")
 
 
 class Slirp(Wire):
@@ -285,7 +289,7 @@ class Lab:
         os.mkdir(self.dir)
         self.home = f"home{number}"
         subprocess.run(["ip", "netns", "add", self.home], check=True)
-        self.ip("link", "set", "lo", "up")
+        self._prepare(self.home)
 
     def count(self):
         self._count += 1
@@ -303,9 +307,16 @@ class Lab:
 
     def namespace(self, name):
         self.ip("netns", "add", name)
-        self.ip("link", "set", "lo", "up", ns=name)
+        self._prepare(name)
         self.namespaces.append(name)
         return name
+
+    def _prepare(self, ns):
+        self.ip("link", "set", "lo", "up", ns=ns)
+        # The kernel answers from the first moment; else it is silent until its link-local address
+        # has been probed, which takes up to two seconds.
+        self.sysctl("net.ipv6.conf.default.dad_transmits", 0, ns=ns)
+        self.sysctl("net.ipv6.conf.default.accept_dad", 0, ns=ns)
 
     def remove_namespaces(self):
         """For a program with very many cases; else they end with the program."""
