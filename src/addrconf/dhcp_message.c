@@ -167,7 +167,7 @@ bool dhcp_lease_from(const struct ac_netif *ac, const struct dhcp *message,
 		if (t2_ns == 0 || t2_ns >= lease_ns)
 			t2_ns = lease_ns / 8 * 7;
 		if (t1_ns == 0 || t1_ns >= t2_ns)
-			t1_ns = MIN(lease_ns / 2, t2_ns / 2);
+			t1_ns = lease_ns / 2 < t2_ns ? lease_ns / 2 : t2_ns / 2;
 		lease.t1_ns = lease.start_ns + t1_ns;
 		lease.t2_ns = lease.start_ns + t2_ns;
 		lease.end_ns = lease.start_ns + lease_ns;
