@@ -46,6 +46,7 @@ struct sim_codel {
 	uint64_t first_above_at_ns; /* 0: the sojourn time is below target */
 	uint64_t drop_next_ns;
 	uint32_t count, last_count;
+	uint32_t packet_bytes_max; /* the largest seen */
 	bool is_dropping;
 };
 

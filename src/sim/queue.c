@@ -128,11 +128,18 @@ static struct sim_packet *queue_pop(struct sim_path *path)
 static bool codel_is_late(struct sim_path *path, const struct sim_packet *packet)
 {
 	const struct sim_path_config *config = &path->config;
-	uint64_t target = config->codel_target_ns ? config->codel_target_ns : 5000000;
+	double target = config->codel_target_ns ? (double)config->codel_target_ns : 5e6;
 	uint64_t interval = config->codel_interval_ns ? config->codel_interval_ns : 100000000;
 	uint64_t now = *path->now_ns;
 
-	if (now - packet->queued_at_ns < target || path->queue_bytes <= 1514) {
+	if (packet->len > path->codel.packet_bytes_max)
+		path->codel.packet_bytes_max = packet->len;
+	/* On a link so slow that a packet takes longer than the target, nothing could ever be met. */
+	if (config->rate_bits_per_s)
+		target = fmax(target,
+			      8e9 * path->codel.packet_bytes_max / (double)config->rate_bits_per_s);
+	if ((double)(now - packet->queued_at_ns) < target ||
+	    path->queue_bytes <= path->codel.packet_bytes_max) {
 		path->codel.first_above_at_ns = 0;
 		return false;
 	}
