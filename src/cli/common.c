@@ -239,6 +239,23 @@ static void on_usr1(void *arg, int fd, short revents)
 		cli_print_sockets(stderr, tee_host_stack(cli->host), cli->wants_json);
 }
 
+/* What went wrong with the link although it goes on, such as a recording that filled the disk. */
+static void tell_notices(struct cli *cli)
+{
+	const char *notice;
+
+	while ((notice = tee_link_notice(cli->host->link)) != NULL)
+		cli_fail(cli, 0, "%s", notice);
+}
+
+static void on_notice_time(void *arg)
+{
+	struct cli *cli = arg;
+
+	tell_notices(cli);
+	tee_host_after(cli->host, TEE_NS_PER_S, on_notice_time, cli);
+}
+
 int cli_open(struct cli *cli)
 {
 	char error[TEE_HOST_ERROR_SIZE];
@@ -264,6 +281,8 @@ int cli_open(struct cli *cli)
 		return cli_fail(cli, cli_exit_of_open(result, cli->config.link), "%s", error);
 	}
 	tee_host_watch_fd(cli->host, cli->usr1_fd, POLLIN, on_usr1, cli);
+	if (cli->config.pcap_path)
+		tee_host_after(cli->host, TEE_NS_PER_S, on_notice_time, cli);
 	return 0;
 }
 
@@ -277,6 +296,7 @@ int cli_close(struct cli *cli, int code)
 	if (cli->wants_stats)
 		cli_print_sockets(stderr, tee_host_stack(host), cli->wants_json);
 	host_settle(host, GRACE_NS);
+	tell_notices(cli);
 	if (cli->wants_stats)
 		cli_print_counters(stderr, tee_host_stack(host), cli->wants_json);
 	if (cli->tracer) {

@@ -28,11 +28,18 @@
 #include "cli/curl.h"
 #include "host/bridge.h"
 
+/* libcurl's end of a connection, by its number; the cookie tells whether it is still the same socket. */
+struct curl_far_end {
+	int fd;
+	uint64_t cookie;
+};
+
 /* A connection of the stack that waits for libcurl's connect(). */
 struct curl_meeting {
 	struct curl_command *command;
 	struct tee_socket *socket;
 	int listen_fd;
+	struct curl_far_end far_end;
 	struct curl_meeting *next;
 };
 
@@ -142,11 +149,48 @@ static bool is_ourself(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid == getpid();
 }
 
+/* For the bridge, which passes a reset on by it. */
+static int dup_far_end(void *arg)
+{
+	const struct curl_far_end *far_end = arg;
+	socklen_t len = sizeof(far_end->cookie);
+	uint64_t cookie = 0;
+	int fd = dup(far_end->fd);
+
+	if (fd >= 0 && (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0 ||
+			cookie != far_end->cookie)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static void forget_far_end(void *arg, int error)
+{
+	(void)error;
+	free(arg);
+}
+
+static int join(const struct curl_meeting *meeting, int fd)
+{
+	struct curl_far_end *far_end = malloc(sizeof(*far_end));
+	const struct bridge_hooks hooks = {
+		.dup_far_end = dup_far_end, .on_end = forget_far_end, .arg = far_end};
+	int result = -TEE_ENOMEM;
+
+	if (far_end) {
+		*far_end = meeting->far_end;
+		result = bridge_new(meeting->command->cli.host, meeting->socket, fd, &hooks, NULL);
+	}
+	if (result < 0)
+		free(far_end);
+	return result;
+}
+
 /* libcurl has connected: join the two. In the host's loop. */
 static void on_meeting(void *arg, int listen_fd, short revents)
 {
 	struct curl_meeting *meeting = arg;
-	struct tee_host *host = meeting->command->cli.host;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)revents;
@@ -156,7 +200,7 @@ static void on_meeting(void *arg, int listen_fd, short revents)
 		close(fd);
 		return;
 	}
-	if (bridge_new(host, meeting->socket, fd, NULL, NULL) < 0)
+	if (join(meeting, fd) < 0)
 		close(fd); /* libcurl reads the end of the stream */
 	else
 		meeting->socket = NULL;
@@ -186,7 +230,7 @@ static curl_socket_t arrange_meeting(struct curl_command *command, struct tee_so
 	struct curl_meeting *meeting = calloc(1, sizeof(*meeting));
 	struct tee_host *host = command->cli.host;
 	struct sockaddr_un name;
-	socklen_t name_len;
+	socklen_t name_len, cookie_len = sizeof(meeting->far_end.cookie);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (!meeting || fd < 0 || (meeting->listen_fd = open_listener(&name, &name_len)) < 0) {
@@ -199,6 +243,8 @@ static curl_socket_t arrange_meeting(struct curl_command *command, struct tee_so
 	}
 	meeting->command = command;
 	meeting->socket = connection;
+	meeting->far_end.fd = fd;
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &meeting->far_end.cookie, &cookie_len);
 	meeting->next = command->meetings;
 	command->meetings = meeting;
 	tee_host_watch_fd(host, meeting->listen_fd, POLLIN, on_meeting, meeting);

@@ -163,6 +163,8 @@ static int fetch(struct curl_command *command, const struct curl_target *target)
 		code = CLI_EXIT_OK;
 	else if (result == CURLE_WRITE_ERROR && command->output.error_number)
 		code = CLI_EXIT_WRITE;
+	else if (tee_host_error(command->cli.host)[0])
+		code = CLI_EXIT_LINK_GONE; /* cli_close() tells it */
 	else if (command->dial_result < 0)
 		code = fail_connecting(command);
 	else
