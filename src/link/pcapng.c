@@ -203,6 +203,9 @@ static const char *pcapng_notice(struct tee_link *link)
 {
 	struct pcapng_link *self = (struct pcapng_link *)link;
 
+	/* Whoever asks wants to know of what is still in the buffer, too. */
+	if (!self->file.error)
+		pcapng_file_flush(&self->file);
 	if (!self->file.error || self->has_told)
 		return tee_link_notice(self->inner);
 	self->has_told = true;
