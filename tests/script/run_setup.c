@@ -65,6 +65,8 @@ static void apply_setting(struct run *run, const char *name, const char *value)
 		run->tolerance_us = strtoll(value, NULL, 0);
 	else if (!strcmp(name, "tcp_ts_tick_usecs"))
 		run->rules.ts_tick_us = (uint32_t)strtoul(value, NULL, 0);
+	else if (!strcmp(name, "strict"))
+		run->rules.is_strict = true; /* ours: a script about windows compares them */
 	else if (strcmp(name, "ip_version")) {
 		for (unsigned i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 			if (!strcmp(name, harmless[i]))

@@ -125,6 +125,7 @@ static void routers_are_asked_three_times(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC8504-6.3 */
 static void an_advertisement_configures_all(void **state)
 {
 	static struct kit kit;
@@ -176,6 +177,7 @@ static void an_advertisement_configures_all(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC8504-6.3 */
 static void forged_advertisements_are_ignored(void **state)
 {
 	static struct kit kit;
