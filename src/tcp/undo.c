@@ -43,11 +43,16 @@ static void undo(struct tcp_conn *conn, bool forget_losses, const char *event)
 {
 	struct tcp_tx *tx = conn->tx;
 	struct cc_round round;
+	uint64_t cwnd, ssthresh;
 
 	if (forget_losses)
 		sendmap_clear_lost(&tx->map);
 	recovery_round(conn, &round);
+	cwnd = tx->cc.prior_cwnd_bytes;
+	ssthresh = tx->cc.prior_ssthresh_bytes;
 	cc_on_undo(&tx->cc, &round);
+	/* RFC 4015 section 4: both are at least what they were before the mistake. */
+	CHECK(tx->cc.cwnd_bytes >= cwnd && tx->cc.ssthresh_bytes >= ssthresh);
 	tx->undo_possible = false;
 	count(conn_engine(conn), tx->original_proved ? COUNT_TCP_UNDO_TS : COUNT_TCP_UNDO_DSACK);
 	trace_cc(conn, event);
