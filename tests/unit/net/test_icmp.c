@@ -101,6 +101,7 @@ static void a_long_echo_comes_back_in_pieces(void **state)
 	kit_close(&kit);
 }
 
+/* Proves: RFC1122-3.2.2 */
 static void bad_icmp_is_dropped(void **state)
 {
 	static struct kit kit;
