@@ -23,6 +23,8 @@ enum { ATTEMPT_MAX = 2 * LOOKUP_IPS_MAX };
 
 #define RESOLUTION_DELAY_NS (50 * TEE_NS_PER_MS)
 #define ATTEMPT_DELAY_NS    (250 * TEE_NS_PER_MS)
+#define ROUTER_PATIENCE_NS  (3 * TEE_NS_PER_S)
+#define ROUTER_POLL_NS      (20 * TEE_NS_PER_MS)
 
 struct attempt {
 	struct dial *dial;
@@ -278,6 +280,36 @@ static void on_ips6(void *arg, const struct tee_ip *ips, int count, const char *
 	on_ips(arg, FAMILY_6, ips, count, error);
 }
 
+static void look_up(struct dial *dial);
+
+static void on_look_up(void *arg)
+{
+	struct dial *dial = arg;
+
+	dial->next_timer = 0;
+	look_up(dial);
+}
+
+/*
+ * A host is open as soon as it has IPv4; an IPv6 address from a router comes a little later. Who asks for
+ * an IPv6 address by its number waits for that.
+ */
+static bool has_to_wait(struct dial *dial, const struct tee_ip *ip)
+{
+	struct tee_host *host = dial->host;
+	uint64_t now_ns = tee_host_now_ns();
+
+	/* IPv4-mapped, our own loopback, link-local: these need no router. */
+	if (ip->byte[0] == 0xfe || ip->byte[0] == 0)
+		return false;
+	if (resolve_has_family(host, TEE_FAMILY_IPV6) ||
+	    !tee_stack_config(host->stack)->ipv6_slaac ||
+	    now_ns > host->opened_at_ns + ROUTER_PATIENCE_NS)
+		return false;
+	dial->next_timer = timers_add(&host->timers, now_ns + ROUTER_POLL_NS, on_look_up, dial);
+	return dial->next_timer > 0;
+}
+
 static void look_up(struct dial *dial)
 {
 	bool has6 = resolve_has_family(dial->host, TEE_FAMILY_IPV6);
@@ -286,6 +318,8 @@ static void look_up(struct dial *dial)
 	int count = resolve_literal(dial->name, TEE_FAMILY_ANY, literal);
 
 	if (count > 0) {
+		if (has_to_wait(dial, &literal[0]))
+			return;
 		for (int i = 0; i < count; i++) {
 			unsigned family = tee_ip_is4(&literal[i]) ? FAMILY_4 : FAMILY_6;
 

@@ -68,6 +68,7 @@ struct tee_host {
 	bool is_open;     /* opening is done */
 	bool in_turn;     /* callbacks run: no blocking call may start */
 	uint64_t sleep_until_ns;
+	uint64_t opened_at_ns;
 	pthread_t thread;
 
 	struct tee_stack *stack;

@@ -236,6 +236,7 @@ int tee_host_open(const struct tee_host_config *config, struct tee_host **ret_ho
 	if (result >= 0)
 		result = host_address_wait(host, config, ret_error);
 	host->is_open = true;
+	host->opened_at_ns = tee_host_now_ns();
 	tee_host_unlock(host);
 	if (result < 0) {
 		/* A lease that came too late goes back all the same. */
