@@ -153,7 +153,7 @@ struct tcp_conn {
 		uint64_t una, nxt;
 		uint64_t wl1; /* RFC 9293 3.3.1, as offsets; wl2 is in ack.c's rule */
 		uint64_t wl2;
-		uint32_t wnd;     /* bytes, scaled */
+		uint32_t wnd;     /* bytes, scaled (REC-1) */
 		uint32_t wnd_max; /* largest ever offered: SWS avoidance, RFC 5961 5 */
 		uint64_t
 			small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
@@ -270,7 +270,7 @@ struct tcp {
 	uint32_t port_counter;
 	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
 	uint64_t challenge_at_ns;
-	struct metrics metrics;		/* of hosts, with config.tcp_metrics_save */
+	struct metrics metrics;          /* of hosts, with config.tcp_metrics_save */
 	struct fastopen_cache *fastopen; /* client's cookies by address (fastopen.c) */
 };
 
