@@ -208,7 +208,7 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 	end = conn->snd.nxt + out.len;
 	if (end == conn_written(conn)) {
 		if (out.len)
-			out.flags |= TEE_TCP_PSH; /* MUST-61 */
+			out.flags |= TEE_TCP_PSH; /* MUST-60, MUST-61; one for all (SHLD-27) */
 		if (conn_has(conn, CONN_FIN_QUEUED) && !conn_has(conn, CONN_FIN_SENT)) {
 			out.flags |= TEE_TCP_FIN;
 			flags |= SENT_FIN;
@@ -258,7 +258,7 @@ static bool nagle_permits(const struct tcp_conn *conn)
 }
 
 /*
- * How many of the unsent bytes to send now, 0: none. The window's and cwnd's limits cut to whole
+ * How many of the unsent bytes to send now, 0: none; as many as go (SHLD-28). The window's and cwnd's limits cut to whole
  * segments; a remainder goes when it empties the queue and Nagle permits, or when the peer's window
  * never admits more (MUST-38: half the largest window ever seen).
  */
@@ -277,7 +277,7 @@ static uint32_t new_data_len(struct tcp_conn *conn, uint64_t unsent)
 		note_cwnd_limited(conn);
 		return 0;
 	}
-	if (len > wnd_room) {
+	if (len > wnd_room) { /* SHLD-15 too: a window that has shrunk */
 		conn->flags |= CONN_WAS_WINDOW_LIMITED;
 		if (wnd_room < mss) {
 			bool is_worthwhile = wnd_room && wnd_room >= conn->snd.wnd_max / 2;
