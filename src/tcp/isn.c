@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Initial sequence numbers (RFC 6528; MUST-8, SHLD-1), timestamp offsets (RFC 7323 5.4), port
+ * Initial sequence numbers (RFC 6528; MUST-8, MUST-9, SHLD-1), timestamp offsets (RFC 7323 5.4), port
  * offsets (RFC 6056 3.3.3): each is a keyed hash of whom we talk to, so that none of them tells a third party
  * anything about another connection, while between the same two ends they go on from where they were.
  *
