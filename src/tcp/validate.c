@@ -110,13 +110,13 @@ static bool paws_accepts(struct tcp_conn *conn, const struct segment *seg)
 	return false;
 }
 
-/* Second: an acceptable RST, by state. */
+/* Second: an acceptable RST, by state; what it carries is not looked at (SHLD-2). */
 static void reset_arrived(struct tcp_conn *conn)
 {
 	count(conn_engine(conn), COUNT_TCP_RSTS_IN);
 	switch (conn->state) {
 	case TEE_TCP_SYN_RECEIVED:
-		/* Passive: back to LISTEN, the user need not be told. Active: refused. */
+		/* MUST-11. Passive: back to LISTEN, the user need not be told. Active: refused. */
 		conn_end(conn,
 			 conn_has(conn, CONN_IS_PASSIVE) && !conn->source ? 0 : TEE_ECONNREFUSED);
 		return;
