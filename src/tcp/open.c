@@ -65,7 +65,8 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	if (net_is_group(tcp->net, &remote->ip) || ip_is_limited_broadcast(&remote->ip))
 		return -TEE_ENETUNREACH;
 	result = net_route(tcp->net, &local->ip, &remote->ip, netif, &path, &key.local_ip);
-	if (result < 0) /* MUST-44, MUST-45: IP chooses unless the application did */
+	if (result <
+	    0) /* MUST-43 to 45: MUST-43, the application's choice; MUST-44, MUST-45: else IP's */
 		return result;
 	if (key.local_port)
 		result = claim_key(tcp, &key);
@@ -114,7 +115,7 @@ static void put_syn_options(struct tcp_conn *conn, struct tcp_options *options)
 	bool is_reply = conn->state == TEE_TCP_SYN_RECEIVED;
 
 	conn->adv_mss = announced_mss(conn);
-	options->has_mss = true; /* MUST-14, MAY-3; on SYNs only (MUST-65) */
+	options->has_mss = true; /* MUST-14, SHLD-5, MAY-3; on SYNs only (MUST-65) */
 	options->mss = conn->adv_mss;
 	if (conn->settings->s.flags & TCP_SET_NOOPT)
 		return;
