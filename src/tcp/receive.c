@@ -7,7 +7,7 @@
  * waits in conn->ooo and is reported by SACK.
  *
  * Acknowledging (RFC 9293 3.8.6.3, RFC 5681 4.2): at once for every second segment, for what is out of
- * order, for what fills a hole, for a FIN; else delayed, by ato_ms, which follows the gaps between
+ * order, for what fills a hole, for a FIN; else delayed (SHLD-18), by ato_ms, which follows the gaps between
  * arrivals between delack_min and delack_max (below 500 ms: MUST-40). A flow's first segments are
  * acknowledged at once, so that the sender's slow start is not held up, until the connection turns
  * out to be interactive.
@@ -91,7 +91,7 @@ uint32_t receive_window_peek(const struct tcp_conn *conn)
 	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
 	uint64_t window = window_edge(conn) - conn->rcv.nxt;
 
-	/* Rounded up, since rounding down would take back a part of the promise. */
+	/* RFC 7323 2.4: rounded up, since rounding down would take back a part of the promise. */
 	window = (window + (1u << scale) - 1) >> scale;
 	return (uint32_t)(MIN(window, 65535u) << scale);
 }
