@@ -156,8 +156,8 @@ static void init_tcp_timers(struct tee_config *config)
 	config->tcp_keepalive_probe_count = 9;
 	config->tcp_syn_retries = 7; /* 255 s: at least three minutes (MUST-23) */
 	config->tcp_synack_retries = 5;
-	config->tcp_retries1 = 3;
-	config->tcp_retries2 = 15;
+	config->tcp_retries1 = 3;  /* SHLD-10 */
+	config->tcp_retries2 = 15; /* about a quarter of an hour (SHLD-11) */
 }
 
 static void init_tcp_sending(struct tee_config *config)
