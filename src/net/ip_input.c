@@ -63,7 +63,7 @@ static bool accept_parse(struct net *net, struct ip_packet *packet, enum ip_pars
 	return false;
 }
 
-/* RFC 1122 3.2.1.8 (c): a host that does not forward has no use for source routes, an attacker has. */
+/* RFC 1122 3.2.1.8 (c), 3.3.5; other options are passed over (MUST-50). A host that does not forward has no use for source routes, an attacker has. */
 static bool has_source_route(const uint8_t *options, size_t len)
 {
 	size_t off = 0;
@@ -213,7 +213,7 @@ void ip_input(struct net *net, struct netif *netif, struct tee_pkt *pkt, bool is
 		return;
 	/* What follows the packet is the padding of a short Ethernet frame. */
 	pkt->len = packet.ip.total_len;
-	if (!is_acceptable_source(&packet)) {
+	if (!is_acceptable_source(&packet)) { /* RFC 1122 3.2.1.3, MUST-63 */
 		drop_pkt(net->engine, DROP_IP_BAD_SOURCE, pkt);
 		return;
 	}
