@@ -2,7 +2,7 @@
 /*
  * ICMP errors about segments of ours (RFC 9293 3.9.2.2, RFC 1122 4.2.3.9, RFC 5927).
  *
- * Anybody can send ICMP, so a message counts only when the sequence number that it quotes is in
+ * MUST-54. Anybody can send ICMP, so a message counts only when the sequence number that it quotes is in
  * flight. Soft errors (network, host unreachable, source route failed, time exceeded, parameter
  * problem) are remembered and told if the connection later times out (MUST-56, SHLD-25); hard ones
  * (protocol, port unreachable) end a connection that is being opened (SHLD-26), but, since RFC 5461
@@ -76,7 +76,8 @@ static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, s
 		}
 		/* fallthrough */
 	default:
-		conn->soft_error = (uint8_t)error;
+		conn->soft_error =
+			(uint8_t)error; /* MUST-47; nobody is disturbed by it (SHLD-20) */
 		/* Our own neighbour discovery says so: an open need not wait for minutes. */
 		if (is_opening && tee_ip_is_any(&report->reporter))
 			conn_end(conn, error);
