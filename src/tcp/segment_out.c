@@ -99,7 +99,7 @@ static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_
 		.dst = conn->node.key.remote_ip,
 		.protocol = IP_PROTO_TCP,
 		.ttl = s->ttl,
-		.tos = (uint8_t)((s->tos & ~ECN_MASK) | ip_ecn),
+		.tos = (uint8_t)((s->tos & ~ECN_MASK) | ip_ecn), /* SHLD-22 */
 		.dont_fragment = s->mtu_discover == 2 ||
 				 (s->mtu_discover == 1 && conn_config(conn)->pmtud),
 		.why = why,
