@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Explicit congestion notification of one connection.
+ * Explicit congestion notification of one connection (SHLD-8).
  *
  * Classic (RFC 3168): a receiver that got a CE mark sets ECE on everything it sends until the sender
  * answers with CWR; so the sender learns at most once a round trip that there was a mark.
