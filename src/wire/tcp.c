@@ -78,7 +78,7 @@ static void parse_accecn(struct reader body, uint8_t order, struct tcp_options *
 	}
 }
 
-/* One option, of which kind and length were read; the body is exactly as long as that says. */
+/* MUST-4, at any octet (MUST-64). One option, of which kind and length were read; the body is exactly as long as that says. */
 static void parse_option(uint8_t kind, struct reader body, struct tcp_options *options)
 {
 	size_t len = reader_left(&body);
@@ -243,7 +243,7 @@ size_t tcp_options_len(const struct tcp_options *options)
 	return lay_out(options).len;
 }
 
-/* Writes `count` NOPs and the head of an option; returns where its body goes. */
+/* Writes `count` NOPs and the head of an option, kind and length (MUST-68); returns where its body goes. */
 static uint8_t *put_option(uint8_t *out, unsigned nops_count, uint8_t kind, unsigned len)
 {
 	memset(out, TCP_OPT_NOP, nops_count);
