@@ -207,6 +207,7 @@ static void conn_unlink(struct tcp_conn *conn)
 	tcp->conn_count--;
 }
 
+/* MUST-12: the application is told, unless it is gone. */
 void conn_end(struct tcp_conn *conn, int error)
 {
 	struct tcp *tcp = conn->tcp;
