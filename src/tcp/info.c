@@ -10,6 +10,7 @@ static void info_of_tx(const struct tcp_conn *conn, struct tee_tcp_info *info)
 
 	info->recovery_state = (enum tee_recovery_state)tx->recovery;
 	info->probes = tx->probe_count;
+	/* SHLD-9: who wants to know of retransmissions that go unanswered finds them here. */
 	info->backoff = (uint8_t)MIN(tx->rto.backoff, 255u);
 	info->rtt_ns = tx->rto.srtt_ns;
 	info->rttvar_ns = tx->rto.rttvar_ns;
