@@ -53,6 +53,7 @@ enum {
 
 /* How long close() waits for the host's sockets to take what is left. */
 #define SLIRP_LINGER_NS (2 * TEE_NS_PER_S)
+#define SLIRP_CLOCK_NS  (10 * TEE_NS_PER_S)
 
 /* RFC 4193 unique local addresses; the last byte is the IPv4 address's. */
 static const struct tee_ip SLIRP_PREFIX6 = {{0xfd}};
@@ -72,8 +73,13 @@ struct slirp_link {
 	struct slirp_timer *timers;
 	uint64_t now_ns;     /* of the call that is running */
 	uint64_t wake_at_ns; /* by the last fill */
-	bool is_filled;      /* watch and wake_at_ns say what libslirp wants now */
-	bool wants_cycle;    /* something was put in that only a cycle carries on */
+	/*
+	 * Until then libslirp's own clock, which only a cycle sets, is good enough. A UDP socket that is
+	 * made by an older one (or by none: the first) seems past its four minutes at once.
+	 */
+	uint64_t clock_until_ns;
+	bool is_filled;   /* watch and wake_at_ns say what libslirp wants now */
+	bool wants_cycle; /* something was put in that only a cycle carries on */
 	bool guards_sigpipe;
 	struct tee_pool *pool;       /* of the last recv(); NULL before the first */
 	struct tee_pool *early_pool; /* for what libslirp answers before that */
@@ -251,6 +257,7 @@ static void slirp_cycle(struct slirp_link *self)
 	if (ready == 0 && !self->wants_cycle && self->now_ns < self->wake_at_ns)
 		return;
 	self->wants_cycle = false;
+	self->clock_until_ns = self->now_ns + SLIRP_CLOCK_NS;
 	slirp_pollfds_poll(self->slirp, ready < 0, on_get_revents, self);
 	self->is_filled = false;
 }
@@ -307,6 +314,10 @@ static int slirp_send(struct tee_link *link, struct tee_frame *frames, unsigned 
 
 	self->now_ns = now_ns;
 	sigpipe_enter(&guard, self->guards_sigpipe);
+	if (n > 0 && now_ns >= self->clock_until_ns) {
+		self->wants_cycle = true;
+		slirp_cycle(self);
+	}
 	for (unsigned i = 0; i < n; i++) {
 		if (frames[i].len > sizeof(self->input) || frames[i].len < ETHERNET_HEADER_LEN) {
 			self->tx_oversize++;
