@@ -165,7 +165,6 @@ static bool ack_without_flight(struct tcp_conn *conn, struct segment *seg)
 	uint32_t before = conn->snd.wnd;
 
 	ack_update_window(conn, seg);
-	count(conn_engine(conn), COUNT_TCP_PURE_ACKS_IN);
 	conn->retries = 0;
 	if (conn->tx) {
 		conn->tx->probe_count = 0;
@@ -220,6 +219,8 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	if (!ack_is_acceptable(conn, seg))
 		return false;
 	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
+	if (!segment_octets(seg))
+		count(conn_engine(conn), COUNT_TCP_PURE_ACKS_IN);
 	if (!conn->tx || (conn->snd.una == conn->snd.nxt && !seg->h.options.sack_count))
 		return ack_without_flight(conn, seg);
 	ack_info_init(conn, seg, &info);

@@ -8,6 +8,18 @@
 #include "tcp/conn.h"
 #include "wire/checksum.h"
 
+/* A connection that still stands lends its ISNs, so that the numbers read relative. */
+static void trace_reply(struct tcp *tcp, const struct tcp_node *node,
+			const struct tcp_header *header, enum tee_why why)
+{
+	struct tcp_node *found = demux_find(&tcp->demux, &node->key);
+
+	if (found && found->kind == TCP_NODE_CONN)
+		trace_segment_out(CONTAINER_OF(found, struct tcp_conn, node), header, 0, why);
+	else
+		trace_bare(tcp, &node->key, header, 0, why, false);
+}
+
 void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_header *header,
 		   uint8_t tos, uint8_t ttl, enum tee_why why)
 {
@@ -39,7 +51,7 @@ void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_head
 	if (header->flags & TEE_TCP_RST)
 		count(tcp->engine, COUNT_TCP_RSTS_OUT);
 	if (trace_on(tcp->engine))
-		trace_bare(tcp, &node->key, header, 0, why, false);
+		trace_reply(tcp, node, header, why);
 	ip_output_pkt(tcp->net, pkt, &out);
 }
 
