@@ -64,8 +64,9 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 		return -TEE_EADDRNOTAVAIL;
 	if (net_is_group(tcp->net, &remote->ip) || ip_is_limited_broadcast(&remote->ip))
 		return -TEE_ENETUNREACH;
+	/* MUST-43: the application's choice; MUST-44, MUST-45: else IP's. */
 	result = net_route(tcp->net, &local->ip, &remote->ip, netif, &path, &key.local_ip);
-	if (result < 0) /* MUST-43: the application's choice; MUST-44, MUST-45: else IP's */
+	if (result < 0)
 		return result;
 	if (key.local_port)
 		result = claim_key(tcp, &key);
