@@ -9,7 +9,7 @@ SEEDS ?=
 # As environment variables, so that a quote inside a value stays a quote.
 export URL SEEDS DESTDIR
 
-.PHONY: all help run test bench bench-quick bench-grid fuzz sim conformance check format install \
+.PHONY: all help run test bench bench-quick bench-grid fuzz sim conformance mutants check format install \
 	clean deps
 
 all: ## build the library, the program, the examples and the tests
@@ -59,6 +59,12 @@ conformance: ## write docs/conformance.md from the tests that pass
 	@tools/setup "$(BUILD)"
 	@ninja -C "$(BUILD)" --quiet
 	@tools/conformance --build "$(BUILD)"
+
+mutants: ## break the stack on purpose, and see that the tests notice
+	@tools/install-deps build test
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@tests/mutants/run --build "$(BUILD)"
 
 check: ## format, clang-tidy, cppcheck, shellcheck
 	@tools/install-deps build check
