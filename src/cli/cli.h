@@ -45,6 +45,7 @@ int cmd_curl(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_nc(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_version(int argc, char **argv);

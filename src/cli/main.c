@@ -15,6 +15,7 @@ static const struct cli_command commands[] = {
 	{"serve", "serve a directory over HTTP", cmd_serve},
 	{"nc", "connect standard input and output to a TCP or UDP port", cmd_nc},
 	{"ping", "send echo requests", cmd_ping},
+	{"run", "run an unmodified program on a stack of its own", cmd_run},
 	{"sim", "play a world of hosts, links and flows in virtual time", cmd_sim},
 	{"link", "list the links that work on this machine", cmd_link},
 	{"help", "tell about a sub-command", cmd_help},

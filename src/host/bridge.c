@@ -46,6 +46,7 @@ struct bridge {
 	bool is_fd_hung_up; /* the far end is closed, not only shut down */
 	bool is_failed;     /* the connection is dead; what had come before is delivered first */
 	bool is_in_done;    /* the peer's stream has ended and the far end knows */
+	bool is_in_stopped; /* the far end wants no more: what comes is thrown away */
 	bool is_out_done;   /* the far end's stream has ended and the peer knows */
 	bool is_queued;
 	struct bridge *prev, *next;
@@ -203,11 +204,26 @@ static ssize_t write_slices(int fd, const struct tee_slice *slices, int count)
 	return written < 0 ? -errno : written;
 }
 
+/* As carry_in(), when nobody reads. */
+static enum carried discard_in(struct bridge *bridge)
+{
+	ssize_t taken;
+
+	do
+		taken = tee_recv(bridge->socket, NULL, READ_BYTES, TEE_MSG_TRUNC);
+	while (taken > 0);
+	if (taken == 0)
+		bridge->is_in_done = true;
+	return taken == 0 || taken == -TEE_EAGAIN ? CARRIED_ALL : CARRIED_RESET;
+}
+
 static enum carried carry_in(struct bridge *bridge)
 {
 	struct tee_slice slices[VIEW_SLICES];
 	size_t total = 0;
 
+	if (bridge->is_in_stopped && !bridge->is_in_done)
+		return discard_in(bridge);
 	while (!bridge->is_in_done && bridge->is_fd_writable) {
 		int count = tee_recv_view(bridge->socket, slices, VIEW_SLICES);
 		size_t viewed = 0;
@@ -429,6 +445,16 @@ int tee_bridge(struct tee_host *host, struct tee_socket *socket, int *ret_fd)
 struct tee_socket *bridge_socket(const struct bridge *bridge)
 {
 	return bridge->socket;
+}
+
+void bridge_stop_in(struct bridge *bridge)
+{
+	if (bridge->is_in_stopped || bridge->is_in_done)
+		return;
+	carry_in(bridge);
+	shutdown(bridge->fd, SHUT_WR);
+	bridge->is_in_stopped = true;
+	enqueue(bridge);
 }
 
 void bridge_end(struct bridge *bridge, bool aborts)

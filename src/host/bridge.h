@@ -31,6 +31,8 @@ int bridge_new(struct tee_host *host, struct tee_socket *socket, int fd,
 	       const struct bridge_hooks *hooks, struct bridge **ret_bridge);
 /* The bridge's socket, to ask it for names and options. */
 struct tee_socket *bridge_socket(const struct bridge *bridge);
+/* shutdown(SHUT_RD) of the far end: it reads the end of the stream, what still comes is thrown away. */
+void bridge_stop_in(struct bridge *bridge);
 /* Ends it now: what the far end has written is queued, then FIN; or RST when `aborts`. */
 void bridge_end(struct bridge *bridge, bool aborts);
 

@@ -333,12 +333,40 @@ int posix_listen(struct posix_world *world, int fd, int backlog)
 		tee_listen(file->socket, backlog < 0 ? UINT16_MAX : (unsigned)backlog + 1));
 }
 
+int posix_adopt(struct posix_world *world, int listener_fd, struct tee_socket *socket)
+{
+	const struct posix_file *listener = posix_find(world, listener_fd);
+	struct posix_file *child = posix_new_file(world, POSIX_SOCKET);
+
+	if (!child)
+		return -LINUX_ENOMEM;
+	child->socket = socket;
+	child->domain = listener->domain;
+	child->type = listener->type;
+	child->protocol = listener->protocol;
+	child->was_connected = true;
+	child->wants_inq = listener->wants_inq;
+	child->receive_timeout_ns = listener->receive_timeout_ns;
+	child->send_timeout_ns = listener->send_timeout_ns;
+	child->linger_ns = listener->linger_ns;
+	tee_socket_set_user(socket, child);
+	return child->fd;
+}
+
+void posix_release(struct posix_world *world, int fd)
+{
+	struct posix_file *file = posix_find(world, fd);
+
+	if (file)
+		drop_file(world, file);
+}
+
 int64_t posix_accept(struct posix_world *world, int fd, void *addr, uint32_t *addr_len, int flags,
 		     struct posix_wait *wait)
 {
 	struct tee_endpoint remote;
 	struct tee_socket *socket;
-	int error = 0;
+	int error = 0, child_fd;
 	struct posix_file *file = posix_find_socket(world, fd, &error), *child;
 
 	if (!file)
@@ -351,21 +379,15 @@ int64_t posix_accept(struct posix_world *world, int fd, void *addr, uint32_t *ad
 				   -LINUX_EAGAIN);
 	if (error < 0)
 		return -posix_errno(error);
-	child = posix_new_file(world, POSIX_SOCKET);
-	if (!child) {
+	child_fd = posix_adopt(world, fd, socket);
+	if (child_fd < 0) {
 		tee_abort(socket);
-		return -LINUX_ENOMEM;
+		return child_fd;
 	}
-	child->socket = socket;
-	child->domain = file->domain;
-	child->type = file->type;
-	child->protocol = file->protocol;
-	child->was_connected = true;
-	child->wants_inq = file->wants_inq;
+	child = posix_find(world, child_fd);
 	if (flags & LINUX_SOCK_NONBLOCK)
 		child->flags |= LINUX_O_NONBLOCK;
 	child->fd_flags = flags & LINUX_SOCK_CLOEXEC ? 1 : 0;
-	tee_socket_set_user(socket, child);
 	store_sockaddr(&remote, file, addr, addr_len);
 	return child->fd;
 }

@@ -78,6 +78,13 @@ void posix_set_now(struct posix_world *world, uint64_t now_ns);
 void posix_pump(struct posix_world *world);
 /* The stack's socket behind a descriptor; NULL when there is none. */
 struct tee_socket *posix_socket_of(struct posix_world *world, int fd);
+/*
+ * A new descriptor for a TCP socket that came from tee_accept() on `listener_fd`, with what a child
+ * inherits in Linux. The socket is the descriptor's from then on. -ENOMEM leaves it the caller's.
+ */
+int posix_adopt(struct posix_world *world, int listener_fd, struct tee_socket *socket);
+/* Ends a descriptor without closing its socket, which others own or have closed already. */
+void posix_release(struct posix_world *world, int fd);
 
 int posix_socket(struct posix_world *world, int domain, int type, int protocol);
 int posix_bind(struct posix_world *world, int fd, const void *addr, uint32_t addr_len);

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/*
+ * UDP sockets, and ICMP echo ones: one end of a SEQPACKET pair in the program, the other here.
+ *
+ * What the program writes without an address comes out of our end and goes to the connected peer;
+ * what the stack receives goes into it, and a plain read() or recv() of the program's takes it. Calls
+ * with an address come to us (message.c). To tell who sent a datagram, the sender is remembered
+ * while it lies in the pair, with a mark of its bytes: a plain recv() in between, which we don't
+ * see, puts nothing out of step.
+ *
+ * A pair that is full drops what comes, as a full receive buffer does.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "run/private.h"
+
+/* FNV-1a over the length and the first bytes: enough to tell neighbours in a queue apart. */
+static uint64_t mark_of(const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	uint64_t mark = UINT64_C(0xcbf29ce484222325) ^ len;
+
+	for (size_t i = 0; i < len && i < 128; i++)
+		mark = (mark ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return mark;
+}
+
+static void remember_source(struct run_sock *sock, const struct tee_endpoint *from,
+			    const void *data, size_t len)
+{
+	unsigned index;
+
+	if (!sock->sources)
+		sock->sources = calloc(RUN_SOURCES_MAX, sizeof(*sock->sources));
+	if (!sock->sources)
+		return;
+	if (sock->source_count == RUN_SOURCES_MAX) {
+		sock->source_first = (sock->source_first + 1) % RUN_SOURCES_MAX;
+		sock->source_count--;
+	}
+	index = (sock->source_first + sock->source_count++) % RUN_SOURCES_MAX;
+	sock->sources[index] = (struct run_source){*from, mark_of(data, len)};
+}
+
+struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data, size_t len,
+					bool peeks)
+{
+	struct tee_endpoint from = sock->shown;
+	uint64_t mark = mark_of(data, len);
+
+	for (unsigned i = 0; i < sock->source_count; i++) {
+		unsigned index = (sock->source_first + i) % RUN_SOURCES_MAX;
+
+		if (sock->sources[index].mark != mark)
+			continue;
+		from = sock->sources[index].from;
+		/* Those before it were taken behind our back. */
+		i += !peeks;
+		sock->source_first = (sock->source_first + i) % RUN_SOURCES_MAX;
+		sock->source_count -= i;
+		break;
+	}
+	if (sock->is_redirected && from.port == sock->real.port &&
+	    tee_ip_equal(&from.ip, &sock->real.ip))
+		from = sock->shown;
+	return from;
+}
+
+/* ---- from the stack to the program ---- */
+
+static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
+{
+	struct run_sock *sock = arg;
+	struct run *run = sock->run;
+	struct tee_endpoint from;
+	bool has_news = false;
+
+	if (ready & TEE_EV_ERROR) {
+		sock->error = posix_errno(tee_take_error(socket));
+		has_news = true;
+	}
+	for (;;) {
+		ssize_t count = tee_recvfrom(socket, run->buffer, RUN_DATAGRAM_MAX, 0, &from);
+
+		if (count == -TEE_EAGAIN)
+			break;
+		if (count < 0) {
+			sock->error = posix_errno((int)count);
+			break;
+		}
+		if (send(sock->our_fd, run->buffer, (size_t)count, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			continue;
+		remember_source(sock, &from, run->buffer, (size_t)count);
+		has_news = true;
+	}
+	if (has_news)
+		run_wake_held(run, sock);
+}
+
+/* ---- from the program to the stack ---- */
+
+/* false: the program has closed its end, and nothing is left of it. */
+static bool forward(struct run_sock *sock)
+{
+	struct run *run = sock->run;
+	struct pollfd state = {.fd = sock->our_fd, .events = POLLIN | POLLRDHUP};
+
+	for (;;) {
+		ssize_t count = recv(sock->our_fd, run->buffer, RUN_DATAGRAM_MAX, MSG_DONTWAIT);
+
+		if (count < 0)
+			return errno == EAGAIN || errno == EINTR;
+		/* An empty datagram and the end look the same. */
+		if (count == 0 && poll(&state, 1, 0) == 1 && state.revents & POLLHUP)
+			return false;
+		tee_send(run_socket_of(sock), run->buffer, (size_t)count, 0);
+	}
+}
+
+static void on_program(void *arg, int fd, short revents)
+{
+	struct run_sock *sock = arg;
+
+	(void)fd, (void)revents;
+	if (!forward(sock))
+		run_sock_drop(sock);
+}
+
+void run_datagram_drain(struct run_sock *sock)
+{
+	forward(sock);
+}
+
+/* ---- calls ---- */
+
+int64_t run_datagram_connect(struct run_sock *sock, const struct tee_endpoint *remote)
+{
+	struct tee_endpoint target = *remote;
+	int result;
+
+	run_datagram_drain(sock);
+	sock->is_redirected = run_resolv_redirect(sock->run, &target);
+	result = tee_connect(run_socket_of(sock), &target);
+	if (result < 0)
+		return -posix_errno(result);
+	sock->shown = *remote;
+	sock->real = target;
+	sock->has_remote = !tee_ip_is_any(&remote->ip) || remote->port;
+	return 0;
+}
+
+int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
+			  const struct tee_endpoint *to)
+{
+	struct tee_endpoint target;
+	ssize_t sent;
+
+	if (sock->error) {
+		int error = sock->error;
+
+		sock->error = 0;
+		return -error;
+	}
+	if (to) {
+		target = *to;
+		if (run_resolv_redirect(sock->run, &target)) {
+			sock->is_redirected = true;
+			sock->shown = *to;
+			sock->real = target;
+		}
+	}
+	sent = tee_sendto(run_socket_of(sock), data, len, 0, to ? &target : NULL);
+	return sent < 0 ? -posix_errno((int)sent) : sent;
+}
+
+int run_datagram_start(struct run_sock *sock, int our_fd)
+{
+	struct run *run = sock->run;
+	int result = host_watch_epoll(run->host, our_fd, EPOLLIN | EPOLLRDHUP, on_program, sock);
+
+	if (result < 0)
+		return -posix_errno(result);
+	result = tee_host_watch_socket(run->host, run_socket_of(sock), on_stack, sock);
+	if (result < 0) {
+		tee_host_unwatch_fd(run->host, our_fd);
+		return -posix_errno(result);
+	}
+	sock->state = RUN_DATAGRAM;
+	sock->our_fd = our_fd;
+	return 0;
+}
+
+void run_datagram_stop(struct run_sock *sock)
+{
+	tee_host_unwatch_fd(sock->run->host, sock->our_fd);
+	close(sock->our_fd);
+	sock->our_fd = -1;
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Listening: bind, listen, accept.
+ *
+ * The program's socket becomes an AF_UNIX listener in a directory that lets nobody in but us. For each
+ * connection that the stack has established we connect to it once; so poll, epoll, fork()ed workers
+ * and the wake-up of just one of them are the kernel's own. Our end is bound to a name that says which
+ * connection it is (table.c).
+ *
+ * accept() is done by us, without waiting, because it has to tell an address; a caller that may wait is
+ * held until there is a connection for it.
+ *
+ * When the program's queue is full, one connection waits here and the others in the stack, whose own
+ * backlog then fills: peers see what they would see of Linux.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "run/private.h"
+
+#define RETRY_NS (5 * TEE_NS_PER_MS)
+
+/* ---- bind ---- */
+
+int64_t run_call_bind(struct run_call *call)
+{
+	struct run *run = call->run;
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	uint8_t address[sizeof(struct sockaddr_storage)];
+	uint32_t len = (uint32_t)args[2];
+	int dup, result;
+	struct run_sock *sock = run_find(call, (int)args[0], &dup);
+
+	if (!sock)
+		return RUN_CONTINUE;
+	close(dup);
+	if (sock->posix_fd < 0 || len > sizeof(address))
+		return -EINVAL;
+	if (run_read(call, args[1], address, len) < 0)
+		return -EFAULT;
+	result = posix_bind(run->world, sock->posix_fd, address, len);
+	if (result == -EADDRINUSE) {
+		/* Perhaps whoever had it has closed it a moment ago. */
+		run_weak_collect(run);
+		result = posix_bind(run->world, sock->posix_fd, address, len);
+	}
+	return result;
+}
+
+/* ---- connections for the program ---- */
+
+static void on_retry(void *arg);
+
+/* Our end of a connection to the program's listener, bound to the name that tells `serial`; -errno. */
+static int reach(struct run_sock *listener, uint64_t serial)
+{
+	struct sockaddr_un path, name = {.sun_family = AF_UNIX};
+	int len, error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "teeceepee/%d/%" PRIu64,
+		       (int)getpid(), serial);
+	run_path(listener->run, listener->serial, &path);
+	if (bind(fd, (struct sockaddr *)&name,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0 &&
+	    connect(fd, (struct sockaddr *)&path, sizeof(path)) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* Hands a connection over. 0; -EAGAIN: not now; else the connection is lost. */
+static int hand_over(struct run_sock *listener, struct tee_socket *socket)
+{
+	struct run *run = listener->run;
+	struct run_sock *sock = run_sock_new(run, -1);
+	int fd, result;
+
+	if (!sock)
+		return -ENOMEM;
+	fd = reach(listener, sock->serial);
+	if (fd < 0) {
+		run_sock_free(sock);
+		return fd;
+	}
+	sock->domain = listener->domain;
+	sock->type = listener->type;
+	sock->protocol = listener->protocol;
+	sock->is_told = true;
+	sock->posix_fd = posix_adopt(run->world, listener->posix_fd, socket);
+	if (sock->posix_fd < 0) {
+		close(fd);
+		run_sock_free(sock);
+		return -ENOMEM;
+	}
+	tee_socket_set_user(socket, NULL);
+	result = run_stream_join(sock, fd);
+	if (result < 0) {
+		close(fd);
+		posix_release(run->world, sock->posix_fd);
+		run_sock_free(sock);
+	}
+	return result;
+}
+
+static void retry_later(struct run_sock *listener)
+{
+	if (listener->retry_timer <= 0)
+		listener->retry_timer =
+			tee_host_after(listener->run->host, RETRY_NS, on_retry, listener);
+}
+
+/* Hands over what the stack has; false: the program has closed the listener, and it is gone. */
+static bool serve_listener(struct run_sock *listener)
+{
+	struct tee_socket *socket;
+	int result;
+
+	for (;;) {
+		socket = listener->pending;
+		listener->pending = NULL;
+		if (!socket && tee_accept(run_socket_of(listener), &socket, NULL) < 0)
+			return true;
+		result = hand_over(listener, socket);
+		if (result == -EAGAIN) {
+			listener->pending = socket;
+			retry_later(listener);
+			return true;
+		}
+		if (result < 0)
+			tee_abort(socket);
+		if (result == -ECONNREFUSED) {
+			run_sock_drop(listener);
+			return false;
+		}
+	}
+}
+
+static void on_retry(void *arg)
+{
+	struct run_sock *sock = arg;
+	struct run *run = sock->run;
+
+	sock->retry_timer = 0;
+	if (serve_listener(sock))
+		run_wake_held(run, sock);
+}
+
+static void on_listener(void *arg, struct tee_socket *socket, unsigned ready)
+{
+	struct run_sock *sock = arg;
+
+	(void)socket, (void)ready;
+	if (!sock->pending && serve_listener(sock))
+		run_wake_held(sock->run, sock);
+}
+
+/* ---- listen ---- */
+
+static int64_t begin(struct run_sock *sock, int theirs, int backlog)
+{
+	struct run *run = sock->run;
+	struct sockaddr_un path;
+	int result = posix_listen(run->world, sock->posix_fd, backlog);
+
+	if (result == -EADDRINUSE) {
+		run_weak_collect(run);
+		result = posix_listen(run->world, sock->posix_fd, backlog);
+	}
+	if (result < 0)
+		return result;
+	if (sock->state == RUN_LISTENING)
+		return listen(theirs, backlog) < 0 ? -errno : 0;
+	run_path(run, sock->serial, &path);
+	unlink(path.sun_path);
+	if (bind(theirs, (struct sockaddr *)&path, sizeof(path)) < 0 || listen(theirs, backlog) < 0)
+		return -errno;
+	sock->state = RUN_LISTENING;
+	result = tee_host_watch_socket(run->host, run_socket_of(sock), on_listener, sock);
+	return result < 0 ? -posix_errno(result) : 0;
+}
+
+int64_t run_call_listen(struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)args[0], &theirs);
+	int64_t verdict;
+
+	if (!sock)
+		return RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM)
+		verdict = -EOPNOTSUPP;
+	else if (sock->state == RUN_DRAFT || sock->state == RUN_LISTENING)
+		verdict = begin(sock, theirs, (int)args[1]);
+	else
+		verdict = -EINVAL;
+	close(theirs);
+	return verdict;
+}
+
+/* ---- accept ---- */
+
+static int64_t accept_one(struct run_call *call, struct run_sock *listener, int theirs)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	int flags = call->request->data.nr == SYS_accept4 ? (int)args[3] : 0, fd;
+	struct pollfd ready = {.fd = theirs, .events = POLLIN};
+	struct run_sock *sock;
+	int64_t verdict;
+
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return -EINVAL;
+	/* Nobody else takes it meanwhile: no accept() of the program's goes past us. */
+	if (poll(&ready, 1, 0) != 1)
+		return run_is_nonblocking(theirs)
+			       ? -EAGAIN
+			       : run_hold(call, listener, run_timeout_ns(theirs, SO_RCVTIMEO),
+					  -EAGAIN);
+	fd = accept4(theirs, NULL, NULL, SOCK_CLOEXEC | (flags & SOCK_NONBLOCK));
+	if (fd < 0)
+		return -errno;
+	sock = run_find_accepted(call->run, fd);
+	if (sock && args[1]) {
+		int error = run_write_sockaddr(call, sock, &sock->remote, args[1], args[2]);
+
+		if (error < 0) {
+			close(fd);
+			return error;
+		}
+	}
+	verdict = run_give_fd(call, sock, fd, (flags & SOCK_CLOEXEC) != 0);
+	close(fd);
+	return verdict;
+}
+
+int64_t run_call_accept(struct run_call *call)
+{
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)call->request->data.args[0], &theirs);
+	int64_t verdict;
+
+	if (!sock)
+		return call->is_held ? -EBADF : RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM)
+		verdict = -EOPNOTSUPP;
+	else if (sock->state != RUN_LISTENING)
+		verdict = -EINVAL;
+	else
+		verdict = accept_one(call, sock, theirs);
+	close(theirs);
+	return verdict;
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Calls that carry addresses with data: sendto, recvfrom, and the sendmsg family.
+ *
+ * Of a TCP socket they go on in the kernel, which carries the bytes; only the address that recvfrom()
+ * would tell is made empty first, as TCP tells none. Of a datagram socket all is done here: data are
+ * copied from and to the program's memory.
+ *
+ * The layouts are those of 64-bit Linux.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "run/private.h"
+
+/* ---- one datagram out, one in ---- */
+
+static int64_t send_one(struct run_call *call, struct run_sock *sock, const void *data, size_t len,
+			uint64_t name, uint32_t name_len)
+{
+	struct tee_endpoint to;
+	int family, result;
+
+	run_datagram_drain(sock);
+	if (!name)
+		return run_datagram_send(sock, data, len, NULL);
+	result = run_read_sockaddr(call, name, name_len, &family, &to);
+	if (result < 0)
+		return result;
+	return family == AF_UNSPEC ? -EAFNOSUPPORT : run_datagram_send(sock, data, len, &to);
+}
+
+/*
+ * Takes a datagram into run->buffer; its length or -errno, or RUN_HOLD when the call may wait.
+ */
+static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs, int flags,
+			struct tee_endpoint *ret_from)
+{
+	struct run *run = call->run;
+	ssize_t count;
+
+	if (sock->error) {
+		int error = sock->error;
+
+		sock->error = 0;
+		return -error;
+	}
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	count = recv(theirs, run->buffer, RUN_DATAGRAM_MAX, (flags & MSG_PEEK) | MSG_DONTWAIT);
+	if (count >= 0) {
+		*ret_from = run_datagram_source(sock, run->buffer, (size_t)count, flags & MSG_PEEK);
+		return count;
+	}
+	if (errno != EAGAIN || flags & MSG_DONTWAIT || run_is_nonblocking(theirs))
+		return -errno;
+	return run_hold(call, sock, run_timeout_ns(theirs, SO_RCVTIMEO), -EAGAIN);
+}
+
+/* ---- sendto, recvfrom ---- */
+
+/* TCP has a peer already; the address counts for nothing. */
+static int64_t send_stream(struct run_call *call, int theirs, const void *data, size_t len)
+{
+	int flags = (int)call->request->data.args[3];
+	ssize_t sent;
+
+	if (flags & MSG_FASTOPEN)
+		return -EOPNOTSUPP;
+	sent = send(theirs, data, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent >= 0)
+		return sent;
+	return errno == ENOTCONN ? -EPIPE : -errno;
+}
+
+int64_t run_call_sendto(struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	size_t len = args[2] < RUN_DATAGRAM_MAX ? args[2] : RUN_DATAGRAM_MAX;
+	struct run *run = call->run;
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)args[0], &theirs);
+	int64_t verdict;
+
+	if (!sock)
+		return RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM)
+		run_datagram_drain(sock); /* it uses the buffer too */
+	if (run_read(call, args[1], run->buffer, len) < 0)
+		verdict = -EFAULT;
+	else if (sock->state != RUN_DATAGRAM)
+		verdict = send_stream(call, theirs, run->buffer, len);
+	else if (args[2] >= RUN_DATAGRAM_MAX)
+		verdict = -EMSGSIZE;
+	else
+		verdict = send_one(call, sock, run->buffer, len, args[4], (uint32_t)args[5]);
+	close(theirs);
+	return verdict;
+}
+
+static int64_t receive_datagram(struct run_call *call, struct run_sock *sock, int theirs)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	struct tee_endpoint from;
+	int64_t count = take_one(call, sock, theirs, (int)args[3], &from);
+	size_t stored;
+	int result = 0;
+
+	if (count < 0)
+		return count;
+	stored = (uint64_t)count < args[2] ? (size_t)count : args[2];
+	if (run_write(call, args[1], call->run->buffer, stored) < 0)
+		return -EFAULT;
+	if (args[5])
+		result = run_write_sockaddr(call, sock, &from, args[4], args[5]);
+	if (result < 0)
+		return result;
+	return (int)args[3] & MSG_TRUNC ? count : (int64_t)stored;
+}
+
+int64_t run_call_recvfrom(struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	static const uint32_t none = 0;
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)args[0], &theirs);
+	int64_t verdict = RUN_CONTINUE;
+
+	if (!sock)
+		return call->is_held ? -EBADF : RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM)
+		verdict = receive_datagram(call, sock, theirs);
+	else if (args[5] && run_write(call, args[5], &none, sizeof(none)) < 0)
+		verdict = -EFAULT;
+	close(theirs);
+	return verdict;
+}
+
+/* ---- the sendmsg family ---- */
+
+/* A message header and its pieces, read from the program once. */
+struct message {
+	struct msghdr header;
+	struct iovec *pieces;
+	size_t total;
+};
+
+static int read_message(const struct run_call *call, uint64_t address, struct message *ret)
+{
+	*ret = (struct message){0};
+	if (run_read(call, address, &ret->header, sizeof(ret->header)) < 0)
+		return -EFAULT;
+	if (ret->header.msg_iovlen > RUN_IOV_MAX)
+		return -EMSGSIZE;
+	ret->pieces = calloc(ret->header.msg_iovlen + 1, sizeof(*ret->pieces));
+	if (!ret->pieces)
+		return -ENOMEM;
+	if (run_read(call, (uintptr_t)ret->header.msg_iov, ret->pieces,
+		     ret->header.msg_iovlen * sizeof(*ret->pieces)) < 0) {
+		free(ret->pieces);
+		return -EFAULT;
+	}
+	for (size_t i = 0; i < ret->header.msg_iovlen; i++)
+		ret->total += ret->pieces[i].iov_len;
+	return 0;
+}
+
+static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64_t address)
+{
+	struct run *run = call->run;
+	struct message message;
+	size_t at = 0;
+	int result = read_message(call, address, &message);
+	int64_t verdict = 0;
+
+	if (result < 0)
+		return result;
+	run_datagram_drain(sock);
+	if (message.total >= RUN_DATAGRAM_MAX)
+		verdict = -EMSGSIZE;
+	for (size_t i = 0; verdict == 0 && i < message.header.msg_iovlen; i++) {
+		const struct iovec *piece = &message.pieces[i];
+
+		verdict = run_read(call, (uintptr_t)piece->iov_base, run->buffer + at,
+				   piece->iov_len);
+		at += piece->iov_len;
+	}
+	if (verdict == 0)
+		verdict = send_one(call, sock, run->buffer, at, (uintptr_t)message.header.msg_name,
+				   message.header.msg_namelen);
+	free(message.pieces);
+	return verdict;
+}
+
+/* Stores the header's fields that receiving changes. */
+static int finish_header(const struct run_call *call, uint64_t address,
+			 const struct message *message)
+{
+	const struct msghdr *header = &message->header;
+
+	return run_write(call, address, header, sizeof(*header));
+}
+
+static int64_t receive_message(struct run_call *call, struct run_sock *sock, int theirs,
+			       uint64_t address, int flags)
+{
+	struct run *run = call->run;
+	uint8_t name[POSIX_SOCKADDR_SIZE];
+	struct tee_endpoint from;
+	struct message message;
+	size_t at = 0;
+	int64_t count;
+	int result = read_message(call, address, &message);
+
+	if (result < 0)
+		return result;
+	count = take_one(call, sock, theirs, flags, &from);
+	for (size_t i = 0; result == 0 && i < message.header.msg_iovlen && (int64_t)at < count;
+	     i++) {
+		const struct iovec *piece = &message.pieces[i];
+		size_t left = (size_t)count - at;
+		size_t len = piece->iov_len < left ? piece->iov_len : left;
+
+		result = run_write(call, (uintptr_t)piece->iov_base, run->buffer + at, len);
+		at += len;
+	}
+	free(message.pieces);
+	if (count < 0 || result < 0)
+		return count < 0 ? count : result;
+	if (message.header.msg_name) {
+		uint32_t len = posix_write_sockaddr(&from, sock->domain, name, sizeof(name));
+		uint32_t room = message.header.msg_namelen;
+
+		if (run_write(call, (uintptr_t)message.header.msg_name, name,
+			      room < len ? room : len) < 0)
+			return -EFAULT;
+		message.header.msg_namelen = len;
+	}
+	message.header.msg_controllen = 0;
+	message.header.msg_flags = (int64_t)at < count ? MSG_TRUNC : 0;
+	if (finish_header(call, address, &message) < 0)
+		return -EFAULT;
+	return flags & MSG_TRUNC ? count : (int64_t)at;
+}
+
+int64_t run_call_sendmsg(struct run_call *call)
+{
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)call->request->data.args[0], &theirs);
+	int64_t verdict = RUN_CONTINUE;
+
+	if (!sock)
+		return RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM)
+		verdict = send_message(call, sock, call->request->data.args[1]);
+	close(theirs);
+	return verdict;
+}
+
+/* TCP tells no address; the kernel would tell that of our end. */
+static int64_t empty_name(const struct run_call *call, uint64_t address)
+{
+	static const uint32_t none = 0;
+	void *name;
+
+	if (run_read(call, address + offsetof(struct msghdr, msg_name), &name, sizeof(name)) < 0)
+		return -EFAULT;
+	if (name && run_write(call, address + offsetof(struct msghdr, msg_namelen), &none,
+			      sizeof(none)) < 0)
+		return -EFAULT;
+	return RUN_CONTINUE;
+}
+
+int64_t run_call_recvmsg(struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)args[0], &theirs);
+	int64_t verdict;
+
+	if (!sock)
+		return call->is_held ? -EBADF : RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM)
+		verdict = receive_message(call, sock, theirs, args[1], (int)args[2]);
+	else
+		verdict = empty_name(call, args[1]);
+	close(theirs);
+	return verdict;
+}
+
+/* sendmmsg and recvmmsg: as many as go, the first error only when it is the first. */
+static int64_t many(struct run_call *call, bool is_send)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	uint64_t count = args[2] < RUN_IOV_MAX ? args[2] : RUN_IOV_MAX, done = 0;
+	int theirs;
+	struct run_sock *sock = run_find(call, (int)args[0], &theirs);
+	int64_t verdict = 0;
+
+	if (!sock)
+		return call->is_held ? -EBADF : RUN_CONTINUE;
+	if (sock->state != RUN_DATAGRAM) {
+		close(theirs);
+		return RUN_CONTINUE;
+	}
+	while (done < count && verdict >= 0) {
+		uint64_t address = args[1] + done * sizeof(struct mmsghdr);
+		int flags = (int)args[3] & ~MSG_WAITFORONE;
+		uint32_t len;
+
+		if (is_send)
+			verdict = send_message(call, sock, address);
+		else
+			verdict = receive_message(call, sock, theirs, address,
+						  done ? flags | MSG_DONTWAIT : flags);
+		if (verdict < 0)
+			break;
+		len = (uint32_t)verdict;
+		if (run_write(call, address + offsetof(struct mmsghdr, msg_len), &len,
+			      sizeof(len)) < 0)
+			verdict = -EFAULT;
+		done++;
+	}
+	close(theirs);
+	return done ? (int64_t)done : verdict;
+}
+
+int64_t run_call_sendmmsg(struct run_call *call)
+{
+	return many(call, true);
+}
+
+int64_t run_call_recvmmsg(struct run_call *call)
+{
+	return many(call, false);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/*
+ * setsockopt and getsockopt of our sockets: what the stack has, by Linux' numbers (posix/options.c).
+ * Options of the descriptor rather than of the connection (timeouts, credentials) never come here: the
+ * filter leaves them to the kernel, whose socket obeys them.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "run/private.h"
+
+enum { VALUE_MAX = 1024 };
+
+int64_t run_call_setsockopt(struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	int dup, level = (int)args[1], name = (int)args[2];
+	struct run_sock *sock = run_find(call, (int)args[0], &dup);
+	uint32_t len = (uint32_t)args[4];
+	uint8_t value[VALUE_MAX];
+
+	if (!sock)
+		return RUN_CONTINUE;
+	close(dup);
+	if ((int32_t)len < 0)
+		return -EINVAL;
+	if (len > sizeof(value))
+		len = sizeof(value);
+	if (run_read(call, args[3], value, len) < 0)
+		return -EFAULT;
+	/* Its notes of completion would have to come through the kernel's socket, which makes none. */
+	if (level == SOL_SOCKET && name == LINUX_SO_ZEROCOPY)
+		return -EOPNOTSUPP;
+	if (sock->posix_fd < 0)
+		return 0; /* the connection has ended: there is nothing that it could change */
+	return posix_setsockopt(call->run->world, sock->posix_fd, level, name, value, len);
+}
+
+/*
+ * SO_ERROR. The kernel's socket has an error of its own (ECONNRESET) from the moment that a
+ * connection failed, and whoever read first has taken it; ours says what it was.
+ */
+static int take_error(struct run_sock *sock, int dup)
+{
+	int native = 0, error = sock->error;
+	socklen_t len = sizeof(native);
+
+	if (sock->state == RUN_CONNECTED || sock->state == RUN_CONNECTING)
+		return 0; /* the bridge, or the attempt, takes the stack's error itself */
+	if (getsockopt(dup, SOL_SOCKET, SO_ERROR, &native, &len) < 0)
+		native = 0;
+	sock->error = 0;
+	return native || sock->state == RUN_DATAGRAM || sock->state == RUN_FAILED ? error : 0;
+}
+
+/* Of a connection that is over. */
+static int get_ended(const struct run_sock *sock, int level, int name, uint8_t *value,
+		     uint32_t *len)
+{
+	struct linux_tcp_info info = {.state = LINUX_TCP_CLOSE};
+	int number = 0;
+	const void *from = &number;
+	uint32_t size = sizeof(number);
+
+	if (level == LINUX_SOL_SOCKET && name == LINUX_SO_TYPE)
+		number = sock->type;
+	else if (level == LINUX_SOL_SOCKET && name == LINUX_SO_DOMAIN)
+		number = sock->domain;
+	else if (level == LINUX_SOL_SOCKET && name == LINUX_SO_PROTOCOL)
+		number = sock->protocol;
+	if (level == LINUX_SOL_TCP && name == LINUX_TCP_INFO) {
+		from = &info;
+		size = sizeof(info);
+	}
+	if (*len > size)
+		*len = size;
+	memcpy(value, from, *len);
+	return 0;
+}
+
+int64_t run_call_getsockopt(struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	int dup, level = (int)args[1], name = (int)args[2], error, result;
+	struct run_sock *sock = run_find(call, (int)args[0], &dup);
+	uint8_t value[VALUE_MAX] = {0};
+	uint32_t len;
+
+	if (!sock)
+		return RUN_CONTINUE;
+	if (run_read(call, args[4], &len, sizeof(len)) < 0) {
+		close(dup);
+		return -EFAULT;
+	}
+	if ((int32_t)len > (int32_t)sizeof(value))
+		len = sizeof(value);
+	if (level == SOL_SOCKET && name == SO_ERROR) {
+		error = take_error(sock, dup);
+		if (len > sizeof(error))
+			len = sizeof(error);
+		memcpy(value, &error, len);
+		result = 0;
+	} else if (sock->posix_fd < 0) {
+		result = get_ended(sock, level, name, value, &len);
+	} else {
+		result = posix_getsockopt(call->run->world, sock->posix_fd, level, name, value,
+					  &len);
+	}
+	close(dup);
+	if (result < 0)
+		return result;
+	if (run_write(call, args[3], value, len) < 0 ||
+	    run_write(call, args[4], &len, sizeof(len)) < 0)
+		return -EFAULT;
+	return 0;
+}

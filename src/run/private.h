@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of this room share: the supervisor, its sockets, and a call that is being answered.
+ *
+ * A struct run_sock stands for one socket of the program's, however many descriptors lead to it. It is
+ * found by the kernel's cookie of the AF_UNIX socket that the program holds (dup, fork and
+ * SCM_RIGHTS keep it), or, for one that the program accepts, by the name to which our end is bound.
+ *
+ * What the program holds, and what we hold:
+ *
+ *   DRAFT       an AF_UNIX stream socket, not connected | nothing but a weak reference (table.c)
+ *   LISTENING   the same, listening                      | the same; we connect to it
+ *   CONNECTING  the same, connected to us and full       | our end
+ *   CONNECTED   the same                                 | a bridge (host/bridge.h) has our end
+ *   FAILED, RETRYABLE, ENDED: our end is closed          | nothing
+ *   DATAGRAM    one end of a SEQPACKET pair              | the other end
+ */
+#ifndef RUN_PRIVATE_H
+#define RUN_PRIVATE_H
+
+#include <linux/seccomp.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "host/bridge.h"
+#include "posix/posix.h"
+#include "run/run.h"
+
+/* Verdicts beside a result (0 and above) and -errno. */
+#define RUN_CONTINUE (INT64_MIN)     /* the kernel shall do it: none of our sockets */
+#define RUN_HOLD     (INT64_MIN + 1) /* not yet; the call is tried again when its socket has news */
+#define RUN_DONE     (INT64_MIN + 2) /* answered already */
+
+enum {
+	RUN_DEAD_MAX = 4096,      /* ended sockets that are still remembered */
+	RUN_SOURCES_MAX = 256,    /* datagrams in the pair whose sender is remembered */
+	RUN_DATAGRAM_MAX = 65536, /* bytes */
+	RUN_IOV_MAX = 1024,
+	RUN_SERVERS_MAX = 8,
+};
+
+enum run_state {
+	RUN_DRAFT,
+	RUN_LISTENING,
+	RUN_CONNECTING,
+	RUN_CONNECTED,
+	RUN_FAILED,    /* connecting failed, and the program doesn't know yet */
+	RUN_RETRYABLE, /* it knows: the next connect() starts anew */
+	RUN_ENDED,     /* was connected */
+	RUN_DATAGRAM,
+};
+
+/* A datagram that lies in the pair: whose it is, and by what it is known again. */
+struct run_source {
+	struct tee_endpoint from;
+	uint64_t mark;
+};
+
+struct run_sock {
+	struct run *run;
+	uint64_t cookie, serial;
+	enum run_state state;
+	int posix_fd; /* in run->world; -1: the stack has no socket of it any more */
+	int domain, type, protocol;
+	struct bridge *bridge;
+	int our_fd; /* CONNECTING, DATAGRAM; else -1 */
+	/* Where the program's descriptor was seen last. */
+	pid_t seen_pid;
+	int seen_fd;
+	int error; /* errno that the program has not heard yet, or 0 */
+	int native_sndbuf;
+	bool is_told;   /* the program knows that it is connected */
+	bool is_waited; /* a blocking connect() waits, or did until a signal came */
+	bool has_remote;
+	struct tee_endpoint local, remote; /* as last known */
+	/* A name server that the stack can't reach, and who answers in its place (resolv.c). */
+	struct tee_endpoint shown, real;
+	bool is_redirected;
+	struct list node;      /* run->socks */
+	struct list role_node; /* run->weak (DRAFT, LISTENING) or run->dead */
+	bool is_alive;         /* seen by the walk over the weak references */
+	/* LISTENING */
+	struct tee_socket *pending; /* accepted from the stack, while the program's queue is full */
+	int retry_timer;
+	/* DATAGRAM */
+	struct run_source *sources;
+	unsigned source_first, source_count;
+};
+
+struct run {
+	struct tee_host *host;
+	struct posix_world *world;
+	int notify_fd, weak_fd, rendezvous_fd, signal_fd;
+	bool allows_host_loopback;
+	struct seccomp_notif *request;
+	struct seccomp_notif_resp *response;
+	size_t request_size, response_size;
+	char dir[64];
+	struct sockaddr_un rendezvous;
+	struct hash_table by_cookie, by_serial;
+	struct list socks, weak, dead, held;
+	unsigned dead_count;
+	uint64_t last_serial;
+	int weak_timer, held_timer; /* ids, or 0 */
+	pid_t child;
+	int status; /* of the child, when it has ended */
+	bool has_ended, is_unused, is_told_to_end;
+	struct tee_ip name_servers[RUN_SERVERS_MAX]; /* those of the host's resolv.conf */
+	unsigned name_server_count;
+	struct run_publisher *publishers;
+	uint8_t *buffer; /* RUN_DATAGRAM_MAX bytes */
+};
+
+/* One call of the program's, from its arrival to its answer. */
+struct run_call {
+	struct run *run;
+	const struct seccomp_notif *request;
+	bool is_held;          /* it has been here before */
+	bool is_timed;         /* `deadline_ns` has been set */
+	bool is_expired;       /* and has come */
+	uint64_t deadline_ns;  /* when a held call gives up */
+	struct run_sock *sock; /* whom it waits for */
+};
+
+typedef int64_t run_call_fn(struct run_call *call);
+
+/* ---- filter.c ---- */
+
+/* Puts this thread under the filter; returns the descriptor of the notifications, or -errno. */
+int run_filter_install(void);
+
+/* ---- launch.c ---- */
+
+/* Starts the program under the filter; sets child and notify_fd. 0 or RUN_EXIT_…, as run_program_start(). */
+int run_launch(struct run *run, const struct run_config *config, char *ret_error);
+
+/* ---- supervisor.c ---- */
+
+/* Tries again the calls that wait for this socket. */
+void run_wake_held(struct run *run, struct run_sock *sock);
+
+/* ---- process.c: the program's memory and descriptors ---- */
+
+/* All or nothing: 0 or -EFAULT. */
+int run_read(const struct run_call *call, uint64_t address, void *buf, size_t len);
+int run_write(const struct run_call *call, uint64_t address, const void *buf, size_t len);
+/* Does the caller still wait? Else what its id leads to may be another process. */
+bool run_is_valid(const struct run_call *call);
+/* A duplicate of descriptor `fd` of a process; -errno. */
+int run_take_fd(pid_t pid, int fd);
+/*
+ * Puts `fd`, of `sock` (or NULL), into the program and answers its call with the new number, at once:
+ * RUN_DONE or -errno.
+ */
+int64_t run_give_fd(const struct run_call *call, struct run_sock *sock, int fd, bool is_cloexec);
+/* Puts `fd` in the place of the program's descriptor `target`; 0 or -errno. */
+int run_replace_fd(const struct run_call *call, int fd, int target, bool is_cloexec);
+/* An address that the program named; 0 or -errno. */
+int run_read_sockaddr(const struct run_call *call, uint64_t address, uint64_t len, int *ret_family,
+		      struct tee_endpoint *ret);
+/* Stores an address as Linux does: cut to the room that *len_address tells, the full length back. */
+int run_write_sockaddr(const struct run_call *call, const struct run_sock *sock,
+		       const struct tee_endpoint *endpoint, uint64_t address, uint64_t len_address);
+bool run_is_nonblocking(int fd);
+/* SO_RCVTIMEO or SO_SNDTIMEO of a descriptor, in ns; 0: none. */
+uint64_t run_timeout_ns(int fd, int option);
+/* Holds the call, at most for that time (0: for ever); `verdict` once it is over. */
+int64_t run_hold(struct run_call *call, struct run_sock *sock, uint64_t timeout_ns,
+		 int64_t verdict);
+
+/* ---- table.c ---- */
+
+/* A record for the AF_UNIX socket `fd`; NULL without memory. */
+struct run_sock *run_sock_new(struct run *run, int fd);
+void run_sock_free(struct run_sock *sock);
+/*
+ * The socket behind descriptor `fd` of the caller, and a duplicate of that which the caller closes;
+ * NULL when it is none of ours.
+ */
+struct run_sock *run_find(const struct run_call *call, int fd, int *ret_dup);
+/* A socket that the program got by accept(): by the name of the other end. */
+struct run_sock *run_find_accepted(struct run *run, int fd);
+/* Gives the record a new cookie: that of `fd`. 0 or -ENOMEM. */
+int run_sock_rename(struct run_sock *sock, int fd);
+/* The program's descriptor, when it is still where it was seen last; -1. */
+int run_dup_far_end(void *sock);
+/* Remembers `fd` without holding it. */
+void run_weak_add(struct run_sock *sock, int fd);
+void run_weak_remove(struct run_sock *sock);
+/* Ends the sockets whose last descriptor the program has closed. */
+void run_weak_collect(struct run *run);
+/* The stack has no socket of it any more; it is remembered for a while. */
+void run_sock_bury(struct run_sock *sock, enum run_state state);
+/* A path in our private directory, for a socket to be bound to. */
+void run_path(const struct run *run, uint64_t serial, struct sockaddr_un *ret);
+
+/* ---- stream.c, listen.c, datagram.c, message.c, option.c, names.c ---- */
+
+run_call_fn run_call_socket, run_call_connect, run_call_shutdown;
+run_call_fn run_call_bind, run_call_listen, run_call_accept;
+run_call_fn run_call_getsockname, run_call_getpeername;
+run_call_fn run_call_setsockopt, run_call_getsockopt;
+run_call_fn run_call_sendto, run_call_recvfrom, run_call_sendmsg, run_call_recvmsg,
+	run_call_sendmmsg, run_call_recvmmsg;
+
+/* The stack's socket of a record that has one. */
+struct tee_socket *run_socket_of(const struct run_sock *sock);
+/* Joins our end with the stack's socket; 0 or -errno. The record is CONNECTED. */
+int run_stream_join(struct run_sock *sock, int our_fd);
+/* Takes the record, a listener or draft whose descriptors are all closed, out of the world. */
+void run_sock_drop(struct run_sock *sock);
+
+/* Watches both ends of a datagram socket. 0 or -errno. */
+int run_datagram_start(struct run_sock *sock, int our_fd);
+void run_datagram_stop(struct run_sock *sock);
+/* What the program wrote with plain write() is sent before what comes now. */
+void run_datagram_drain(struct run_sock *sock);
+int64_t run_datagram_connect(struct run_sock *sock, const struct tee_endpoint *remote);
+int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
+			  const struct tee_endpoint *to);
+/* Who sent the datagram of these bytes, which was taken from the pair or (peeks) only looked at. */
+struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data, size_t len,
+					bool peeks);
+
+/* ---- resolv.c ---- */
+
+void run_resolv_init(struct run *run);
+/* Is this a name server of the host's that the stack should ask its own for? Changes `endpoint`. */
+bool run_resolv_redirect(struct run *run, struct tee_endpoint *endpoint);
+
+/* ---- publish.c ---- */
+
+int run_publish_start(struct run *run, const struct run_config *config, char *ret_error);
+void run_publish_stop(struct run *run);
+
+#endif

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The program from outside: its memory, its descriptors.
+ *
+ * What the caller points to is read once and then judged: other threads of the program may change it at any
+ * time. A caller that was killed meanwhile may have left its id to a stranger; so run_is_valid() is
+ * asked after a descriptor or memory was had by that id, and before anything is done with it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "run/private.h"
+
+#ifndef PIDFD_THREAD
+# define PIDFD_THREAD O_EXCL
+#endif
+
+bool run_is_valid(const struct run_call *call)
+{
+	uint64_t id = call->request->id;
+
+	return ioctl(call->run->notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+/* ---- memory ---- */
+
+int run_read(const struct run_call *call, uint64_t address, void *buf, size_t len)
+{
+	struct iovec ours = {buf, len}, theirs = {(void *)(uintptr_t)address, len};
+
+	if (len == 0)
+		return 0;
+	if (process_vm_readv((pid_t)call->request->pid, &ours, 1, &theirs, 1, 0) != (ssize_t)len)
+		return -EFAULT;
+	return run_is_valid(call) ? 0 : -EFAULT;
+}
+
+int run_write(const struct run_call *call, uint64_t address, const void *buf, size_t len)
+{
+	struct iovec ours = {(void *)(uintptr_t)buf, len};
+	struct iovec theirs = {(void *)(uintptr_t)address, len};
+
+	if (len == 0)
+		return 0;
+	if (!run_is_valid(call))
+		return -EFAULT;
+	return process_vm_writev((pid_t)call->request->pid, &ours, 1, &theirs, 1, 0) == (ssize_t)len
+		       ? 0
+		       : -EFAULT;
+}
+
+/* ---- descriptors ---- */
+
+/* The process that a thread belongs to; 0 when it is gone. */
+static pid_t leader_of(pid_t tid)
+{
+	char path[64], line[256];
+	int leader = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "Tgid: %d", &leader) == 1)
+			break;
+	fclose(file);
+	return leader;
+}
+
+static int open_pidfd(pid_t tid)
+{
+	static bool knows_threads = true;
+	long fd = -1;
+	pid_t leader;
+
+	if (knows_threads) {
+		fd = syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+		if (fd >= 0 || errno != EINVAL)
+			return fd < 0 ? -errno : (int)fd;
+		knows_threads = false; /* before Linux 6.9 */
+	}
+	leader = leader_of(tid);
+	if (leader <= 0)
+		return -ESRCH;
+	fd = syscall(SYS_pidfd_open, leader, 0);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int run_take_fd(pid_t pid, int fd)
+{
+	int pidfd = open_pidfd(pid);
+	long taken;
+
+	if (pidfd < 0)
+		return pidfd;
+	taken = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	if (taken < 0)
+		taken = -errno;
+	close(pidfd);
+	return (int)taken;
+}
+
+int64_t run_give_fd(const struct run_call *call, struct run_sock *sock, int fd, bool is_cloexec)
+{
+	int given;
+	struct seccomp_notif_addfd add = {
+		.id = call->request->id,
+		.flags = SECCOMP_ADDFD_FLAG_SEND,
+		.srcfd = (uint32_t)fd,
+		.newfd_flags = is_cloexec ? O_CLOEXEC : 0,
+	};
+
+	given = ioctl(call->run->notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	if (given < 0)
+		return -errno;
+	if (sock) {
+		sock->seen_pid = (pid_t)call->request->pid;
+		sock->seen_fd = given;
+	}
+	return RUN_DONE;
+}
+
+int run_replace_fd(const struct run_call *call, int fd, int target, bool is_cloexec)
+{
+	struct seccomp_notif_addfd add = {
+		.id = call->request->id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (uint32_t)fd,
+		.newfd = (uint32_t)target,
+		.newfd_flags = is_cloexec ? O_CLOEXEC : 0,
+	};
+
+	return ioctl(call->run->notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+}
+
+bool run_is_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && flags & O_NONBLOCK;
+}
+
+uint64_t run_timeout_ns(int fd, int option)
+{
+	struct timeval value = {0};
+	socklen_t len = sizeof(value);
+
+	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0)
+		return 0;
+	return (uint64_t)value.tv_sec * TEE_NS_PER_S + (uint64_t)value.tv_usec * TEE_NS_PER_US;
+}
+
+/* ---- addresses ---- */
+
+int run_read_sockaddr(const struct run_call *call, uint64_t address, uint64_t len, int *ret_family,
+		      struct tee_endpoint *ret)
+{
+	uint8_t bytes[sizeof(struct sockaddr_storage)] = {0};
+	uint16_t family;
+
+	if ((int)len < 0 || (uint32_t)len > sizeof(bytes) || (uint32_t)len < sizeof(family))
+		return -EINVAL;
+	if (run_read(call, address, bytes, (uint32_t)len) < 0)
+		return -EFAULT;
+	memcpy(&family, bytes, sizeof(family));
+	*ret_family = family;
+	if (family == AF_UNSPEC)
+		return 0;
+	return posix_read_sockaddr(bytes, (uint32_t)len, ret);
+}
+
+int run_write_sockaddr(const struct run_call *call, const struct run_sock *sock,
+		       const struct tee_endpoint *endpoint, uint64_t address, uint64_t len_address)
+{
+	uint8_t bytes[POSIX_SOCKADDR_SIZE];
+	uint32_t room, len;
+
+	if (run_read(call, len_address, &room, sizeof(room)) < 0)
+		return -EFAULT;
+	if ((int32_t)room < 0)
+		return -EINVAL;
+	len = posix_write_sockaddr(endpoint, sock->domain, bytes, sizeof(bytes));
+	if (run_write(call, address, bytes, room < len ? room : len) < 0 ||
+	    run_write(call, len_address, &len, sizeof(len)) < 0)
+		return -EFAULT;
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+int64_t run_hold(struct run_call *call, struct run_sock *sock, uint64_t timeout_ns, int64_t verdict)
+{
+	if (call->is_expired)
+		return verdict;
+	call->sock = sock;
+	if (!call->is_timed) {
+		call->is_timed = true;
+		call->deadline_ns = timeout_ns ? tee_host_now_ns() + timeout_ns : TEE_NEVER;
+	}
+	return RUN_HOLD;
+}

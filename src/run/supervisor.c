@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The supervisor: takes the program's calls from the notification descriptor, has each answered by
+ * its function, and holds those that have to wait.
+ *
+ * All of it runs in the host's loop, in one thread: a call is answered at once or held, never waited
+ * for. A held call is tried again when its socket has news (run_wake_held()). Twenty times a second each
+ * is looked at: its time may be over, its caller killed, or a signal pending. For the kernel, which
+ * lets only fatal signals interrupt a call that we have taken, the answer is then ERESTARTSYS, and the
+ * handler runs and the call starts again or returns EINTR, as SA_RESTART has it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run/private.h"
+
+#define LOOK_NS            (50 * TEE_NS_PER_MS)
+#define KERNEL_ERESTARTSYS 512
+
+enum { CALLS_A_TURN = 64 };
+
+struct held {
+	struct list node;
+	struct run_call call;
+	struct seccomp_notif request;
+};
+
+static const struct {
+	int number;
+	run_call_fn *fn;
+} calls[] = {
+	{SYS_socket, run_call_socket},
+	{SYS_connect, run_call_connect},
+	{SYS_bind, run_call_bind},
+	{SYS_listen, run_call_listen},
+	{SYS_accept, run_call_accept},
+	{SYS_accept4, run_call_accept},
+	{SYS_shutdown, run_call_shutdown},
+	{SYS_getsockname, run_call_getsockname},
+	{SYS_getpeername, run_call_getpeername},
+	{SYS_setsockopt, run_call_setsockopt},
+	{SYS_getsockopt, run_call_getsockopt},
+	{SYS_sendto, run_call_sendto},
+	{SYS_recvfrom, run_call_recvfrom},
+	{SYS_sendmsg, run_call_sendmsg},
+	{SYS_recvmsg, run_call_recvmsg},
+	{SYS_sendmmsg, run_call_sendmmsg},
+	{SYS_recvmmsg, run_call_recvmmsg},
+};
+
+/* ---- answers ---- */
+
+static void answer(struct run *run, uint64_t id, int64_t verdict)
+{
+	struct seccomp_notif_resp *response = run->response;
+
+	if (verdict == RUN_DONE)
+		return;
+	memset(response, 0, run->response_size);
+	response->id = id;
+	if (verdict == RUN_CONTINUE)
+		response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else if (verdict < 0)
+		response->error = (int)verdict;
+	else
+		response->val = verdict;
+	/* ENOENT: the caller was killed meanwhile. */
+	ioctl(run->notify_fd, SECCOMP_IOCTL_NOTIF_SEND, response);
+}
+
+static int64_t serve(struct run_call *call)
+{
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i].number == call->request->data.nr)
+			return calls[i].fn(call);
+	return -ENOSYS;
+}
+
+/* ---- held calls ---- */
+
+static void try_again(struct held *held)
+{
+	struct run *run = held->call.run;
+	int64_t verdict;
+
+	held->call.is_held = true;
+	verdict = serve(&held->call);
+	if (verdict == RUN_HOLD)
+		return;
+	answer(run, held->request.id, verdict);
+	list_remove(&held->node);
+	free(held);
+}
+
+void run_wake_held(struct run *run, struct run_sock *sock)
+{
+	struct list ours;
+
+	/* Trying changes the list; those that are ours wait in one of their own. */
+	list_init(&ours);
+	LIST_FOR_EACH_SAFE(node, &run->held)
+	{
+		if (CONTAINER_OF(node, struct held, node)->call.sock != sock)
+			continue;
+		list_remove(node);
+		list_push_back(&ours, node);
+	}
+	while (!list_is_empty(&ours)) {
+		struct list *node = list_pop_front(&ours);
+
+		list_push_back(&run->held, node);
+		try_again(CONTAINER_OF(node, struct held, node));
+	}
+}
+
+/* Has the thread a signal that it neither blocks nor ignores? */
+static bool has_signal(pid_t tid)
+{
+	uint64_t own = 0, shared = 0, blocked = 0, ignored = 0;
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		sscanf(line, "SigPnd: %" SCNx64, &own);
+		sscanf(line, "ShdPnd: %" SCNx64, &shared);
+		sscanf(line, "SigBlk: %" SCNx64, &blocked);
+		sscanf(line, "SigIgn: %" SCNx64, &ignored);
+	}
+	fclose(file);
+	return ((own | shared) & ~blocked & ~ignored) != 0;
+}
+
+static void look_at(struct held *held, uint64_t now_ns)
+{
+	struct run *run = held->call.run;
+
+	if (!run_is_valid(&held->call)) {
+		list_remove(&held->node);
+		free(held);
+	} else if (has_signal((pid_t)held->request.pid)) {
+		answer(run, held->request.id, -KERNEL_ERESTARTSYS);
+		list_remove(&held->node);
+		free(held);
+	} else {
+		held->call.is_expired = now_ns >= held->call.deadline_ns;
+		/* Its socket may have been closed by another thread. */
+		try_again(held);
+	}
+}
+
+static void on_look(void *arg)
+{
+	struct run *run = arg;
+	uint64_t now_ns = tee_host_now_ns();
+
+	run->held_timer = 0;
+	LIST_FOR_EACH_SAFE(node, &run->held)
+	look_at(CONTAINER_OF(node, struct held, node), now_ns);
+	if (!list_is_empty(&run->held))
+		run->held_timer = tee_host_after(run->host, LOOK_NS, on_look, run);
+}
+
+static int64_t hold(struct run *run, const struct run_call *call)
+{
+	struct held *held = calloc(1, sizeof(*held));
+	uint64_t delay_ns = LOOK_NS, now_ns = tee_host_now_ns();
+
+	if (!held)
+		return -ENOMEM;
+	held->request = *call->request;
+	held->call = *call;
+	held->call.request = &held->request;
+	list_push_back(&run->held, &held->node);
+	if (call->deadline_ns < now_ns + delay_ns)
+		delay_ns = call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 0;
+	if (!run->held_timer || delay_ns < LOOK_NS) {
+		if (run->held_timer)
+			tee_host_cancel(run->host, run->held_timer);
+		run->held_timer = tee_host_after(run->host, delay_ns, on_look, run);
+	}
+	return RUN_HOLD;
+}
+
+/* ---- arrivals ---- */
+
+/* One call, if there is one; false: none. */
+static bool take_call(struct run *run)
+{
+	struct run_call call = {.run = run, .request = run->request};
+	int64_t verdict;
+
+	memset(run->request, 0, run->request_size);
+	if (ioctl(run->notify_fd, SECCOMP_IOCTL_NOTIF_RECV, run->request) < 0)
+		return false;
+	verdict = serve(&call);
+	if (verdict == RUN_HOLD)
+		verdict = hold(run, &call);
+	if (verdict != RUN_HOLD)
+		answer(run, run->request->id, verdict);
+	return true;
+}
+
+static void on_notify(void *arg, int fd, short revents)
+{
+	struct run *run = arg;
+	struct pollfd more = {.fd = fd, .events = POLLIN};
+
+	if (revents & EPOLLIN) {
+		/* The answered program often comes back at once; but the link must have its turn. */
+		for (unsigned i = 0; i < CALLS_A_TURN; i++)
+			if (!take_call(run) || poll(&more, 1, 0) != 1 || !(more.revents & POLLIN))
+				break;
+	} else if (revents & (EPOLLHUP | EPOLLERR)) {
+		/* Nobody is left under the filter. */
+		run->is_unused = true;
+		tee_host_unwatch_fd(run->host, fd);
+	}
+}
+
+/* ---- signals ---- */
+
+static void reap(struct run *run)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == run->child) {
+			run->status = status;
+			run->has_ended = true;
+		}
+}
+
+static void on_signal(void *arg, int fd, short revents)
+{
+	struct run *run = arg;
+	struct signalfd_siginfo info;
+
+	(void)revents;
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(run);
+		else if (run->has_ended)
+			run->is_told_to_end = true;
+		/* The terminal sends to the whole group, and so to the program too. */
+		else if (info.ssi_code != SI_KERNEL)
+			kill(run->child, (int)info.ssi_signo);
+	}
+}
+
+/* ---- life ---- */
+
+static bool make_dir(struct run *run)
+{
+	const char *places[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (!places[i] || strlen(places[i]) > 40)
+			continue;
+		snprintf(run->dir, sizeof(run->dir), "%s/teeceepee-XXXXXX", places[i]);
+		if (mkdtemp(run->dir))
+			return true;
+	}
+	run->dir[0] = '\0';
+	return false;
+}
+
+/* Where sockets of the program are connected to us; the directory lets nobody else in. */
+static int open_rendezvous(struct run *run)
+{
+	if (!make_dir(run))
+		return -errno;
+	run_path(run, 0, &run->rendezvous);
+	run->rendezvous_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (run->rendezvous_fd < 0 ||
+	    bind(run->rendezvous_fd, (struct sockaddr *)&run->rendezvous, sizeof(run->rendezvous)) <
+		    0 ||
+	    listen(run->rendezvous_fd, 64) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_signals(struct run *run)
+{
+	static const int signals[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR2};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return run->signal_fd < 0 ? -errno : 0;
+}
+
+static int allocate(struct run *run)
+{
+	struct seccomp_notif_sizes sizes;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		return -errno;
+	run->request_size = sizes.seccomp_notif > sizeof(*run->request) ? sizes.seccomp_notif
+									: sizeof(*run->request);
+	run->response_size = sizes.seccomp_notif_resp > sizeof(*run->response)
+				     ? sizes.seccomp_notif_resp
+				     : sizeof(*run->response);
+	run->request = calloc(1, run->request_size);
+	run->response = calloc(1, run->response_size);
+	run->buffer = malloc(RUN_DATAGRAM_MAX);
+	run->world = posix_new(tee_host_stack(run->host), 0);
+	run->weak_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!run->request || !run->response || !run->buffer || !run->world || run->weak_fd < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int watch(struct run *run)
+{
+	int result = tee_host_watch_fd(run->host, run->notify_fd, POLLIN, on_notify, run);
+
+	if (result >= 0)
+		result = tee_host_watch_fd(run->host, run->signal_fd, POLLIN, on_signal, run);
+	return result;
+}
+
+int run_program_start(const struct run_config *config, struct run **ret_run,
+		      char ret_error[TEE_HOST_ERROR_SIZE])
+{
+	struct run *run = calloc(1, sizeof(*run));
+	int result;
+
+	if (!run)
+		return RUN_EXIT_FAILED;
+	run->host = config->host;
+	run->allows_host_loopback = config->allows_host_loopback;
+	run->notify_fd = run->weak_fd = run->rendezvous_fd = run->signal_fd = -1;
+	list_init(&run->socks);
+	list_init(&run->weak);
+	list_init(&run->dead);
+	list_init(&run->held);
+	hash_init(&run->by_cookie);
+	hash_init(&run->by_serial);
+	result = allocate(run);
+	if (result == 0)
+		result = open_rendezvous(run);
+	if (result == 0)
+		result = open_signals(run);
+	if (result < 0) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't prepare to run a program: %s",
+			 strerror(-result));
+		run_program_end(run);
+		return RUN_EXIT_FAILED;
+	}
+	run_resolv_init(run);
+	result = run_publish_start(run, config, ret_error);
+	if (result == 0)
+		result = run_launch(run, config, ret_error);
+	if (result == 0 && watch(run) < 0) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't watch the program");
+		result = RUN_EXIT_FAILED;
+	}
+	if (result) {
+		run_program_end(run);
+		return result;
+	}
+	*ret_run = run;
+	return 0;
+}
+
+int run_program_serve(struct run *run)
+{
+	/* A program that daemonizes itself goes on, and we with it. */
+	while ((!run->has_ended || !run->is_unused) && !run->is_told_to_end)
+		if (tee_host_run_once(run->host, TEE_NEVER) < 0)
+			break;
+	if (!run->has_ended) {
+		/* The link is gone: what the program does next fails, and it ends by that or by itself. */
+		close(run->notify_fd);
+		tee_host_unwatch_fd(run->host, run->notify_fd);
+		run->notify_fd = -1;
+		while (waitpid(run->child, &run->status, 0) < 0 && errno == EINTR)
+			continue;
+		run->has_ended = true;
+	}
+	return run->status;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void end_sock(struct run_sock *sock)
+{
+	if (sock->bridge)
+		bridge_end(sock->bridge, false);
+	else if (sock->posix_fd >= 0)
+		run_sock_drop(sock);
+	else
+		run_sock_free(sock);
+}
+
+void run_program_end(struct run *run)
+{
+	if (!run)
+		return;
+	tee_host_lock(run->host);
+	run_publish_stop(run);
+	if (run->notify_fd >= 0)
+		tee_host_unwatch_fd(run->host, run->notify_fd);
+	if (run->signal_fd >= 0)
+		tee_host_unwatch_fd(run->host, run->signal_fd);
+	while (!list_is_empty(&run->held)) {
+		struct list *node = list_pop_front(&run->held);
+
+		free(CONTAINER_OF(node, struct held, node));
+	}
+	while (!list_is_empty(&run->socks))
+		end_sock(CONTAINER_OF(run->socks.next, struct run_sock, node));
+	if (run->weak_timer)
+		tee_host_cancel(run->host, run->weak_timer);
+	if (run->held_timer)
+		tee_host_cancel(run->host, run->held_timer);
+	posix_free(run->world);
+	tee_host_unlock(run->host);
+	close_fd(run->notify_fd);
+	close_fd(run->weak_fd);
+	close_fd(run->rendezvous_fd);
+	close_fd(run->signal_fd);
+	if (run->dir[0]) {
+		unlink(run->rendezvous.sun_path);
+		rmdir(run->dir);
+	}
+	hash_fini(&run->by_cookie);
+	hash_fini(&run->by_serial);
+	free(run->buffer);
+	free(run->request);
+	free(run->response);
+	free(run);
+}
