@@ -65,6 +65,7 @@ enum {
 	TEE_MSG_OOB = 4,    /* send: the last byte is urgent (RFC 9293 3.8.5) */
 	TEE_MSG_TRUNC = 8,  /* recv: TCP, discard; UDP, return the datagram's true length */
 	TEE_MSG_EOR = 16,   /* send: a segment ends here */
+	TEE_MSG_EARLY = 32, /* send: queue also while the connection opens (RFC 9293 3.9.1.2) */
 };
 
 /*
@@ -167,7 +168,7 @@ enum tee_option {
 	TEE_OPT_MTU_DISCOVER,	  /* 0: never set DF, 1: as configured, 2: always */
 	TEE_OPT_MTU,		  /* get only: of the path */
 	TEE_OPT_FASTOPEN,	  /* listener: queue length of pending fast-open requests */
-	TEE_OPT_FASTOPEN_CONNECT, /* connect() waits for the first send */
+	TEE_OPT_FASTOPEN_CONNECT, /* with a cookie at hand connect() waits for the first send */
 	TEE_OPT_FASTOPEN_NO_COOKIE,
 	TEE_OPT_NOOPT,		  /* no TCP options but MSS */
 	TEE_OPT_PACING_RATE,	  /* cap, bytes a second; UINT64_MAX: none */

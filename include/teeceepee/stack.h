@@ -33,6 +33,8 @@ TEE_API struct tee_stack *tee_stack_new(const struct tee_config *config, uint64_
 /* Frees everything, sockets too, and sends nothing. NULL is legal. */
 TEE_API void tee_stack_free(struct tee_stack *stack);
 TEE_API struct tee_pool *tee_stack_pool(struct tee_stack *stack);
+/* Forgets what connections learned of other hosts: fast-open cookies, metrics (RFC 9040). */
+TEE_API void tee_stack_forget_hosts(struct tee_stack *stack);
 TEE_API const struct tee_config *tee_stack_config(const struct tee_stack *stack);
 /* Changes a field while running; what it says of new connections holds for these only. */
 TEE_API int tee_stack_set(struct tee_stack *stack, const char *name, const char *value);

@@ -23,6 +23,7 @@ struct posix_file {
 	struct tee_socket *socket;
 	int domain, type, protocol;
 	bool is_connecting; /* a connect() has not told its end yet */
+	bool is_deferred;   /* connect() waits for the first send, to put data into the SYN */
 	bool was_connected; /* it has, or may have had, a peer */
 	bool is_fastopen;   /* TCP_FASTOPEN: a send with an address connects */
 	bool wants_inq;     /* TCP_INQ */

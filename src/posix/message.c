@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "posix/file.h"
 
 static size_t total_len(const struct posix_msg *msg)
@@ -31,10 +32,10 @@ static unsigned send_flags(int flags)
 
 /*
  * Queues what follows the first `from` bytes, piece by piece; returns how much, or an error when
- * that is none. What marks an end (urgent, end of record) goes with the last piece.
+ * that is none. What marks an end (urgent, end of record) goes with the last piece. `also`: more of TEE_MSG_….
  */
 static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg, size_t from,
-			    int flags)
+			    int flags, unsigned also)
 {
 	size_t left = total_len(msg) - from;
 	int64_t sent = 0;
@@ -42,7 +43,7 @@ static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg
 	for (unsigned i = 0; i < msg->iov_count && left; i++) {
 		const uint8_t *data = msg->iov[i].base;
 		size_t len = msg->iov[i].len;
-		unsigned how = send_flags(flags);
+		unsigned how = send_flags(flags) | also;
 		ssize_t got;
 
 		if (from >= len) {
@@ -65,6 +66,19 @@ static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg
 	return sent;
 }
 
+static bool may_wait(const struct posix_file *file, int flags, const struct posix_wait *wait)
+{
+	return wait && !(flags & LINUX_MSG_DONTWAIT) && !(file->flags & LINUX_O_NONBLOCK);
+}
+
+static int64_t opening_failed(struct posix_file *file)
+{
+	int error = tee_take_error(file->socket);
+
+	file->is_connecting = false;
+	return error ? -posix_errno(error) : -LINUX_EPIPE;
+}
+
 /* Until the handshake ends a send waits, as Linux does; 1: go on. */
 static int64_t await_handshake(struct posix_world *world, struct posix_file *file, int flags,
 			       struct posix_wait *wait)
@@ -81,17 +95,47 @@ static int64_t await_handshake(struct posix_world *world, struct posix_file *fil
 	return 1;
 }
 
+/*
+ * The first send after a connect() that was put off for fast open: it opens. What the SYN has no room for waits
+ * in the queue when the caller can wait, and else stays with the caller.
+ */
+static int64_t open_deferred(struct posix_world *world, struct posix_file *file,
+			     const struct posix_msg *msg, int flags, struct posix_wait *wait)
+{
+	int64_t sent;
+
+	file->is_deferred = false;
+	if (total_len(msg))
+		sent = queue_pieces(file, msg, 0, flags,
+				    may_wait(file, flags, wait) ? TEE_MSG_EARLY : 0);
+	else
+		sent = -posix_errno((int)tee_send(file->socket, "", 0, 0));
+	if (sent < 0 && sent != -LINUX_EINPROGRESS)
+		return sent;
+	file->is_connecting = true;
+	if (wait)
+		wait->done = sent > 0 ? (size_t)sent : 0;
+	return posix_block(world, file, flags & LINUX_MSG_DONTWAIT, file->send_timeout_ns, wait,
+			   sent);
+}
+
 static int64_t send_stream(struct posix_world *world, struct posix_file *file,
 			   const struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
 	size_t len = total_len(msg);
 	size_t done = wait ? wait->done : 0;
-	int64_t verdict = await_handshake(world, file, flags, wait);
+	int64_t verdict;
 
+	if (file->is_deferred)
+		return open_deferred(world, file, msg, flags, wait);
+	verdict = await_handshake(world, file, flags, wait);
 	if (verdict != 1)
 		return verdict == POSIX_BLOCKED || !done ? verdict : (int64_t)done;
+	if (done && done == len) /* all was queued while the connection opened */
+		return posix_tcp_state(file) == TEE_TCP_CLOSED ? opening_failed(file)
+							       : (int64_t)done;
 	while (done < len || !len) {
-		int64_t got = queue_pieces(file, msg, done, flags);
+		int64_t got = queue_pieces(file, msg, done, flags, 0);
 
 		if (got == -LINUX_EAGAIN) {
 			verdict = done ? (int64_t)done : -LINUX_EAGAIN;
@@ -130,11 +174,16 @@ static const void *gather(const struct posix_msg *msg, size_t len, void **ret_ow
 	return bytes;
 }
 
-/* The first send of a fast open: connects, with as much data as the SYN may carry. */
+/*
+ * The first send of a fast open: connects. As Linux has it (MSG_FASTOPEN), a caller that doesn't wait gets back
+ * what the SYN has no room for; one that waits, and BSD's, which never does, has all of it queued.
+ */
 static int64_t open_with_data(struct posix_world *world, struct posix_file *file,
 			      const struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
 	bool is_linux = flags & LINUX_MSG_FASTOPEN;
+	bool is_all = !is_linux || may_wait(file, flags, wait);
+	unsigned how = send_flags(flags) | (is_all ? TEE_MSG_EARLY : 0);
 	size_t len = total_len(msg);
 	struct tee_endpoint remote;
 	const void *data;
@@ -150,18 +199,14 @@ static int64_t open_with_data(struct posix_world *world, struct posix_file *file
 	data = gather(msg, len, &owned);
 	if (!data)
 		return -LINUX_ENOMEM;
-	sent = tee_sendto(file->socket, data, len, send_flags(flags), &remote);
+	sent = tee_sendto(file->socket, data, len, how, &remote);
 	free(owned);
 	if (sent < 0 && sent != -TEE_EINPROGRESS)
 		return -posix_errno((int)sent);
 	file->was_connected = true;
-	file->is_connecting = is_linux;
-	if (!is_linux && sent < 0) {
-		/* BSD queues at once what the SYN did not take. */
-		return send_stream(world, file, msg, flags, wait);
-	}
 	if (!is_linux)
-		return sent;
+		return MAX(sent, 0);
+	file->is_connecting = true;
 	if (wait)
 		wait->done = sent > 0 ? (size_t)sent : 0;
 	return posix_block(world, file, flags & LINUX_MSG_DONTWAIT, file->send_timeout_ns, wait,
@@ -174,12 +219,8 @@ static int64_t go_on_opening(struct posix_world *world, struct posix_file *file,
 {
 	enum tee_tcp_state state = posix_tcp_state(file);
 
-	if (state == TEE_TCP_CLOSED) {
-		int error = tee_take_error(file->socket);
-
-		file->is_connecting = false;
-		return error ? -posix_errno(error) : -LINUX_EPIPE;
-	}
+	if (state == TEE_TCP_CLOSED)
+		return opening_failed(file);
 	if (state == TEE_TCP_SYN_SENT || state == TEE_TCP_SYN_RECEIVED ||
 	    wait->done < total_len(msg))
 		return send_stream(world, file, msg, flags, wait);
@@ -332,6 +373,13 @@ static int64_t receive_stream(struct posix_world *world, struct posix_file *file
 	if (posix_tcp_state(file) == TEE_TCP_LISTEN ||
 	    (!file->was_connected && !file->is_connecting))
 		return -LINUX_ENOTCONN;
+	if (file->is_deferred) {
+		/* Who can wait for the server to speak first is not to wait for ever: opened without data. */
+		if (!may_wait(file, flags, wait))
+			return -LINUX_EAGAIN;
+		file->is_deferred = false;
+		file->is_connecting = true;
+	}
 	got = take_pieces(file, msg, done, flags);
 	if (got == -LINUX_EAGAIN || (got > 0 && (flags & LINUX_MSG_WAITALL) &&
 				     !(flags & LINUX_MSG_PEEK) && done + (size_t)got < len)) {

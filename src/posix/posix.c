@@ -436,8 +436,10 @@ int64_t posix_connect(struct posix_world *world, int fd, const void *addr, uint3
 		return posix_block(world, file, false, file->send_timeout_ns, wait,
 				   -LINUX_EINPROGRESS);
 	}
-	if (!error)
+	if (!error) {
 		file->was_connected = true;
+		file->is_deferred = posix_is_tcp(file);
+	}
 	return -posix_errno(error);
 }
 

@@ -7,9 +7,9 @@
  * sock_redraft() makes a draft of a socket again whose attempt to connect failed, or whose listener
  * was shut down, so that it may be tried anew, with the same settings and port.
  *
- * A connect with fast open (RFC 7413, TEE_OPT_FASTOPEN_CONNECT) only notes the destination: the first
- * send (or receive, lest a client that listens first waits for ever) opens, so that data can
- * travel in the SYN.
+ * A connect with fast open (RFC 7413, TEE_OPT_FASTOPEN_CONNECT) to a host whose cookie is known only
+ * notes the destination: the first send (or receive, lest a client that listens first waits for
+ * ever) opens, so that data can travel in the SYN. Without a cookie there is nothing to wait for.
  *
  * RFC 9293 3.9.1.1: OPEN, active and passive. MUST-46: calls name addresses of both families.
  */
@@ -223,7 +223,7 @@ static int connect_draft(struct tee_socket *socket, const struct tee_endpoint *t
 		return -TEE_ENETUNREACH;
 	if (remote.netif && ip_is_link_local(&remote.ip))
 		draft->settings.netif = remote.netif;
-	if (draft->settings.flags & TCP_SET_FASTOPEN_CONNECT) {
+	if (tcp_fastopen_ready(socket->room->tcp, &draft->settings, &remote.ip)) {
 		draft->remote = remote;
 		draft->is_deferred = true;
 		event_raise(socket->room->engine, &socket->source, TEE_EV_WRITABLE);

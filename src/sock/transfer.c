@@ -45,9 +45,15 @@ static int transfer_conn(struct tee_socket *socket)
 
 static ssize_t send_tcp(struct tee_socket *socket, const void *data, size_t len, unsigned flags)
 {
+	bool opens = socket->state == SOCK_DRAFT;
 	int result = transfer_conn(socket);
 
-	return result < 0 ? result : tcp_conn_send(socket->u.conn, data, len, flags);
+	if (result < 0)
+		return result;
+	/* Nothing to carry: the opening is under way, as after a connect. */
+	if (opens && !len)
+		return -TEE_EINPROGRESS;
+	return tcp_conn_send(socket->u.conn, data, len, flags);
 }
 
 /* TCP's sendto: connect and send in one, for fast open (RFC 7413 section 4.2.1). */
@@ -69,11 +75,16 @@ static ssize_t sendto_tcp(struct tee_socket *socket, const void *data, size_t le
 	result = tee_connect(socket, to);
 	if (result == 0)
 		result = transfer_conn(socket);
+	/* Without a cookie the SYN has nothing to carry, but data may wait for the handshake. */
+	if (result == -TEE_EINPROGRESS && (flags & TEE_MSG_EARLY))
+		result = 0;
 	if (result < 0) {
 		if (socket->state == SOCK_DRAFT)
 			socket->u.draft->settings.flags = was;
 		return result;
 	}
+	if (!len)
+		return -TEE_EINPROGRESS;
 	sent = tcp_conn_send(socket->u.conn, data, len, flags);
 	return sent == -TEE_EAGAIN ? -TEE_EINPROGRESS : sent;
 }

@@ -89,6 +89,11 @@ int tee_stack_set(struct tee_stack *stack, const char *name, const char *value)
 	return tee_config_set(&stack->engine.config, name, value);
 }
 
+void tee_stack_forget_hosts(struct tee_stack *stack)
+{
+	tcp_forget_hosts(stack->tcp);
+}
+
 void tee_trace_set(struct tee_stack *stack, tee_trace_fn *consumer, void *arg)
 {
 	stack->engine.trace_consumer = consumer;

@@ -427,9 +427,8 @@ void request_icmp(struct tcp_request *request, const struct icmp_report *report)
 void fastopen_free(struct fastopen_cache *cache);
 bool fastopen_syn_option(struct tcp_conn *conn, struct tcp_options *options,
 			 uint32_t *ret_data_max);
-bool fastopen_may_carry(struct tcp_conn *conn);
+uint32_t fastopen_room(struct tcp_conn *conn);
 void fastopen_on_syn_ack(struct tcp_conn *conn, const struct segment *seg);
-void fastopen_on_syn_timeout(struct tcp_conn *conn);
 bool fastopen_accepts(struct tcp_listener *listener, const struct segment *seg,
 		      const struct tcp_key *key, bool *ret_give_cookie);
 void fastopen_cookie(struct tcp *tcp, const struct tcp_key *key, struct tcp_options *options);

@@ -39,7 +39,7 @@ static size_t send_room(const struct tcp_conn *conn)
 }
 
 /* Why no data may be queued, 0: it may. */
-static int send_verdict(struct tcp_conn *conn)
+static int send_verdict(struct tcp_conn *conn, unsigned flags)
 {
 	int error = tcp_conn_take_error(conn);
 
@@ -51,12 +51,16 @@ static int send_verdict(struct tcp_conn *conn)
 	case TEE_TCP_ESTABLISHED:
 	case TEE_TCP_CLOSE_WAIT: return 0;
 	case TEE_TCP_SYN_SENT:
+		if (flags & TEE_MSG_EARLY)
+			return 0;
 		/* Fast open: until the SYN has left, data may be queued to ride in it. */
 		if ((conn->settings->s.flags & TCP_SET_FASTOPEN_CONNECT) &&
 		    conn_has(conn, CONN_SYN_DUE) && !conn->syn_sent_at_ns)
-			return fastopen_may_carry(conn) ? 0 : -TEE_EINPROGRESS;
+			return fastopen_room(conn) ? 0 : -TEE_EINPROGRESS;
 		return -TEE_EAGAIN;
-	case TEE_TCP_SYN_RECEIVED: return conn_has(conn, CONN_CHILD_FASTOPEN) ? 0 : -TEE_EAGAIN;
+	case TEE_TCP_SYN_RECEIVED:
+		return flags & TEE_MSG_EARLY || conn_has(conn, CONN_CHILD_FASTOPEN) ? 0
+										    : -TEE_EAGAIN;
 	default: return -TEE_EPIPE;
 	}
 }
@@ -80,7 +84,7 @@ static void queued(struct tcp_conn *conn, unsigned flags)
 
 ssize_t tcp_conn_send(struct tcp_conn *conn, const void *data, size_t len, unsigned flags)
 {
-	int verdict = send_verdict(conn);
+	int verdict = send_verdict(conn, flags);
 	size_t room, taken;
 
 	if (verdict < 0)
@@ -88,6 +92,8 @@ ssize_t tcp_conn_send(struct tcp_conn *conn, const void *data, size_t len, unsig
 	if (len == 0)
 		return 0;
 	room = send_room(conn);
+	if (conn->state == TEE_TCP_SYN_SENT && !(flags & TEE_MSG_EARLY))
+		room = MIN(room, fastopen_room(conn));
 	if (!room) {
 		conn->flags |= CONN_WRITE_WAITED;
 		conn_mark_due(conn);
@@ -108,7 +114,7 @@ ssize_t tcp_conn_send(struct tcp_conn *conn, const void *data, size_t len, unsig
 
 int tcp_conn_reserve(struct tcp_conn *conn, size_t want, void **ret_ptr, size_t *ret_len)
 {
-	int verdict = send_verdict(conn);
+	int verdict = send_verdict(conn, 0);
 	size_t room;
 
 	if (verdict < 0)
@@ -124,7 +130,7 @@ int tcp_conn_reserve(struct tcp_conn *conn, size_t want, void **ret_ptr, size_t 
 
 int tcp_conn_commit(struct tcp_conn *conn, size_t len)
 {
-	int verdict = send_verdict(conn);
+	int verdict = send_verdict(conn, 0);
 
 	if (verdict < 0)
 		return verdict;
@@ -138,7 +144,7 @@ int tcp_conn_commit(struct tcp_conn *conn, size_t len)
 int tcp_conn_send_owned(struct tcp_conn *conn, const void *data, size_t len,
 			void (*release)(void *arg), void *arg)
 {
-	int verdict = send_verdict(conn);
+	int verdict = send_verdict(conn, 0);
 	struct tee_pkt *pkt;
 
 	if (verdict < 0)

@@ -54,8 +54,6 @@ static void expire_syn(struct tcp_conn *conn)
 		give_up(conn);
 		return;
 	}
-	if (conn->state == TEE_TCP_SYN_SENT && conn_has(conn, CONN_SYN_FASTOPEN))
-		fastopen_on_syn_timeout(conn);
 	conn->retries++;
 	conn->syn_retries++;
 	conn->flags |= CONN_SYN_DUE;

@@ -3,8 +3,8 @@
  * TCP Fast Open (RFC 7413): data in the SYN for a client that has been here before.
  *
  * Server: a cookie is a keyed hash of the client's address, so nothing is stored. Client: cookies by
- * server address in a small cache, the oldest replaced; an address whose SYN with data was lost is
- * not tried again for a while (section 4.1.3.1).
+ * server address in a small cache, together with the server's MSS, which limits what a SYN can carry; an
+ * address whose SYN with data was lost is not tried again for a while (section 4.1.3.1).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +19,22 @@ enum {
 	SERVER_NO_COOKIE = 0x200,
 	SERVER_ALL = 0x400
 };
+enum { BLOCKED_S = 60, LOSSES_MAX = 2 };
+
+/* Which kind of option to ask for a cookie with. */
+enum form {
+	FORM_STANDARD,
+	FORM_EXPERIMENTAL, /* the standard one got no answer: once with the one from before the RFC */
+	FORM_SETTLED,      /* that got none either */
+};
 
 struct cache_entry {
 	struct tee_ip remote;
 	uint16_t mss;
 	uint8_t len; /* 0: no cookie yet */
 	bool is_exp;
+	uint8_t form;   /* enum form */
+	uint8_t losses; /* SYNs with data in a row that only a plain SYN made good */
 	uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
 	uint64_t blocked_until_ns;
 };
@@ -36,6 +46,13 @@ struct fastopen_cache {
 void fastopen_free(struct fastopen_cache *cache)
 {
 	free(cache);
+}
+
+void tcp_forget_hosts(struct tcp *tcp)
+{
+	free(tcp->fastopen);
+	tcp->fastopen = NULL;
+	metrics_clear(&tcp->metrics);
 }
 
 static struct cache_entry *slot_of(struct tcp *tcp, const struct tee_ip *remote, bool create)
@@ -61,82 +78,125 @@ static struct cache_entry *slot_of(struct tcp *tcp, const struct tee_ip *remote,
 
 /* ---- client ---- */
 
-static bool client_wants(const struct tcp_conn *conn)
+static bool client_wants(const struct tcp *tcp, const struct tcp_settings *settings)
 {
-	return (conn->settings->s.flags & TCP_SET_FASTOPEN_CONNECT) &&
-	       (conn_config(conn)->tcp_fastopen & CLIENT);
+	return (settings->flags & TCP_SET_FASTOPEN_CONNECT) &&
+	       (tcp->engine->config.tcp_fastopen & CLIENT);
 }
 
-static bool client_needs_no_cookie(const struct tcp_conn *conn)
+static bool client_needs_no_cookie(const struct tcp *tcp, const struct tcp_settings *settings)
 {
-	return (conn->settings->s.flags & TCP_SET_FASTOPEN_NO_COOKIE) ||
-	       (conn_config(conn)->tcp_fastopen & CLIENT_NO_COOKIE);
+	return (settings->flags & TCP_SET_FASTOPEN_NO_COOKIE) ||
+	       (tcp->engine->config.tcp_fastopen & CLIENT_NO_COOKIE);
 }
 
-/* May data be queued before the SYN leaves, to travel in it? */
-bool fastopen_may_carry(struct tcp_conn *conn)
+static bool is_blocked(const struct tcp *tcp, const struct cache_entry *entry)
 {
-	struct cache_entry *entry;
+	return entry && entry->blocked_until_ns > tcp->engine->now_ns;
+}
 
-	if (!client_wants(conn))
+/* Could data ride in a SYN to `remote` now? */
+bool tcp_fastopen_ready(struct tcp *tcp, const struct tcp_settings *settings,
+			const struct tee_ip *remote)
+{
+	struct cache_entry *entry = slot_of(tcp, remote, false);
+
+	if (!client_wants(tcp, settings) || is_blocked(tcp, entry))
 		return false;
-	if (client_needs_no_cookie(conn))
-		return true;
-	entry = slot_of(conn->tcp, &conn->node.key.remote_ip, false);
-	return entry && entry->len && entry->blocked_until_ns <= conn_now(conn);
+	return client_needs_no_cookie(tcp, settings) || (entry && entry->len);
+}
+
+/*
+ * Bytes that a SYN can carry: the MSS that the server announced last time (RFC 7413 4.1.3), or as much as we
+ * take ourselves, less the most that options can take: what options the SYN will have is not known yet.
+ */
+static uint32_t syn_data_max(const struct tcp_conn *conn, const struct cache_entry *entry)
+{
+	uint32_t mss = entry && entry->mss ? MIN(entry->mss, conn->adv_mss) : conn->adv_mss;
+
+	return mss - MIN(mss, TCP_OPTIONS_MAX);
+}
+
+/* How many more bytes may be queued before the SYN leaves, to travel in it. */
+uint32_t fastopen_room(struct tcp_conn *conn)
+{
+	const struct tee_ip *remote = &conn->node.key.remote_ip;
+	uint64_t queued = byteq_len(&conn->sndq);
+	uint32_t most;
+
+	if (!tcp_fastopen_ready(conn->tcp, &conn->settings->s, remote))
+		return 0;
+	most = syn_data_max(conn, slot_of(conn->tcp, remote, false));
+	return queued < most ? most - (uint32_t)queued : 0;
 }
 
 /* The option of our SYN: the cookie, or a request for one. true: data may ride, up to *ret_data_max. */
 bool fastopen_syn_option(struct tcp_conn *conn, struct tcp_options *options, uint32_t *ret_data_max)
 {
-	struct cache_entry *entry;
-	uint32_t mss;
+	struct tcp *tcp = conn->tcp;
+	struct cache_entry *entry = slot_of(tcp, &conn->node.key.remote_ip, false);
 
-	if (!client_wants(conn) || conn->retries)
+	/* RFC 7413 4.1.3.1 (and 4.2.1): the SYN that follows a lost one is an ordinary one. */
+	if (!client_wants(tcp, &conn->settings->s) || conn->syn_retries || is_blocked(tcp, entry))
 		return false;
-	entry = slot_of(conn->tcp, &conn->node.key.remote_ip, false);
-	if (entry && entry->blocked_until_ns > conn_now(conn))
-		return false;
-	if (!client_needs_no_cookie(conn)) {
-		options->has_fastopen = true;
-		options->fastopen_len = 0;
-		conn->flags |= CONN_SYN_FASTOPEN;
-		if (!entry || !entry->len)
-			return false;
-		options->fastopen_exp = entry->is_exp;
-		options->fastopen_len = entry->len;
-		memcpy(options->fastopen_cookie, entry->cookie, entry->len);
-	}
+	*ret_data_max = syn_data_max(conn, entry);
+	if (client_needs_no_cookie(tcp, &conn->settings->s))
+		return true;
 	conn->flags |= CONN_SYN_FASTOPEN;
-	/* The MSS that the server announced last time; less what the SYN's own options take. */
-	mss = entry && entry->mss ? entry->mss : conn->snd.peer_mss;
-	mss = MIN(mss, conn->adv_mss);
-	*ret_data_max = mss - MIN(mss, (uint32_t)tcp_options_len(options));
-	conn->snd.mss = (uint16_t)MAX(*ret_data_max, 1u);
+	options->has_fastopen = true;
+	options->fastopen_len = 0;
+	if (!entry || !entry->len) {
+		options->fastopen_exp = entry && entry->form == FORM_EXPERIMENTAL;
+		return false;
+	}
+	options->fastopen_exp = entry->is_exp;
+	options->fastopen_len = entry->len;
+	memcpy(options->fastopen_cookie, entry->cookie, entry->len);
 	return true;
+}
+
+/* What a SYN-ACK teaches about this server, for the next time. */
+static void learn(struct tcp_conn *conn, const struct segment *seg, bool data_refused)
+{
+	const struct tcp_options *options = &seg->h.options;
+	struct cache_entry *entry = slot_of(conn->tcp, &conn->node.key.remote_ip, true);
+	bool asked = conn_has(conn, CONN_SYN_FASTOPEN);
+	bool has_cookie = asked && options->has_fastopen && options->fastopen_len;
+
+	if (!entry)
+		return;
+	entry->mss = conn->snd.peer_mss;
+	if (has_cookie) { /* one that nobody asked for is not kept */
+		entry->len = options->fastopen_len;
+		entry->is_exp = options->fastopen_exp;
+		memcpy(entry->cookie, options->fastopen_cookie, entry->len);
+		return;
+	}
+	/*
+	 * RFC 7413 4.1.3.1: the SYN with data timed out and a plain one went through, and not by chance; or
+	 * the server's cookie is none, and it did not take our data either. Not again for a while.
+	 */
+	if (!data_refused)
+		entry->losses = 0;
+	else if (conn->syn_retries && entry->losses < UINT8_MAX)
+		entry->losses++;
+	if (entry->losses >= LOSSES_MAX ||
+	    (asked && options->fastopen_malformed && !conn_has(conn, CONN_SYN_DATA_ACKED))) {
+		entry->blocked_until_ns = conn_now(conn) + BLOCKED_S * TEE_NS_PER_S;
+		return;
+	}
+	/* Servers of before the RFC know the experimental kind only: it is tried, once. */
+	if (asked && !conn->syn_retries && !conn_has(conn, CONN_SYN_DATA))
+		entry->form = entry->form == FORM_STANDARD ? FORM_EXPERIMENTAL : FORM_SETTLED;
 }
 
 /* What the SYN-ACK says of cookie and data. */
 void fastopen_on_syn_ack(struct tcp_conn *conn, const struct segment *seg)
 {
-	struct tcp *tcp = conn->tcp;
-	struct cache_entry *entry;
-	bool data_lost = conn_has(conn, CONN_SYN_DATA) && seg->ack < (int64_t)conn->snd.nxt;
+	bool had_data = conn_has(conn, CONN_SYN_DATA);
+	struct send_record *rest;
 
-	if (!conn_has(conn, CONN_SYN_FASTOPEN))
-		return;
-	entry = slot_of(tcp, &conn->node.key.remote_ip, true);
-	if (entry) {
-		entry->mss = conn->snd.peer_mss;
-		if (seg->h.options.has_fastopen && seg->h.options.fastopen_len) {
-			entry->len = seg->h.options.fastopen_len;
-			entry->is_exp = seg->h.options.fastopen_exp;
-			memcpy(entry->cookie, seg->h.options.fastopen_cookie, entry->len);
-		}
-	}
-	if (!conn_has(conn, CONN_SYN_DATA))
-		return;
-	if (seg->ack > 1) {
+	if (had_data && seg->ack > 1) {
 		struct ack_info info = {.now_ns = conn_now(conn), .reordered_from = UINT64_MAX};
 
 		conn->flags |= CONN_SYN_DATA_ACKED;
@@ -144,24 +204,16 @@ void fastopen_on_syn_ack(struct tcp_conn *conn, const struct segment *seg)
 		sendmap_ack(&conn->tx->map, (uint64_t)seg->ack, &info);
 		conn->snd.una = (uint64_t)seg->ack;
 		byteq_drop_to(&conn->sndq, conn->snd.una);
-		conn->tx->delivered_segs++;
 	}
-	if (data_lost && !sendmap_is_empty(&conn->tx->map)) {
-		/* Not taken: once more, as ordinary data, and not for congestion. */
-		conn->tx->rate.lost_bytes += sendmap_mark_all_lost(&conn->tx->map, false);
-		timers_arm_rto(conn);
+	if (had_data || conn_has(conn, CONN_SYN_FASTOPEN))
+		learn(conn, seg, had_data && seg->ack <= 1);
+	/* What was not taken goes again, as data that was never sent: it says nothing of congestion. */
+	rest = had_data ? sendmap_first(&conn->tx->map) : NULL;
+	if (rest) {
+		conn->snd.nxt = rest->start;
+		sendmap_unsend(&conn->tx->map, rest);
 		conn_mark_due(conn);
 	}
-	conn_raise(conn, TEE_EV_WRITABLE);
-}
-
-/* A SYN with the option went unanswered: some middlebox may dislike it. */
-void fastopen_on_syn_timeout(struct tcp_conn *conn)
-{
-	struct cache_entry *entry = slot_of(conn->tcp, &conn->node.key.remote_ip, true);
-
-	if (entry && conn->retries == 0)
-		entry->blocked_until_ns = conn_now(conn) + 60 * TEE_NS_PER_S;
 }
 
 /* ---- server ---- */

@@ -53,6 +53,13 @@ static void path_shrank(struct tcp_conn *conn, const struct icmp_report *report)
 		return;
 	conn_update_mss(conn);
 	recovery_on_mtu(conn);
+	/* It was the data that made our SYN too large: at once a plain one (RFC 7413 4.1.3.1). */
+	if (conn->state == TEE_TCP_SYN_SENT && conn_has(conn, CONN_SYN_DATA) &&
+	    !conn->syn_retries) {
+		conn->syn_retries++;
+		conn->flags |= CONN_SYN_DUE;
+		conn_mark_due(conn);
+	}
 }
 
 static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, struct seq32 seq)

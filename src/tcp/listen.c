@@ -254,6 +254,8 @@ static bool fastopen_child(struct tcp *tcp, struct tcp_request *request, struct 
 	segment_widen(seg, conn->rcv.irs, 1, conn->snd.iss, 0);
 	seg->h.flags &= (uint16_t)~TEE_TCP_SYN;
 	seg->seq = 1;
+	if (seg->len)
+		conn->flags |= CONN_SYN_DATA_ACKED;
 	if (segment_octets(seg))
 		receive_data(conn, seg, packet->pkt);
 	conn->ack_why = 0; /* the SYN-ACK says it */

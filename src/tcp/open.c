@@ -172,9 +172,9 @@ int open_syn_frame(struct tcp_conn *conn, struct tee_frame *frame)
 			fastopen_cookie(conn->tcp, &conn->node.key, &header.options);
 	} else {
 		/* RFC 3168 6.1.1.1: a SYN that was lost may have been dropped for its ECN bits. */
-		if (conn->retries == 0)
+		if (conn->syn_retries == 0)
 			header.flags |= ecn_syn_flags(conn->settings->s.ecn);
-		if (fastopen_syn_option(conn, &header.options, &data_max) && conn->retries == 0)
+		if (fastopen_syn_option(conn, &header.options, &data_max))
 			put_syn_data(conn, data_max, frame);
 	}
 	if (conn->syn_retries)
@@ -291,7 +291,7 @@ static bool syn_sent_ack_is_good(struct tcp_conn *conn, const struct segment *se
 /* Our SYN is acknowledged: the connection stands, and what came along in the SYN-ACK counts. */
 static void syn_sent_established(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
 {
-	ecn_on_syn_ack(&conn->ecn, conn->retries ? 0 : ecn_syn_flags(conn->settings->s.ecn),
+	ecn_on_syn_ack(&conn->ecn, conn->syn_retries ? 0 : ecn_syn_flags(conn->settings->s.ecn),
 		       seg->h.flags, seg->tos & ECN_MASK);
 	if (conn->ecn.mode != ECN_MODE_OFF)
 		count(conn_engine(conn), COUNT_TCP_ECN_NEGOTIATED);

@@ -203,6 +203,7 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 	struct send_record *record;
 	uint64_t end;
 	unsigned flags = 0;
+	bool was_in_syn;
 
 	out.len = put_payload(conn, frame, conn->snd.nxt, want, mss);
 	end = conn->snd.nxt + out.len;
@@ -233,10 +234,14 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 			out.why = TEE_WHY_FIN;
 	}
 	conn->snd.nxt = end;
-	if (out.len % mss)
+	/* What went in the SYN before was cut by the SYN's room: no small write for Nagle to hold others. */
+	was_in_syn = record->start == 1 && conn_has(conn, CONN_SYN_DATA);
+	if (out.len % mss && !was_in_syn)
 		conn->snd.small_end = end;
-	/* RFC 9293 3.8.6.3: what answers within the delay makes the flow an interactive one. */
-	if (out.len && coarse_ms(conn_now(conn)) - conn->rcv.last_data_ms < conn->rcv.ato_ms)
+	/* RFC 9293 3.8.6.3: what answers within the delay makes the flow an interactive one; a request that
+	   goes with the handshake's ACK does, too. */
+	if (out.len && ((conn->ack_why == TEE_WHY_ACK_HANDSHAKE && !was_in_syn) ||
+			coarse_ms(conn_now(conn)) - conn->rcv.last_data_ms < conn->rcv.ato_ms))
 		conn->flags |= CONN_PINGPONG;
 	note_sent(conn, record, end - record->start, false);
 	segment_out(conn, &out, frame);

@@ -169,7 +169,7 @@ static bool is_quick(const struct tcp_conn *conn)
 	return conn->rcv.quick_acks && !conn_has(conn, CONN_PINGPONG);
 }
 
-static void schedule_ack(struct tcp_conn *conn)
+static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 {
 	uint64_t delay_ns;
 
@@ -181,8 +181,11 @@ static void schedule_ack(struct tcp_conn *conn)
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
 	}
-	/* Quick ACKs feed a sender's slow start, which sends full segments; a small one can wait. */
-	if (conn->rcv.unacked_bytes >= conn->rcv.mss && is_quick(conn)) {
+	/*
+	 * Quick ACKs feed a sender's slow start, which sends full segments; a small one can wait for what
+	 * follows it, unless its PSH says that nothing does.
+	 */
+	if ((conn->rcv.unacked_bytes >= conn->rcv.mss || is_pushed) && is_quick(conn)) {
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
 	}
@@ -460,6 +463,6 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		if (conn->ooo && conn->ooo->range_count)
 			conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
 		else
-			schedule_ack(conn);
+			schedule_ack(conn, segment_has(seg, TEE_TCP_PSH));
 	}
 }

@@ -191,6 +191,15 @@ static void use_metrics(struct tcp_conn *conn, struct tcp_tx *tx, const struct r
 		tx->cc.ssthresh_bytes = MAX(known->ssthresh_bytes, 2u * tx->cc.mss);
 }
 
+/*
+ * Fast open gave the listener's application a connection before the handshake was over (RFC 7413 4.2): reset
+ * or not, what came in the SYN is there to be accepted and read.
+ */
+static bool is_kept_for_accept(const struct tcp_conn *conn)
+{
+	return conn_has(conn, CONN_QUEUED_FOR_ACCEPT) && conn_has(conn, CONN_CHILD_FASTOPEN);
+}
+
 /* Out of every queue but the list of the dead. */
 static void conn_unlink(struct tcp_conn *conn)
 {
@@ -201,7 +210,8 @@ static void conn_unlink(struct tcp_conn *conn)
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
 		conn->deadlines[i] = TEE_NEVER;
 	list_remove(&conn->due);
-	listen_forget(conn);
+	if (!is_kept_for_accept(conn))
+		listen_forget(conn);
 	ports_unbind(tcp, conn->bind);
 	conn->bind = NULL;
 	tcp->conn_count--;
@@ -227,7 +237,8 @@ void conn_end(struct tcp_conn *conn, int error)
 					 (error ? TEE_EV_ERROR : 0u));
 		return;
 	}
-	list_push_back(&tcp->dead, &conn->due);
+	if (!is_kept_for_accept(conn))
+		list_push_back(&tcp->dead, &conn->due);
 }
 
 /*
@@ -274,7 +285,7 @@ void conn_enter_timewait(struct tcp_conn *conn)
 	conn_unlink(conn);
 	if (conn->source)
 		conn_raise(conn, TEE_EV_READABLE | TEE_EV_WRITABLE | TEE_EV_HUP | TEE_EV_RDHUP);
-	else
+	else if (!is_kept_for_accept(conn))
 		list_push_back(&tcp->dead, &conn->due);
 }
 

@@ -83,6 +83,14 @@ void ports_unbind(struct tcp *tcp, struct port_bind *bind); /* NULL is legal */
 int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct port_bind *bind,
 		const struct tee_endpoint *local, const struct tee_endpoint *remote,
 		struct event_source *source, struct tcp_conn **ret_conn);
+/*
+ * Would a connection to `remote` carry data in its SYN (RFC 7413)? Then it pays to open only when there is some.
+ */
+bool tcp_fastopen_ready(struct tcp *tcp, const struct tcp_settings *settings,
+			const struct tee_ip *remote);
+
+/* Forgets what other hosts taught: fast-open cookies, saved metrics. */
+void tcp_forget_hosts(struct tcp *tcp);
 
 /* Passive OPEN. `bind` moves in on success. 0, -TEE_EADDRINUSE, -TEE_ENOMEM. */
 int tcp_listen(struct tcp *tcp, const struct tcp_settings *settings, struct port_bind *bind,

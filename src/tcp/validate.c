@@ -116,9 +116,14 @@ static void reset_arrived(struct tcp_conn *conn)
 	count(conn_engine(conn), COUNT_TCP_RSTS_IN);
 	switch (conn->state) {
 	case TEE_TCP_SYN_RECEIVED:
-		/* MUST-11. Passive: back to LISTEN, the user need not be told. Active: refused. */
-		conn_end(conn,
-			 conn_has(conn, CONN_IS_PASSIVE) && !conn->source ? 0 : TEE_ECONNREFUSED);
+		/* MUST-11. Passive: back to LISTEN, the user need not be told, unless fast open gave
+		   it the connection already. Active: refused. */
+		if (conn_has(conn, CONN_CHILD_FASTOPEN))
+			conn_end(conn, TEE_ECONNRESET);
+		else
+			conn_end(conn, conn_has(conn, CONN_IS_PASSIVE) && !conn->source
+					       ? 0
+					       : TEE_ECONNREFUSED);
 		return;
 	case TEE_TCP_CLOSING:
 	case TEE_TCP_LAST_ACK: conn_end(conn, 0); return;

@@ -53,8 +53,10 @@ static void parse_fastopen(struct reader body, bool is_experimental, struct tcp_
 	size_t len = reader_left(&body);
 	const uint8_t *cookie = reader_take(&body, len);
 
-	if (len > TCP_FASTOPEN_COOKIE_MAX || len % 2 != 0 || (len > 0 && len < 4))
+	if (len > TCP_FASTOPEN_COOKIE_MAX || len % 2 != 0 || (len > 0 && len < 4)) {
+		options->fastopen_malformed = true;
 		return;
+	}
 	options->has_fastopen = true;
 	options->fastopen_exp = is_experimental;
 	options->fastopen_len = (uint8_t)len;

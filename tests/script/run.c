@@ -292,7 +292,7 @@ static void run_command(struct run *run, const char *command)
 	knobs_run(&run->knobs, command);
 	if (run->knobs.flushes_metrics) {
 		run->knobs.flushes_metrics = false;
-		tee_stack_set(run->rig->stack, "tcp_metrics_flush", "1");
+		tee_stack_forget_hosts(run->rig->stack);
 	}
 }
 

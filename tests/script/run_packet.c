@@ -92,6 +92,9 @@ static size_t build_quoted(const struct flow *flow, const struct packet_spec *sp
 		.flags = SEG_ACK,
 		.payload_len = spec->payload_len,
 	};
+	/* With nothing said of the packet: it must have been larger than the size complained of. */
+	if (!spec->has_quoted && spec->icmp_mtu > 0 && spec->icmp_mtu < WIRE_PACKET_MAX)
+		quoted.payload_len = (uint32_t)spec->icmp_mtu;
 	size_t header = (is_ip6 ? 40 : 20) + (is_udp ? 8 : 20);
 	size_t len = wire_build(&quoted, bytes);
 
