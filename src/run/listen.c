@@ -48,7 +48,8 @@ int64_t run_call_bind(struct run_call *call)
 	result = posix_bind(run->world, sock->posix_fd, address, len);
 	if (result == -EADDRINUSE) {
 		/* Perhaps whoever had it has closed it a moment ago. */
-		run_weak_collect(run);
+		run_weak_collect(run, RUN_WEAK_LISTENERS);
+		run_weak_collect(run, RUN_WEAK_DRAFTS);
 		result = posix_bind(run->world, sock->posix_fd, address, len);
 	}
 	return result;
@@ -173,7 +174,7 @@ static int64_t begin(struct run_sock *sock, int theirs, int backlog)
 	int result = posix_listen(run->world, sock->posix_fd, backlog);
 
 	if (result == -EADDRINUSE) {
-		run_weak_collect(run);
+		run_weak_collect(run, RUN_WEAK_LISTENERS);
 		result = posix_listen(run->world, sock->posix_fd, backlog);
 	}
 	if (result < 0)
@@ -185,6 +186,7 @@ static int64_t begin(struct run_sock *sock, int theirs, int backlog)
 	if (bind(theirs, (struct sockaddr *)&path, sizeof(path)) < 0 || listen(theirs, backlog) < 0)
 		return -errno;
 	sock->state = RUN_LISTENING;
+	run_weak_add(sock, theirs);
 	result = tee_host_watch_socket(run->host, run_socket_of(sock), on_listener, sock);
 	return result < 0 ? -posix_errno(result) : 0;
 }

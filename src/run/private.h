@@ -41,6 +41,9 @@ enum {
 	RUN_SERVERS_MAX = 8,
 };
 
+/* Two sets of weak references: that of the listeners is small, and looked at more often. */
+enum run_weak { RUN_WEAK_DRAFTS, RUN_WEAK_LISTENERS, RUN_WEAK_COUNT };
+
 enum run_state {
 	RUN_DRAFT,
 	RUN_LISTENING,
@@ -79,7 +82,7 @@ struct run_sock {
 	struct tee_endpoint shown, real;
 	bool is_redirected;
 	struct list node;      /* run->socks */
-	struct list role_node; /* run->weak (DRAFT, LISTENING) or run->dead */
+	struct list role_node; /* run->weak[] (DRAFT, LISTENING) or run->dead */
 	bool is_alive;         /* seen by the walk over the weak references */
 	/* LISTENING */
 	struct tee_socket *pending; /* accepted from the stack, while the program's queue is full */
@@ -92,7 +95,8 @@ struct run_sock {
 struct run {
 	struct tee_host *host;
 	struct posix_world *world;
-	int notify_fd, weak_fd, rendezvous_fd, signal_fd;
+	int notify_fd, rendezvous_fd, signal_fd;
+	int weak_fds[RUN_WEAK_COUNT]; /* epoll sets */
 	bool allows_host_loopback;
 	struct seccomp_notif *request;
 	struct seccomp_notif_resp *response;
@@ -100,10 +104,12 @@ struct run {
 	char dir[64];
 	struct sockaddr_un rendezvous;
 	struct hash_table by_cookie, by_serial;
-	struct list socks, weak, dead, held;
+	struct list socks, dead, held;
+	struct list weak[RUN_WEAK_COUNT];
 	unsigned dead_count;
 	uint64_t last_serial;
 	int weak_timer, held_timer; /* ids, or 0 */
+	unsigned weak_round;
 	pid_t child;
 	int status; /* of the child, when it has ended */
 	bool has_ended, is_unused, is_told_to_end;
@@ -189,8 +195,8 @@ int run_dup_far_end(void *sock);
 /* Remembers `fd` without holding it. */
 void run_weak_add(struct run_sock *sock, int fd);
 void run_weak_remove(struct run_sock *sock);
-/* Ends the sockets whose last descriptor the program has closed. */
-void run_weak_collect(struct run *run);
+/* Ends the sockets of one kind whose last descriptor the program has closed. */
+void run_weak_collect(struct run *run, enum run_weak kind);
 /* The stack has no socket of it any more; it is remembered for a while. */
 void run_sock_bury(struct run_sock *sock, enum run_state state);
 /* A path in our private directory, for a socket to be bound to. */

@@ -257,6 +257,8 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 
 	sock->is_redirected = run_resolv_redirect(run, &target);
 	sock->shown = *remote;
+	/* A listener that the program has closed accepts nobody. */
+	run_weak_collect(run, RUN_WEAK_LISTENERS);
 	result = tee_connect(socket, &target);
 	if (result < 0 && result != -TEE_EINPROGRESS)
 		return -posix_errno(result);

@@ -325,8 +325,10 @@ static int allocate(struct run *run)
 	run->response = calloc(1, run->response_size);
 	run->buffer = malloc(RUN_DATAGRAM_MAX);
 	run->world = posix_new(tee_host_stack(run->host), 0);
-	run->weak_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (!run->request || !run->response || !run->buffer || !run->world || run->weak_fd < 0)
+	for (unsigned i = 0; i < RUN_WEAK_COUNT; i++)
+		if ((run->weak_fds[i] = epoll_create1(EPOLL_CLOEXEC)) < 0)
+			return -errno;
+	if (!run->request || !run->response || !run->buffer || !run->world)
 		return -ENOMEM;
 	return 0;
 }
@@ -350,9 +352,12 @@ int run_program_start(const struct run_config *config, struct run **ret_run,
 		return RUN_EXIT_FAILED;
 	run->host = config->host;
 	run->allows_host_loopback = config->allows_host_loopback;
-	run->notify_fd = run->weak_fd = run->rendezvous_fd = run->signal_fd = -1;
+	run->notify_fd = run->rendezvous_fd = run->signal_fd = -1;
 	list_init(&run->socks);
-	list_init(&run->weak);
+	for (unsigned i = 0; i < RUN_WEAK_COUNT; i++) {
+		list_init(&run->weak[i]);
+		run->weak_fds[i] = -1;
+	}
 	list_init(&run->dead);
 	list_init(&run->held);
 	hash_init(&run->by_cookie);
@@ -442,7 +447,8 @@ void run_program_end(struct run *run)
 	posix_free(run->world);
 	tee_host_unlock(run->host);
 	close_fd(run->notify_fd);
-	close_fd(run->weak_fd);
+	for (unsigned i = 0; i < RUN_WEAK_COUNT; i++)
+		close_fd(run->weak_fds[i]);
 	close_fd(run->rendezvous_fd);
 	close_fd(run->signal_fd);
 	if (run->dir[0]) {

@@ -10,8 +10,8 @@
  * A socket that is connected to us tells when its last descriptor is closed. One that isn't (a draft, a
  * listener) tells nobody. For these there is a weak reference: a duplicate is put into an epoll set
  * and closed at once. The set doesn't hold it; when the program's last descriptor goes, the entry
- * vanishes, and /proc/self/fdinfo shows those that are left. run_weak_collect() looks: once a second while
- * there are such sockets, and when an address seems to be in use.
+ * vanishes, and /proc/self/fdinfo shows those that are left. run_weak_collect() looks: a few times a second for
+ * listeners, once for drafts, and when the answer matters: somebody connects, an address is in use.
  *
  * Ended sockets are remembered, the last few thousand, for a later getpeername() or SO_ERROR.
  */
@@ -28,7 +28,9 @@
 
 #include "run/private.h"
 
-#define COLLECT_NS TEE_NS_PER_S
+#define COLLECT_NS (200 * TEE_NS_PER_MS)
+
+enum { ROUNDS_A_SECOND = 5 };
 
 static uint32_t hash_of(uint64_t number)
 {
@@ -193,21 +195,25 @@ static void on_collect(void *arg)
 	struct run *run = arg;
 
 	run->weak_timer = 0;
-	run_weak_collect(run);
-	if (!list_is_empty(&run->weak))
+	run_weak_collect(run, RUN_WEAK_LISTENERS);
+	if (++run->weak_round % ROUNDS_A_SECOND == 0)
+		run_weak_collect(run, RUN_WEAK_DRAFTS);
+	if (!list_is_empty(&run->weak[RUN_WEAK_DRAFTS]) ||
+	    !list_is_empty(&run->weak[RUN_WEAK_LISTENERS]))
 		run->weak_timer = tee_host_after(run->host, COLLECT_NS, on_collect, run);
 }
 
 void run_weak_add(struct run_sock *sock, int fd)
 {
+	enum run_weak kind = sock->state == RUN_LISTENING ? RUN_WEAK_LISTENERS : RUN_WEAK_DRAFTS;
 	struct run *run = sock->run;
 	struct epoll_event event = {.data.u64 = sock->serial};
 
 	list_remove(&sock->role_node);
 	/* Without the reference it would be thought closed: rather let it live for ever. */
-	if (epoll_ctl(run->weak_fd, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
+	if (epoll_ctl(run->weak_fds[kind], EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
 		return;
-	list_push_back(&run->weak, &sock->role_node);
+	list_push_back(&run->weak[kind], &sock->role_node);
 	if (!run->weak_timer)
 		run->weak_timer = tee_host_after(run->host, COLLECT_NS, on_collect, run);
 }
@@ -217,20 +223,21 @@ void run_weak_remove(struct run_sock *sock)
 	list_remove(&sock->role_node);
 }
 
-void run_weak_collect(struct run *run)
+void run_weak_collect(struct run *run, enum run_weak kind)
 {
+	struct list *weak = &run->weak[kind];
 	char path[64], *line = NULL;
 	size_t size = 0;
 	uint64_t serial;
 	FILE *file;
 
-	if (list_is_empty(&run->weak))
+	if (list_is_empty(weak))
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", run->weak_fd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", run->weak_fds[kind]);
 	file = fopen(path, "re");
 	if (!file)
 		return;
-	LIST_FOR_EACH(node, &run->weak)
+	LIST_FOR_EACH(node, weak)
 	CONTAINER_OF(node, struct run_sock, role_node)->is_alive = false;
 	while (getline(&line, &size, file) > 0) {
 		struct run_sock *sock;
@@ -241,7 +248,7 @@ void run_weak_collect(struct run *run)
 	}
 	free(line);
 	fclose(file);
-	LIST_FOR_EACH_SAFE(node, &run->weak)
+	LIST_FOR_EACH_SAFE(node, weak)
 	{
 		struct run_sock *sock = CONTAINER_OF(node, struct run_sock, role_node);
 
