@@ -18,8 +18,8 @@
  */
 #include "addrconf/private.h"
 
-#include <stdio.h>
 #include "base/check.h"
+#include "net/trace.h"
 
 enum acd_phase { ACD_IDLE, ACD_WAIT, ACD_PROBE, ACD_ANNOUNCE, ACD_SETTLED };
 
@@ -212,23 +212,6 @@ void acd_timer(void *context, struct timer *timer)
 
 /* ---- conflicts ---- */
 
-static void trace_conflict(struct netif_addr *addr, const struct tee_mac *mac)
-{
-	struct engine *engine = engine_of(addr);
-	char text[160], ip[TEE_IP_TEXT_SIZE];
-	struct tee_trace trace = {.kind = TEE_TRACE_ADDR,
-				  .netif = addr->netif->number,
-				  .local.ip = addr->ip,
-				  .text = text};
-
-	if (!trace_on(engine))
-		return;
-	snprintf(text, sizeof(text), "%s on %s is also claimed by %02x:%02x:%02x:%02x:%02x:%02x",
-		 tee_ip_format(&addr->ip, ip), addr->netif->name, mac->byte[0], mac->byte[1],
-		 mac->byte[2], mac->byte[3], mac->byte[4], mac->byte[5]);
-	trace_emit(engine, &trace);
-}
-
 /* May free the address (DHCP). */
 static void give_up(struct addrconf *addrconf, struct netif_addr *addr)
 {
@@ -262,7 +245,7 @@ static void on_conflict(struct addrconf *addrconf, struct netif_addr *addr,
 	addr->conflict_mac = *mac;
 	if (addr->conflict_count < UINT8_MAX)
 		addr->conflict_count++;
-	trace_conflict(addr, mac);
+	net_trace_addr_conflict(addr, mac);
 	if (addr->state == TEE_ADDR_TENTATIVE)
 		give_up(addrconf, addr);
 	else if (is4(addr))

@@ -13,10 +13,10 @@
  */
 #include "net/private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
+#include "net/trace.h"
 
 static bool is_loopback4(const struct tee_ip *ip)
 {
@@ -135,25 +135,11 @@ bool net_local_address(struct net *net, unsigned idx, struct tee_ip *ret_ip)
 
 void netif_addr_set_state(struct netif_addr *addr, enum tee_addr_state state)
 {
-	struct engine *engine = addr->netif->net->engine;
-	static const char *const names[] = {"tentative", "usable", "deprecated", "in conflict"};
-	enum tee_addr_state was = addr->state;
-
-	if (was == state)
+	if (addr->state == state)
 		return;
 	addr->state = state;
 	net_bump(addr->netif->net);
-	if (trace_on(engine)) {
-		char text[128], ip[TEE_IP_TEXT_SIZE];
-		struct tee_trace trace = {.kind = TEE_TRACE_ADDR,
-					  .netif = addr->netif->number,
-					  .local.ip = addr->ip,
-					  .text = text};
-
-		snprintf(text, sizeof(text), "%s/%u on %s is %s", tee_ip_format(&addr->ip, ip),
-			 addr->prefix_bits, addr->netif->name, names[state]);
-		trace_emit(engine, &trace);
-	}
+	net_trace_addr_state(addr);
 }
 
 /* The prefix of an address is on the link, save where addrconf alone knows (SLAAC: the L flag). */

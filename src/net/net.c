@@ -19,7 +19,6 @@
 #include <string.h>
 #include "base/check.h"
 #include "pkt/frame.h"
-#include "wire/print.h"
 
 /* ---- set-up ---- */
 
@@ -120,18 +119,6 @@ struct netif *net_netif(struct net *net, int number)
 struct netif *netif_at(struct net *net, unsigned idx)
 {
 	return idx < net->netif_count ? net->netifs[idx] : NULL;
-}
-
-/* ---- traces ---- */
-
-void net_trace_packet(struct net *net, enum tee_trace_kind kind, const struct netif *netif,
-		      const struct tee_pkt *pkt, bool has_link_header, enum tee_why why)
-{
-	char text[256];
-	struct tee_trace trace = {.kind = kind, .why = why, .netif = netif->number, .text = text};
-
-	print_frame(tee_pkt_bytes(pkt), pkt->len, has_link_header, text, sizeof(text));
-	trace_emit(net->engine, &trace);
 }
 
 /* ---- in ---- */
