@@ -2,6 +2,8 @@
 /* Is an address free? Conflict detection (RFC 5227), duplicate detection (RFC 4862). */
 #include "../net/net_kit.h"
 
+#include <stdio.h>
+
 static const struct tee_ip zero4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
 
 static void open_kit(struct kit *kit)
@@ -266,6 +268,39 @@ static void an_interface_that_comes_back_probes_anew(void **state)
 	kit_close(&kit);
 }
 
+struct told {
+	unsigned count;
+	char last[160];
+};
+
+static void on_trace(void *arg, const struct tee_trace *trace)
+{
+	struct told *told = arg;
+
+	if (trace->kind != TEE_TRACE_ADDR)
+		return;
+	told->count++;
+	snprintf(told->last, sizeof(told->last), "%s", trace->text);
+}
+
+static void traces_tell_what_becomes_of_an_address(void **state)
+{
+	static struct kit kit;
+	struct told told = {0};
+
+	open_kit(&kit);
+	kit.engine.trace_consumer = on_trace;
+	kit.engine.trace_arg = &told;
+	add(&kit, &OUR_IP, 24);
+	kit_step(&kit, 20 * TEE_NS_PER_S);
+	assert_int_equal(told.count, 1);
+	assert_string_equal(told.last, "10.0.0.1/24 on test is usable");
+	kit_take_all(&kit);
+	kit_give_arp(&kit, ARP_REPLY, &other_mac, &OUR_IP, &PEER_IP, false);
+	assert_string_equal(told.last, "10.0.0.1 on test is also claimed by 02:00:00:00:00:03");
+	kit_close(&kit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +313,7 @@ int main(void)
 		cmocka_unit_test(an_ipv6_address_is_solicited_first),
 		cmocka_unit_test(an_ipv6_duplicate_is_noticed),
 		cmocka_unit_test(an_interface_that_comes_back_probes_anew),
+		cmocka_unit_test(traces_tell_what_becomes_of_an_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
