@@ -153,6 +153,9 @@ static void tell_writable(struct tcp_conn *conn)
 {
 	if (!conn_has(conn, CONN_WRITE_WAITED))
 		return;
+	/* The room that is told of must still be there when the application comes to use it, though
+	   the window, and with it the buffer's limit, be halved meanwhile. */
+	sndbuf_keep(conn);
 	if (!(tcp_conn_readiness(conn) & TEE_EV_WRITABLE))
 		return;
 	conn->flags &= ~(uint32_t)CONN_WRITE_WAITED;

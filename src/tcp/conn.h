@@ -125,6 +125,8 @@ struct tcp_tx {
 	uint64_t rto_time_ns;
 	uint32_t total_retrans_segs, dsack_dups, delivered_segs, total_rto, total_rto_recoveries;
 	uint8_t limit_kind;
+	uint32_t
+		sndbuf_grown; /* what the send buffer's limit has reached: it never shrinks again */
 };
 
 struct tcp_conn {
@@ -321,6 +323,8 @@ void conn_set_state(struct tcp_conn *conn, enum tee_tcp_state state);
 void conn_end(struct tcp_conn *conn, int error);
 void conn_enter_timewait(struct tcp_conn *conn);
 void conn_mark_due(struct tcp_conn *conn);
+/* The send buffer's limit, as it is now, is from now on the least. */
+void sndbuf_keep(struct tcp_conn *conn);
 void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
 void conn_raise(struct tcp_conn *conn, unsigned bits);
 struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */

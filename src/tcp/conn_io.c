@@ -21,9 +21,17 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 
 	if (s->flags & TCP_SET_SNDBUF_LOCKED)
 		return s->sndbuf;
-	if (conn->tx && config->tcp_autotuning)
+	if (conn->tx && config->tcp_autotuning) {
 		want = MAX(want, 2 * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss);
+		want = MAX(want, conn->tx->sndbuf_grown);
+	}
 	return (uint32_t)MIN(want, MAX(config->tcp_sndbuf_max, config->tcp_sndbuf_initial));
+}
+
+void sndbuf_keep(struct tcp_conn *conn)
+{
+	if (conn->tx)
+		conn->tx->sndbuf_grown = sndbuf_limit(conn);
 }
 
 static size_t send_room(const struct tcp_conn *conn)

@@ -46,22 +46,17 @@ void app_say(struct app_world *world, const char *format, ...)
 
 static void end_prepare(struct app_end *end)
 {
-	const struct plan *plan = end->world->plan;
-
 	if (end->plan->nodelay)
 		tee_set_option(end->socket, TEE_OPT_NODELAY, 1);
 	if (end->plan->rcvbuf)
 		tee_set_option(end->socket, TEE_OPT_RCVBUF, end->plan->rcvbuf);
 	if (end->plan->sndbuf)
 		tee_set_option(end->socket, TEE_OPT_SNDBUF, end->plan->sndbuf);
-	if (plan_is_hard(plan) || end->conn->plan->end[0].ending >= END_CLOSE_EARLY ||
-	    end->conn->plan->end[1].ending >= END_CLOSE_EARLY) {
-		/* So that an end that only waits learns that the other is gone. */
-		tee_set_option(end->socket, TEE_OPT_KEEPIDLE_NS, 60 * TEE_NS_PER_S);
-		tee_set_option(end->socket, TEE_OPT_KEEPINTVL_NS, 15 * TEE_NS_PER_S);
-		tee_set_option(end->socket, TEE_OPT_KEEPCNT, 8);
-		tee_set_option(end->socket, TEE_OPT_KEEPALIVE, 1);
-	}
+	/* So that an end that only waits learns that the other is gone. */
+	tee_set_option(end->socket, TEE_OPT_KEEPIDLE_NS, 60 * TEE_NS_PER_S);
+	tee_set_option(end->socket, TEE_OPT_KEEPINTVL_NS, 15 * TEE_NS_PER_S);
+	tee_set_option(end->socket, TEE_OPT_KEEPCNT, 8);
+	tee_set_option(end->socket, TEE_OPT_KEEPALIVE, 1);
 }
 
 static struct tee_endpoint conn_destination(const struct app_world *world,
@@ -350,9 +345,22 @@ static void judge_conn(struct app_world *world, const struct app_conn *conn, boo
 	}
 }
 
+/* A path that lost so much that even seven SYNs in a row may have been among it. */
+static bool was_overloaded(const struct app_world *world)
+{
+	for (unsigned i = 0; i < world->sim->link_count * 2; i++) {
+		const struct sim_path_stats *stats = &world->sim->links[i / 2]->paths[i % 2].stats;
+		uint64_t lost = stats->drops_queue + stats->drops_aqm + stats->drops_loss;
+
+		if (lost * 10 > stats->packets_in)
+			return true;
+	}
+	return false;
+}
+
 void app_judge(struct app_world *world)
 {
-	bool is_hard = plan_is_hard(world->plan);
+	bool is_hard = plan_is_hard(world->plan) || was_overloaded(world);
 
 	for (unsigned i = 0; i < world->plan->conn_count; i++) {
 		if (!world->conns[i].plan->is_left_out)

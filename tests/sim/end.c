@@ -184,6 +184,8 @@ static bool end_write(struct app_end *end)
 		left = APP_PATTERN_RUN;
 	sent = write_some(end, (size_t)left);
 	if (sent < 0) {
+		app_say(end->world, "conn%u end%u: can't send at %llu: %s", end->conn->idx,
+			end->who, (unsigned long long)end->sent, tee_strerror((int)sent));
 		if (!is_for_later(sent))
 			app_end_failed(end, (int)sent);
 		else if (sent != -TEE_EAGAIN)
