@@ -65,6 +65,7 @@ int bench_kernel_client(int argc, char **argv);
 int bench_our_client(int argc, char **argv);
 int bench_our_memory(int argc, char **argv);    /* COUNT */
 int bench_kernel_memory(int argc, char **argv); /* COUNT */
+int bench_our_core(int argc, char **argv);      /* 64k|mss|mss-offload|64 ROUNDS */
 int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B IMPAIRMENT */
 
 #endif

@@ -141,6 +141,50 @@ static bool is_for_us(struct ip_packet *packet, bool is_link_group)
 	return netif->accepts_dhcp && is_dhcp_reply(packet);
 }
 
+/*
+ * The two questions above cost more than all the rest of a packet, and packets come in trains. So their
+ * answer is kept for the pairs of addresses that came last: an unchanged generation says that
+ * no address, prefix or interface has changed. Only the plain answer is kept, a unicast packet
+ * between two real addresses, which depends on nothing else in the packet.
+ */
+static bool is_known(const struct net *net, const struct ip_packet *packet)
+{
+	const struct ip_known *known =
+		&packet->netif->known[packet->ip.src.byte[15] % IP_KNOWN_COUNT];
+
+	return known->generation == net->generation &&
+	       memcmp(&known->src, &packet->ip.src, sizeof(known->src)) == 0 &&
+	       memcmp(&known->dst, &packet->ip.dst, sizeof(known->dst)) == 0;
+}
+
+static void remember(const struct net *net, const struct ip_packet *packet)
+{
+	const struct netif_addr *addr = netif_addr_find(packet->netif, &packet->ip.dst);
+
+	if (packet->to_group || !addr || !netif_addr_is_usable(addr) ||
+	    tee_ip_is_any(&packet->ip.src))
+		return;
+	packet->netif->known[packet->ip.src.byte[15] % IP_KNOWN_COUNT] =
+		(struct ip_known){packet->ip.src, packet->ip.dst, net->generation};
+}
+
+/* Counts and drops what must not come in. */
+static bool accept_addresses(struct net *net, struct ip_packet *packet, bool is_link_group)
+{
+	if (!is_link_group && is_known(net, packet))
+		return true;
+	if (!is_acceptable_source(packet)) { /* RFC 1122 3.2.1.3, MUST-63 */
+		drop_pkt(net->engine, DROP_IP_BAD_SOURCE, packet->pkt);
+		return false;
+	}
+	if (!is_for_us(packet, is_link_group)) {
+		drop_pkt(net->engine, DROP_IP_NOT_OURS, packet->pkt);
+		return false;
+	}
+	remember(net, packet);
+	return true;
+}
+
 /* ---- up ---- */
 
 static void unknown_protocol(struct net *net, struct ip_packet *packet)
@@ -213,14 +257,8 @@ void ip_input(struct net *net, struct netif *netif, struct tee_pkt *pkt, bool is
 		return;
 	/* What follows the packet is the padding of a short Ethernet frame. */
 	pkt->len = packet.ip.total_len;
-	if (!is_acceptable_source(&packet)) { /* RFC 1122 3.2.1.3, MUST-63 */
-		drop_pkt(net->engine, DROP_IP_BAD_SOURCE, pkt);
+	if (!accept_addresses(net, &packet, is_link_group))
 		return;
-	}
-	if (!is_for_us(&packet, is_link_group)) {
-		drop_pkt(net->engine, DROP_IP_NOT_OURS, pkt);
-		return;
-	}
 	if (packet.ip.options_len > 0 &&
 	    has_source_route(tee_pkt_bytes(pkt) + packet.ip.options_off, packet.ip.options_len)) {
 		drop_pkt(net->engine, DROP_IP_BAD_OPTION, pkt);

@@ -24,6 +24,13 @@ enum {
 	NETIF_TX_BYTES_MAX = 4 << 20,
 };
 
+/* Addresses of a packet that was found to be in order; while nothing changes, the next is too. */
+struct ip_known {
+	struct tee_ip src, dst;
+	uint32_t generation; /* of the net then; 0: the entry is empty */
+};
+enum { IP_KNOWN_COUNT = 16 };
+
 struct netif {
 	struct net *net;
 	int number;
@@ -47,6 +54,7 @@ struct netif {
 	struct timer mld_timer;
 	uint8_t mld_reports_left;
 	uint8_t mld_record_type; /* of the records in the next report */
+	struct ip_known known[IP_KNOWN_COUNT]; /* by the source's last byte (ip_input.c) */
 };
 
 struct netif_addr {

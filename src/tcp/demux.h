@@ -31,12 +31,13 @@ struct tcp_node {
 struct tcp_demux {
 	struct hash_table table;
 	struct siphash_key secret;
+	struct tcp_node *last; /* found last; NULL: none, or it is gone */
 };
 
 void demux_init(struct tcp_demux *demux, const struct siphash_key *secret);
 void demux_fini(struct tcp_demux *demux);
 uint32_t demux_hash(const struct tcp_demux *demux, const struct tcp_key *key);
-struct tcp_node *demux_find(const struct tcp_demux *demux, const struct tcp_key *key);
+struct tcp_node *demux_find(struct tcp_demux *demux, const struct tcp_key *key);
 int demux_insert(struct tcp_demux *demux, struct tcp_node *node); /* 0, -TEE_ENOMEM */
 void demux_remove(struct tcp_demux *demux, struct tcp_node *node);
 /* Puts `fresh` where `old` is (same key): a request becomes a connection, that a TIME-WAIT. */

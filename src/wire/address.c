@@ -76,8 +76,8 @@ struct tee_ip ip_directed_broadcast(const struct tee_ip *ip, unsigned bits)
 {
 	struct tee_ip broadcast = *ip;
 
-	for (unsigned bit = bits; bit < 32; bit++)
-		broadcast.byte[IP4_OFF + bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	for (unsigned i = 0; i < 4; i++, bits -= MIN(bits, 8u))
+		broadcast.byte[IP4_OFF + i] |= (uint8_t)(0xff >> MIN(bits, 8u));
 	return broadcast;
 }
 
