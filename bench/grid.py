@@ -77,7 +77,8 @@ class Counter:
 
     def tick(self, text):
         self.done += 1
-        print(f"\r{self.done}/{self.total} {text:<50}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{self.done}/{self.total} {text:<60}", end="", file=sys.stderr, flush=True)
 
 
 def one_run(program, root, counter, job, seconds):
@@ -117,7 +118,6 @@ def run(program, root, quick):
             for (cell, way, stack, _), goodput in pool.map(
                     lambda job: one_run(program, root, counter, job, seconds), part):
                 figures.setdefault((cell, way[0], stack), []).append(goodput)
-    print(file=sys.stderr)
     lines = ["| loss | round trip | reordering | rate | ours, sending | Linux | ratio | "
              "ours, receiving | Linux | ratio |", "|---:" * 10 + "|"]
     ratios = []

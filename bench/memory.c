@@ -197,7 +197,7 @@ int bench_kernel_memory(int argc, char **argv)
 {
 	unsigned long count = argc == 1 ? strtoul(argv[0], NULL, 10) : 0;
 	struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(5999)};
-	struct rlimit files = {2 * count + 100, 2 * count + 100};
+	struct rlimit files = {2 * count + 300, 2 * count + 300};
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	uint64_t before;
 
