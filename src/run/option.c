@@ -13,6 +13,14 @@
 
 enum { VALUE_MAX = 1024 };
 
+/* The pair's ends have the buffers of a datagram socket; the kernel doubles and tells as for UDP. */
+static bool is_pair_option(const struct run_sock *sock, int level, int name)
+{
+	return sock->state == RUN_DATAGRAM && level == SOL_SOCKET &&
+	       (name == SO_SNDBUF || name == SO_RCVBUF || name == SO_SNDBUFFORCE ||
+		name == SO_RCVBUFFORCE);
+}
+
 int64_t run_call_setsockopt(struct run_call *call)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
@@ -33,6 +41,12 @@ int64_t run_call_setsockopt(struct run_call *call)
 	/* Its notes of completion would have to come through the kernel's socket, which makes none. */
 	if (level == SOL_SOCKET && name == LINUX_SO_ZEROCOPY)
 		return -EOPNOTSUPP;
+	if (is_pair_option(sock, level, name)) {
+		/* What waits for the program lies in the buffer of our end. */
+		if (name == SO_RCVBUF && len >= sizeof(int))
+			setsockopt(sock->our_fd, SOL_SOCKET, SO_SNDBUF, value, sizeof(int));
+		return RUN_CONTINUE;
+	}
 	if (sock->posix_fd < 0)
 		return 0; /* the connection has ended: there is nothing that it could change */
 	return posix_setsockopt(call->run->world, sock->posix_fd, level, name, value, len);
@@ -90,9 +104,10 @@ int64_t run_call_getsockopt(struct run_call *call)
 
 	if (!sock)
 		return RUN_CONTINUE;
-	if (run_read(call, args[4], &len, sizeof(len)) < 0) {
+	if (is_pair_option(sock, level, name) ||
+	    run_read(call, args[4], &len, sizeof(len)) < 0) {
 		close(dup);
-		return -EFAULT;
+		return is_pair_option(sock, level, name) ? RUN_CONTINUE : -EFAULT;
 	}
 	if ((int32_t)len > (int32_t)sizeof(value))
 		len = sizeof(value);
