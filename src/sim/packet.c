@@ -16,6 +16,9 @@
 #include <string.h>
 
 #include "base/byteorder.h"
+#include "wire/checksum.h"
+#include "wire/ip.h"
+#include "wire/tcp.h"
 
 enum { ETHERNET_LEN = 14, ECN_MASK = 3, ECN_CE = 3 };
 
@@ -121,6 +124,66 @@ bool sim_packet_corrupt(struct sim_packet *packet, uint64_t chance)
 	len = packet->len - packet->ip_off;
 	packet->data[packet->ip_off + (chance >> 3) % len] ^= (uint8_t)(1U << (chance & 7));
 	return true;
+}
+
+/* Writes a segment that holds [from, to) of the payload of `whole` into `part`; sizes are the caller's. */
+static void cut_write(const struct sim_packet *whole, struct sim_packet *part,
+		      const struct ip_header *ip, uint32_t tcp_len, uint32_t from, uint32_t to,
+		      uint32_t payload_len)
+{
+	uint32_t head = whole->ip_off + ip->header_len, len = tcp_len + (to - from);
+	uint8_t *tcp = part->data + head, *ip_bytes = part->data + whole->ip_off;
+	struct ip_header shorter = *ip;
+
+	memmove(part->data, whole->data, head + tcp_len);
+	memmove(tcp + tcp_len, whole->data + head + tcp_len + from, to - from);
+	part->len = head + len;
+	store_be32(tcp + 4, load_be32(tcp + 4) + from);
+	if (to < payload_len)
+		tcp[13] &= (uint8_t) ~(TEE_TCP_FIN | TEE_TCP_PSH); /* they belong to the end */
+	if (ip->version == 4) {
+		store_be16(ip_bytes + 2, (uint16_t)(ip->header_len + len));
+		store_be16(ip_bytes + 10, 0);
+		store_be16(ip_bytes + 10,
+			   checksum_finish(checksum_add(0, ip_bytes, shorter.header_len)));
+	} else {
+		store_be16(ip_bytes + 4, (uint16_t)len);
+	}
+	store_be16(tcp + 16, 0);
+	store_be16(tcp + 16,
+		   checksum_finish(checksum_add(
+			   checksum_pseudo(&ip->src, &ip->dst, IP_PROTO_TCP, len), tcp, len)));
+}
+
+struct sim_packet *sim_packet_cut(struct sim_packet *packet, uint64_t chance)
+{
+	enum { OVERLAP = 64 };
+	struct sim_packet *second;
+	struct tcp_header tcp;
+	struct ip_header ip;
+	uint32_t pointer, payload_len, at, back;
+
+	if (packet->ip_off == SIM_PACKET_NOT_IP || packet->gso_size ||
+	    packet->checksum_state != TEE_CHECKSUM_UNKNOWN ||
+	    ip_parse(packet->data + packet->ip_off, packet->len - packet->ip_off, true, &ip,
+		     &pointer) != IP_PARSE_OK ||
+	    ip.protocol != IP_PROTO_TCP || ip.is_fragment ||
+	    tcp_parse(packet->data + packet->ip_off + ip.header_len, ip.total_len - ip.header_len,
+		      &tcp) < 0 ||
+	    tcp.flags & (TEE_TCP_SYN | TEE_TCP_RST | TEE_TCP_URG))
+		return NULL;
+	payload_len = ip.total_len - ip.header_len - tcp.header_len;
+	if (payload_len < 2)
+		return NULL;
+	at = 1 + (uint32_t)(chance % (payload_len - 1));
+	back = (uint32_t)(chance >> 32) % OVERLAP;
+	second = sim_packet_copy(packet);
+	if (!second)
+		return NULL;
+	cut_write(packet, second, &ip, tcp.header_len, at > back ? at - back : 0, payload_len,
+		  payload_len);
+	cut_write(packet, packet, &ip, tcp.header_len, 0, at, payload_len);
+	return second;
 }
 
 uint32_t sim_packet_segs(const struct sim_packet *packet)

@@ -30,6 +30,11 @@ bool sim_packet_destination(const struct sim_packet *packet, struct tee_ip *ret_
 bool sim_packet_mark_ce(struct sim_packet *packet);
 /* Turns one bit of the IP packet over; on an Ethernet, what is not IP has its FCS and is lost instead. */
 bool sim_packet_corrupt(struct sim_packet *packet, uint64_t chance);
+/*
+ * Cuts a TCP segment in two at a place that `chance` chooses, as a proxy may; the two share up to 64
+ * bytes. The packet becomes the first part, the second is returned; NULL: it can't be cut.
+ */
+struct sim_packet *sim_packet_cut(struct sim_packet *packet, uint64_t chance);
 /* How many segments of the wire it stands for. */
 uint32_t sim_packet_segs(const struct sim_packet *packet);
 

@@ -67,14 +67,30 @@ static void wire_arrive_at(struct sim_path *path, struct sim_packet *packet, uin
 	}
 }
 
+static void wire_travel(struct sim_path *path, struct sim_packet *packet);
+
+/* Out of the transmitter: perhaps in two pieces, which then have each their own fate. */
 static void wire_carry(struct sim_path *path, struct sim_packet *packet)
+{
+	struct sim_packet *second = NULL;
+
+	path->stats.packets_out++;
+	path->stats.bytes_out += packet->len;
+	if (path_happens(path, path->config.cut))
+		second = sim_packet_cut(packet, random_u64(&path->random));
+	wire_travel(path, packet);
+	if (second) {
+		path->stats.cut++;
+		wire_travel(path, second);
+	}
+}
+
+static void wire_travel(struct sim_path *path, struct sim_packet *packet)
 {
 	const struct sim_path_config *config = &path->config;
 	uint64_t at = *path->now_ns + config->delay_ns;
 	struct sim_packet *twin = NULL;
 
-	path->stats.packets_out++;
-	path->stats.bytes_out += packet->len;
 	if (wire_loses(path)) {
 		path->stats.drops_loss++;
 		free(packet);

@@ -29,13 +29,14 @@ struct sim_path_config {
 	double reorder;                              /* share that is held back … */
 	uint64_t reorder_gap_ns;                     /* … this long; 0: 1 ms */
 	double duplicate, corrupt;
+	double cut;   /* share of TCP segments that arrive as two, which overlap a little */
 	bool is_down; /* blackout: what enters is lost, what is under way arrives */
 };
 
 struct sim_path_stats {
 	uint64_t packets_in, packets_out, bytes_out;
 	uint64_t drops_queue, drops_aqm, drops_loss, drops_down, drops_memory;
-	uint64_t marked, duplicated, reordered, corrupted;
+	uint64_t marked, duplicated, reordered, corrupted, cut;
 	uint64_t busy_ns; /* transmitting */
 	uint64_t queue_delay_sum_ns, queue_delay_max_ns, queue_delay_count;
 	uint64_t queue_bytes_max;

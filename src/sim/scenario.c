@@ -137,6 +137,8 @@ static bool path_set(struct sim_path_config *path, const char *key, const char *
 		return value_share(value, &path->duplicate);
 	if (strcmp(key, "corrupt") == 0)
 		return value_share(value, &path->corrupt);
+	if (strcmp(key, "cut") == 0)
+		return value_share(value, &path->cut);
 	if (strcmp(key, "up") == 0 && value_bool(value, &is_up)) {
 		path->is_down = !is_up;
 		return true;

@@ -17,11 +17,11 @@
 #include "tcp/cc/cc.h"
 
 static const char *const feature_names[] = {
-	"loss",   "burst",      "reorder",  "duplicate", "corrupt",    "jitter",
-	"rate",   "delay",      "aqm",      "ethernet",  "offload",    "router",
-	"mtu",    "pool",       "down",     "blackout",  "clock",      "freeze",
-	"change", "tiny",       "options",  "cc",        "shortwrite", "stall",
-	"reset",  "earlyclose", "loopback", "zerocopy",  "datagram",
+	"loss",   "burst",  "reorder",    "duplicate", "corrupt",  "cut",
+	"jitter", "rate",   "delay",      "aqm",       "ethernet", "offload",
+	"router", "mtu",    "pool",       "down",      "blackout", "clock",
+	"freeze", "change", "tiny",       "options",   "cc",       "shortwrite",
+	"stall",  "reset",  "earlyclose", "loopback",  "zerocopy", "datagram",
 };
 _Static_assert(sizeof(feature_names) / sizeof(feature_names[0]) == PLAN_FEATURE_COUNT,
 	       "a name for each feature");
@@ -122,6 +122,7 @@ static void draw_path(struct random *random, struct sim_path_config *path)
 	path->reorder_gap_ns = between_log(random, 10 * TEE_NS_PER_US, 50 * TEE_NS_PER_MS);
 	path->duplicate = one_in(random, 4) ? random_unit(random) * 0.1 : 0;
 	path->corrupt = one_in(random, 4) ? random_unit(random) * 0.02 : 0;
+	path->cut = one_in(random, 4) ? random_unit(random) * 0.5 : 0;
 }
 
 static void strip_path(struct sim_path_config *path, uint64_t off)
@@ -136,6 +137,8 @@ static void strip_path(struct sim_path_config *path, uint64_t off)
 		path->duplicate = 0;
 	if (off >> PLAN_CORRUPT & 1)
 		path->corrupt = 0;
+	if (off >> PLAN_CUT & 1)
+		path->cut = 0;
 	if (off >> PLAN_JITTER & 1)
 		path->jitter_ns = 0;
 	if (off >> PLAN_RATE & 1)
