@@ -221,31 +221,31 @@ static void free_addr(struct netif_addr *addr)
 	free(addr);
 }
 
-int netif_addr_remove(struct netif *netif, const struct tee_ip *ip)
+/* Does another address of the netif keep the route of this one's prefix? */
+static bool shares_prefix_route(const struct netif_addr *addr)
 {
-	struct netif_addr *addr = netif_addr_find(netif, ip);
-	struct tee_ip prefix;
-	unsigned bits;
-	bool drop_route;
-
-	if (!addr)
-		return -TEE_ENOENT;
-	prefix = addr->ip;
-	bits = addr->prefix_bits;
-	drop_route = has_prefix_route(addr);
-	netif_addr_set_state(addr, TEE_ADDR_TENTATIVE);
-	free_addr(addr);
-	/* Another address of the same prefix keeps the route. */
-	LIST_FOR_EACH(node, &netif->addrs)
+	LIST_FOR_EACH(node, &addr->netif->addrs)
 	{
 		const struct netif_addr *other = addr_of(node);
 
-		if (other->prefix_bits == bits && ip_prefix_match(&other->ip, &prefix, bits) &&
+		if (other != addr && other->prefix_bits == addr->prefix_bits &&
+		    ip_prefix_match(&other->ip, &addr->ip, addr->prefix_bits) &&
 		    has_prefix_route(other))
-			drop_route = false;
+			return true;
 	}
-	if (drop_route)
-		route_remove_exact(netif, &prefix, bits, NULL, ROUTE_ADDRESS);
+	return false;
+}
+
+int netif_addr_remove(struct netif *netif, const struct tee_ip *ip)
+{
+	struct netif_addr *addr = netif_addr_find(netif, ip);
+
+	if (!addr)
+		return -TEE_ENOENT;
+	netif_addr_set_state(addr, TEE_ADDR_TENTATIVE);
+	if (has_prefix_route(addr) && !shares_prefix_route(addr))
+		route_remove_exact(netif, &addr->ip, addr->prefix_bits, NULL, ROUTE_ADDRESS);
+	free_addr(addr);
 	net_bump(netif->net);
 	mld_groups_changed(netif);
 	return 0;

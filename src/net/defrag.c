@@ -114,8 +114,11 @@ static void datagram_poison(struct datagram *datagram, enum counter reason)
 
 static void drop_oldest(struct net *net)
 {
+	struct list *node = list_pop_front(&net->defrag.datagrams);
+
+	CHECK(node);
 	drop(net->engine, DROP_FRAG_LIMIT);
-	datagram_free(datagram_of(net->defrag.datagrams.next));
+	datagram_free(datagram_of(node));
 }
 
 static void datagram_timer(void *context, struct timer *timer)
@@ -150,8 +153,11 @@ void defrag_init(struct net *net)
 
 void defrag_fini(struct net *net)
 {
-	while (net->defrag.datagram_count)
-		datagram_free(datagram_of(net->defrag.datagrams.next));
+	struct list *node;
+
+	while ((node = list_pop_front(&net->defrag.datagrams)))
+		datagram_free(datagram_of(node));
+	CHECK(net->defrag.datagram_count == 0);
 	hash_fini(&net->defrag.table);
 }
 

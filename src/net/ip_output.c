@@ -222,6 +222,7 @@ static int refresh(struct net *net, struct net_path *path, const struct ip_out *
 
 	if (result < 0)
 		return result;
+	CHECK(path->netif);
 	*ret_is_same = path->netif == was;
 	return path->netif->is_up ? 0 : -TEE_ENETDOWN;
 }

@@ -81,8 +81,10 @@ static void neigh_free(struct neighbour *neigh)
 /* Second chance: at most one full turn, since the first turn takes all marks away. */
 static void evict(struct neigh_cache *cache)
 {
-	for (;;) {
-		struct neighbour *neigh = neigh_of(cache->lru.next);
+	struct list *node;
+
+	while ((node = list_pop_front(&cache->lru))) {
+		struct neighbour *neigh = neigh_of(node);
 
 		if (!neigh->was_used) {
 			count(net_of(neigh)->engine, COUNT_NEIGH_EVICTED);
@@ -90,8 +92,7 @@ static void evict(struct neigh_cache *cache)
 			return;
 		}
 		neigh->was_used = false;
-		list_remove(&neigh->lru);
-		list_push_back(&cache->lru, &neigh->lru);
+		list_push_back(&cache->lru, node);
 	}
 }
 
@@ -261,8 +262,10 @@ void neigh_cache_init(struct net *net)
 
 void neigh_cache_fini(struct net *net)
 {
-	LIST_FOR_EACH_SAFE(node, &net->neighbours.lru)
-	neigh_free(neigh_of(node));
+	struct list *node;
+
+	while ((node = list_pop_front(&net->neighbours.lru)))
+		neigh_free(neigh_of(node));
 	hash_fini(&net->neighbours.table);
 }
 
