@@ -63,11 +63,14 @@ static inline struct list *list_pop_front(struct list *head)
 	return node;
 }
 
+/* `pos` is a name that these declare: it can't stand in parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LIST_FOR_EACH(pos, head) \
  for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 /* `pos` may be removed by the body. */
 #define LIST_FOR_EACH_SAFE(pos, head)                                          \
  for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head); \
       pos = pos##_next, pos##_next = pos->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
