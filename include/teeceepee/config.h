@@ -48,6 +48,8 @@ struct tee_config {
 	/* IP */
 	uint8_t ttl;		   /* hop limit of what we send (MUST-49) */
 	bool forward_icmp_echo;	   /* answer echo requests */
+	bool ip_source_route;	   /* believe IPv4 source routes that come in, and answer along them
+				      (RFC 1122 3.2.1.8); off, they are dropped */
 	bool pmtud;		   /* set DF and learn path MTUs (RFC 1191, 8201) */
 	uint16_t port_min, port_max; /* ephemeral ports, both included */
 	bool ipv6_slaac;	   /* autoconfigure from router advertisements (RFC 4862) */

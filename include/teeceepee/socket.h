@@ -184,6 +184,13 @@ enum tee_option {
 TEE_API int tee_set_option(struct tee_socket *socket, enum tee_option option, uint64_t value);
 TEE_API int tee_get_option(const struct tee_socket *socket, enum tee_option option,
 			   uint64_t *ret_value);
+/*
+ * The IPv4 source route of a TCP socket (RFC 9293 3.9.2.1, RFC 791): `count` routers to pass on the
+ * way, at most 8; 0 forgets it. Before connect or listen, or later. What the application names goes
+ * before a route that comes in. -TEE_EOPNOTSUPP (not TCP), -TEE_EINVAL, -TEE_EAFNOSUPPORT, -TEE_ENOMEM.
+ */
+TEE_API int tee_set_source_route(struct tee_socket *socket, const struct tee_ip *hops,
+				 unsigned count, bool is_strict);
 /* The congestion controller by name; -TEE_ENOENT. */
 TEE_API int tee_set_congestion(struct tee_socket *socket, const char *name);
 TEE_API const char *tee_get_congestion(const struct tee_socket *socket);

@@ -72,6 +72,7 @@ static const struct field fields[] = {
 
 	FIELD(ttl, U8, NONE, 1, 255),
 	BOOL(forward_icmp_echo),
+	BOOL(ip_source_route),
 	BOOL(pmtud),
 	FIELD(port_min, U16, NONE, 1, 65535),
 	FIELD(port_max, U16, NONE, 1, 65535),

@@ -63,14 +63,19 @@ static bool accept_parse(struct net *net, struct ip_packet *packet, enum ip_pars
 	return false;
 }
 
-/* RFC 1122 3.2.1.8 (c), 3.3.5; other options are passed over (MUST-50). A host that does not forward has no use for source routes, an attacker has. */
-static bool has_source_route(const uint8_t *options, size_t len)
+/*
+ * RFC 1122 3.2.1.8 (c), 3.3.5; other options are passed over (MUST-50). Source routes serve attackers more
+ * than anybody, so they are refused unless configured; one that is not at its end would have to
+ * be forwarded, which a host does not do.
+ */
+static bool is_refused_source_route(const struct net *net, const uint8_t *options, size_t len)
 {
 	size_t off = 0;
 
 	while (off < len && options[off] != IP4_OPT_END) {
 		if (options[off] == IP4_OPT_LSRR || options[off] == IP4_OPT_SSRR)
-			return true;
+			return !net->engine->config.ip_source_route ||
+			       options[off + 1] < 3 || options[off + 2] <= options[off + 1];
 		/* The parser has seen that lengths are sound. */
 		off += options[off] == IP4_OPT_NOP ? 1u : options[off + 1];
 	}
@@ -260,7 +265,8 @@ void ip_input(struct net *net, struct netif *netif, struct tee_pkt *pkt, bool is
 	if (!accept_addresses(net, &packet, is_link_group))
 		return;
 	if (packet.ip.options_len > 0 &&
-	    has_source_route(tee_pkt_bytes(pkt) + packet.ip.options_off, packet.ip.options_len)) {
+	    is_refused_source_route(net, tee_pkt_bytes(pkt) + packet.ip.options_off,
+				    packet.ip.options_len)) {
 		drop_pkt(net->engine, DROP_IP_BAD_OPTION, pkt);
 		return;
 	}

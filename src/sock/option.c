@@ -227,6 +227,30 @@ int tee_set_congestion(struct tee_socket *socket, const char *name)
 	return 0;
 }
 
+int tee_set_source_route(struct tee_socket *socket, const struct tee_ip *hops, unsigned count,
+			 bool is_strict)
+{
+	struct srcroute route = {
+		.count = (uint8_t)count, .is_strict = is_strict, .by_application = true};
+
+	if (socket->kind != TEE_SOCKET_TCP)
+		return -TEE_EOPNOTSUPP;
+	if (count > SRCROUTE_HOPS_MAX)
+		return -TEE_EINVAL;
+	for (unsigned i = 0; i < count; i++) {
+		if (!tee_ip_is4(&hops[i]))
+			return -TEE_EAFNOSUPPORT;
+		memcpy(route.hops[i], hops[i].byte + 12, sizeof(route.hops[i]));
+	}
+	if (socket->state == SOCK_CONN)
+		return tcp_conn_set_source_route(socket->u.conn, &route);
+	if (socket->state == SOCK_LISTENER)
+		tcp_listener_settings(socket->u.listener)->source_route = route;
+	else
+		socket->u.draft->settings.source_route = route;
+	return 0;
+}
+
 const char *tee_get_congestion(const struct tee_socket *socket)
 {
 	const struct cc_ops *ops = NULL;

@@ -83,6 +83,7 @@ enum {
 	CONN_MORE_COMES = 1 << 26,     /* the last send said TEE_MSG_MORE */
 	CONN_WAS_WINDOW_LIMITED = 1 << 27,
 	CONN_OPEN_DEFERRED = 1 << 28, /* fast open: the SYN waits for the first send */
+	CONN_SOURCE_ROUTED = 1 << 30,	 /* tcp->srcroutes has a route for it */
 	CONN_WANTS_COOKIE = 1 << 29,  /* passive: a fast-open cookie goes into the SYN-ACK */
 };
 
@@ -272,6 +273,7 @@ struct tcp {
 	uint32_t port_counter;
 	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
 	uint64_t challenge_at_ns;
+	struct srcroutes srcroutes; /* of connections and requests that have one */
 	struct metrics metrics;          /* of hosts, with config.tcp_metrics_save */
 	struct fastopen_cache *fastopen; /* client's cookies by address (fastopen.c) */
 };
@@ -463,6 +465,15 @@ void conn_expire(void *context, struct timer *timer);
 
 /* icmp_in.c */
 void tcp_icmp_error(void *context, const struct icmp_report *report);
+
+/* route.c: the way a connection's packets take, where a source route says more than the destination */
+int conn_find_path(struct tcp_conn *conn);
+int conn_follow_route(struct tcp_conn *conn, const struct srcroute *route);
+unsigned conn_route_len(const struct tcp_conn *conn); /* of the IP option, bytes */
+void route_apply(const struct tcp *tcp, const struct tcp_key *key, struct ip_out *out,
+		 uint8_t option[SRCROUTE_OPTION_MAX]);
+void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct tcp_key *key,
+		 struct tcp_conn *conn);
 
 /* ports.c */
 int ports_choose(struct tcp *tcp, struct tcp_key *key);

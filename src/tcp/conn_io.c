@@ -8,9 +8,30 @@
  */
 #include "tcp/conn.h"
 
-enum { CHUNK_SMALL = 2048, CHUNK_LARGE = 65536 };
+enum {
+	CHUNK_SMALL = 2048,
+	CHUNK_LARGE = 65536,
+	/* What autotuning gives even the shortest path: some super-frames, within a core's cache. */
+	SNDBUF_SHORT_PATH = 384 << 10,
+	PATH_BYTES_PER_US = 12500, /* no path is faster: 100 Gbit/s */
+};
 
 /* ---- sending ---- */
+
+/*
+ * More than the path can hold is not worth keeping ready. On a path inside a machine the
+ * window grows without a loss to many times that, and the bytes would leave the cache before the link
+ * reads them again.
+ */
+static uint64_t path_bytes_max(const struct tcp_conn *conn)
+{
+	uint64_t rtt_ns = rto_min_rtt_ns(&conn->tx->rto);
+
+	if (!rtt_ns)
+		return UINT64_MAX;
+	return MAX(MIN(rtt_ns, TEE_NS_PER_S) * PATH_BYTES_PER_US / TEE_NS_PER_US,
+		   (uint64_t)SNDBUF_SHORT_PATH);
+}
 
 /* Bytes the send queue may hold: as set, or grown with the congestion window. */
 static uint32_t sndbuf_limit(const struct tcp_conn *conn)
@@ -22,7 +43,8 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 	if (s->flags & TCP_SET_SNDBUF_LOCKED)
 		return s->sndbuf;
 	if (conn->tx && config->tcp_autotuning) {
-		want = MAX(want, 2 * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss);
+		want = MAX(want, MIN(2 * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss,
+				     path_bytes_max(conn)));
 		want = MAX(want, conn->tx->sndbuf_grown);
 	}
 	return (uint32_t)MIN(want, MAX(config->tcp_sndbuf_max, config->tcp_sndbuf_initial));

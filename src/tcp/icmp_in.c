@@ -48,8 +48,7 @@ static void path_shrank(struct tcp_conn *conn, const struct icmp_report *report)
 	if (mtu >= conn->path.mtu)
 		return;
 	conn->path.mtu = mtu;
-	if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
-			     &conn->path) < 0)
+	if (conn_find_path(conn) < 0)
 		return;
 	conn_update_mss(conn);
 	recovery_on_mtu(conn);

@@ -138,8 +138,12 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 	if (!node) {
 		segment_for_nobody(tcp, packet, &seg, &key);
 	} else if (node->kind == TCP_NODE_CONN) {
+		if (packet->ip.options_len)
+			route_learn(tcp, packet, &key, CONTAINER_OF(node, struct tcp_conn, node));
 		tcp_segment_arrives(CONTAINER_OF(node, struct tcp_conn, node), &seg, pkt);
 	} else if (node->kind == TCP_NODE_REQUEST) {
+		if (packet->ip.options_len)
+			route_learn(tcp, packet, &key, NULL);
 		request_segment(CONTAINER_OF(node, struct tcp_request, node), packet, &seg);
 	} else {
 		if (trace_on(engine))

@@ -12,6 +12,7 @@
  * The first RTT sample is the handshake's, unless the SYN had to be sent again (Karn).
  */
 #include <stdlib.h>
+#include <string.h>
 #include "tcp/conn.h"
 
 /* RFC 9293 3.7.1, MUST-15: what to presume of a peer that sends no MSS option. */
@@ -57,6 +58,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	struct settings_ref *ref;
 	struct net_path path;
 	struct tcp_conn *conn;
+	struct tee_ip next;
 	int result, netif = settings->netif ? settings->netif : remote->netif;
 
 	/* MUST-46: never to a group or nowhere. */
@@ -65,7 +67,10 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	if (net_is_group(tcp->net, &remote->ip) || ip_is_limited_broadcast(&remote->ip))
 		return -TEE_ENETUNREACH;
 	/* MUST-43: the application's choice; MUST-44, MUST-45: else IP's. */
-	result = net_route(tcp->net, &local->ip, &remote->ip, netif, &path, &key.local_ip);
+	next = remote->ip;
+	if (settings->source_route.count && tee_ip_is4(&remote->ip)) /* MUST-51 */
+		memcpy(next.byte + 12, settings->source_route.hops[0], 4);
+	result = net_route(tcp->net, &local->ip, &next, netif, &path, &key.local_ip);
 	if (result < 0)
 		return result;
 	if (key.local_port)
@@ -89,6 +94,11 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 		tcp->conn_count--;
 		settings_release(conn->settings);
 		free(conn);
+		return -TEE_ENOMEM;
+	}
+	if (settings->source_route.count && conn_is4(conn) &&
+	    conn_follow_route(conn, &settings->source_route) < 0) {
+		conn_end(conn, 0);
 		return -TEE_ENOMEM;
 	}
 	conn->bind = bind;

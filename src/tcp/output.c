@@ -35,7 +35,7 @@ static uint32_t frame_payload_max(const struct tcp_conn *conn, uint32_t mss)
 	unsigned need = conn_is4(conn) ? TEE_OFFLOAD_TSO4 : TEE_OFFLOAD_TSO6;
 	uint32_t most, configured = conn_config(conn)->tcp_tso_bytes_max;
 
-	if (!(netif_offloads(conn->path.netif) & need))
+	if (!(netif_offloads(conn->path.netif) & need) || conn_has(conn, CONN_SOURCE_ROUTED))
 		return mss;
 	most = netif_gso_bytes_max(conn->path.netif);
 	most = most > 120 ? most - 120 : mss; /* IP and TCP headers at their largest */

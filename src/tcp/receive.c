@@ -197,18 +197,31 @@ static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 
 /* ---- buffer size ---- */
 
-/* How long one round trip takes, seen by the receiver: the time to get one window of data. */
+/* A millisecond's clock tells a long round trip well; a short one it can't. */
+enum { TS_RTT_LEAST_NS = 3000000 };
+
+static void note_rtt(struct tcp_conn *conn, uint64_t sample)
+{
+	if (!conn->rcv.rtt_ns || sample < conn->rcv.rtt_ns)
+		conn->rcv.rtt_ns = sample;
+	else
+		conn->rcv.rtt_ns += (sample - conn->rcv.rtt_ns) / 8;
+}
+
+/*
+ * How long one round trip takes, seen by the receiver: by the timestamp that came back, or, where that is
+ * too coarse, the least time to get one window of data, which is never shorter than the trip.
+ */
 static void measure_rtt(struct tcp_conn *conn, const struct segment *seg)
 {
 	uint64_t now = conn_now(conn), sample = 0;
 
 	if (conn_has(conn, CONN_HAS_TS) && seg->h.options.ts_ecr && seg->len >= conn->rcv.mss) {
 		sample = tstamp_rtt_ns(&conn->ts, seg->h.options.ts_ecr, now);
-		if (sample && (!conn->rcv.rtt_ns || sample < conn->rcv.rtt_ns))
-			conn->rcv.rtt_ns = sample;
-		else if (sample)
-			conn->rcv.rtt_ns += (sample - conn->rcv.rtt_ns) / 8;
-		return;
+		if (sample >= TS_RTT_LEAST_NS) {
+			note_rtt(conn, sample);
+			return;
+		}
 	}
 	if (conn->rcv.rtt_mark && conn->rcv.nxt < conn->rcv.rtt_mark)
 		return;

@@ -34,7 +34,7 @@ void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_head
 		.netif_number = node->netif,
 		.why = why,
 	};
-	uint8_t *bytes;
+	uint8_t *bytes, option[SRCROUTE_OPTION_MAX];
 	uint64_t sum;
 
 	if (!pkt) {
@@ -47,6 +47,8 @@ void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_head
 	pkt->len = (uint32_t)tcp_write(bytes, header);
 	sum = checksum_pseudo(&out.src, &out.dst, IP_PROTO_TCP, pkt->len);
 	store_be16(bytes + 16, checksum_finish(checksum_add(sum, bytes, pkt->len)));
+	if (tcp->srcroutes.count)
+		route_apply(tcp, &node->key, &out, option);
 	count(tcp->engine, COUNT_TCP_SEGS_OUT);
 	if (header->flags & TEE_TCP_RST)
 		count(tcp->engine, COUNT_TCP_RSTS_OUT);

@@ -20,6 +20,7 @@ void request_free(struct tcp_request *request)
 {
 	struct tcp *tcp = request->listener->tcp;
 
+	srcroutes_forget(&tcp->srcroutes, &request->node.key);
 	demux_remove(&tcp->demux, &request->node);
 	engine_disarm(tcp->engine, &request->timer);
 	list_remove(&request->siblings);
@@ -130,6 +131,11 @@ void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_liste
 	request->node.netif = ip_is_link_local(&packet->ip.src)
 				      ? (uint16_t)netif_number(packet->netif)
 				      : listener->settings->s.netif;
+	if (listener->settings->s.source_route.count && tee_ip_is4(&packet->ip.src))
+		(void)srcroutes_set(&tcp->srcroutes, &request->node.key,
+				    &listener->settings->s.source_route);
+	if (packet->ip.options_len)
+		route_learn(tcp, packet, &request->node.key, NULL);
 	request->listener = listener;
 	request->irs = seg->h.seq;
 	request->iss = isn_of(&tcp->isn_secret, &request->node.key, tcp->engine->now_ns);
@@ -206,6 +212,8 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 	if (!conn)
 		return NULL;
 	conn->node.netif = request->node.netif;
+	if (srcroutes_find(&tcp->srcroutes, &conn->node.key))
+		conn->flags |= CONN_SOURCE_ROUTED;
 	if (net_route(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
 		      conn->node.netif, &conn->path, &src) < 0)
 		conn->path.netif = NULL;

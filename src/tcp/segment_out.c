@@ -104,7 +104,7 @@ static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_
 				 (s->mtu_discover == 1 && conn_config(conn)->pmtud),
 		.why = why,
 	};
-	uint8_t bytes[TCP_HEADER_MAX], *at;
+	uint8_t bytes[TCP_HEADER_MAX], option[SRCROUTE_OPTION_MAX], *at;
 	uint32_t payload_len = frame->len, segs = mss ? (payload_len + mss - 1) / mss : 1;
 	size_t header_len;
 
@@ -123,6 +123,8 @@ static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_
 	count_n(conn_engine(conn), COUNT_TCP_SEGS_OUT, segs);
 	if (trace_on(conn_engine(conn)))
 		trace_segment_out(conn, header, payload_len, why);
+	if (conn_has(conn, CONN_SOURCE_ROUTED))
+		route_apply(conn->tcp, &conn->node.key, &out, option);
 	if (ip_output_frame(conn->tcp->net, &conn->path, frame, &out) != IP_OUT_READY)
 		frame_init(frame);
 }

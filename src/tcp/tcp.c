@@ -42,6 +42,7 @@ struct tcp *tcp_new(struct net *net)
 	timewait_queue_init(&tcp->timewait, &tcp->demux, 2 * engine->config.tcp_msl_ns,
 			    engine->config.timewait_max);
 	timer_init(&tcp->timewait_timer, TIMER_TCP_TIMEWAIT);
+	srcroutes_init(&tcp->srcroutes);
 	metrics_init(&tcp->metrics, &engine->secret, engine->config.tcp_metrics_max,
 		     engine->config.tcp_metrics_age_ns);
 	list_init(&tcp->dead);
@@ -205,6 +206,8 @@ static void conn_unlink(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn->tcp;
 
+	if (conn_has(conn, CONN_SOURCE_ROUTED))
+		srcroutes_forget(&tcp->srcroutes, &conn->node.key);
 	save_metrics(conn);
 	engine_disarm(tcp->engine, &conn->timer);
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
@@ -331,6 +334,7 @@ void tcp_free(struct tcp *tcp)
 	ports_free_all(tcp);
 	fastopen_free(tcp->fastopen);
 	metrics_fini(&tcp->metrics);
+	srcroutes_fini(&tcp->srcroutes);
 	demux_fini(&tcp->demux);
 	settings_release(tcp->default_settings);
 	free(tcp);
@@ -355,8 +359,7 @@ void conn_mark_due(struct tcp_conn *conn)
 	if (!conn->path.netif || conn->path.generation != net_generation(tcp->net)) {
 		struct netif *was = conn->path.netif;
 
-		if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
-				     &conn->path) < 0) {
+		if (conn_find_path(conn) < 0) {
 			/* No way out for now: the retransmission timer will try again. */
 			conn->path.netif = was;
 			if (!was)
@@ -421,7 +424,8 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 /* Effective send MSS (MUST-16, RFC 9293 3.7.1): the peer's, the path's, less every-segment options. */
 void conn_update_mss(struct tcp_conn *conn)
 {
-	uint32_t headers = (conn_is4(conn) ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN;
+	uint32_t headers = (conn_is4(conn) ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN +
+			   conn_route_len(conn);
 	uint32_t path_mss = conn->path.mtu > headers ? conn->path.mtu - headers : 1;
 	uint32_t mss = MIN(conn->snd.peer_mss, path_mss);
 	uint32_t floor = conn_config(conn)->tcp_min_snd_mss;
@@ -474,10 +478,7 @@ static void path_lost(struct tcp_conn *conn)
 /* Routes changed: false when the connection now leaves by another netif, or by none. */
 static bool path_follow(struct tcp_conn *conn, struct netif *netif)
 {
-	struct tcp *tcp = conn->tcp;
-
-	if (net_path_refresh(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
-			     &conn->path) < 0) {
+	if (conn_find_path(conn) < 0) {
 		conn->path.netif = netif;
 		path_lost(conn);
 		return false;

@@ -12,6 +12,7 @@
 
 #include <teeceepee/socket.h>
 #include "net/net.h"
+#include "tcp/srcroute.h"
 
 struct tcp;
 struct tcp_conn;
@@ -47,6 +48,7 @@ enum {
 enum { TCP_MS_NONE = 0, TCP_MS_NEVER = 0xffffffff };
 
 struct tcp_settings {
+	struct srcroute source_route; /* count 0: none */
 	const struct cc_ops *cc;
 	uint64_t pacing_rate_max; /* bytes a second; UINT64_MAX: none */
 	uint32_t flags;           /* TCP_SET_… */
@@ -131,6 +133,8 @@ void tcp_conn_abort(struct tcp_conn *conn);
 
 int tcp_conn_set(struct tcp_conn *conn, enum tee_option option, uint64_t value);
 int tcp_conn_get(const struct tcp_conn *conn, enum tee_option option, uint64_t *ret_value);
+/* A source route from now on, or (count 0) none; -TEE_EAFNOSUPPORT over IPv6, -TEE_ENOMEM. */
+int tcp_conn_set_source_route(struct tcp_conn *conn, const struct srcroute *route);
 int tcp_conn_set_cc(struct tcp_conn *conn, const struct cc_ops *ops);
 void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *ret_info);
 
