@@ -92,7 +92,8 @@ static void advance_una(struct tcp_conn *conn, uint64_t una, struct ack_info *in
 		conn->flags &= ~(uint32_t)CONN_URGENT_OUT;
 	conn->retries = 0;
 	conn->soft_error = 0;
-	conn->flags &= ~(uint32_t)CONN_R1_REPORTED;
+	/* "More follows at once" (TEE_MSG_MORE) has not come true within a round trip. */
+	conn->flags &= ~(uint32_t)(CONN_R1_REPORTED | CONN_MORE_COMES);
 	net_path_confirm(conn->tcp->net, &conn->path);
 }
 
@@ -243,6 +244,7 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 		take_back_probe(conn);
 	timers_on_progress(conn, info.cum_acked_bytes != 0);
 	tell_writable(conn);
+	output_note_limit(conn);
 	if (fin_was_acked)
 		close_on_fin_acked(conn);
 	return true;

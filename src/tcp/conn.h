@@ -125,10 +125,13 @@ struct tcp_tx {
 	uint64_t first_timeout_at_ns; /* of this run of RTOs; 0: none */
 	uint64_t rto_time_ns;
 	uint32_t total_retrans_segs, dsack_dups, delivered_segs, total_rto, total_rto_recoveries;
-	uint8_t limit_kind;
+	uint8_t limit_kind; /* enum tx_limit, since limit_since_ns */
 	uint32_t
 		sndbuf_grown; /* what the send buffer's limit has reached: it never shrinks again */
 };
+
+/* What sending waits for: tcp_info's three clocks, of which one runs at a time. */
+enum tx_limit { TX_IDLE, TX_BUSY, TX_RWND_LIMITED, TX_SNDBUF_LIMITED };
 
 struct tcp_conn {
 	struct tcp_node node; /* key and netif; in the demux */
@@ -374,6 +377,7 @@ uint64_t recovery_pipe(const struct tcp_conn *conn);
 /* output.c: 1: a frame was built, 0: nothing to send now */
 int output_frame(struct tcp_conn *conn, struct tee_frame *frame);
 bool output_may_have_more(const struct tcp_conn *conn);
+void output_note_limit(struct tcp_conn *conn);
 
 /* segment_out.c: headers for every segment that a connection sends */
 struct out_segment {

@@ -56,11 +56,19 @@ void sndbuf_keep(struct tcp_conn *conn)
 		conn->tx->sndbuf_grown = sndbuf_limit(conn);
 }
 
+/* The socket's own mark, 0: as configured; UINT32_MAX: none. */
+static uint32_t notsent_lowat(const struct tcp_conn *conn)
+{
+	uint32_t own = conn->settings->s.notsent_lowat;
+
+	return own ? own : conn_config(conn)->tcp_notsent_lowat_bytes;
+}
+
 static size_t send_room(const struct tcp_conn *conn)
 {
 	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_limit(conn);
 	uint64_t unsent = conn_written(conn) - MIN(conn_written(conn), conn->snd.nxt);
-	uint32_t lowat = conn->settings->s.notsent_lowat;
+	uint32_t lowat = notsent_lowat(conn);
 	size_t room = used < limit ? (size_t)(limit - used) : 0;
 
 	if (lowat != UINT32_MAX && unsent >= lowat)
@@ -265,7 +273,7 @@ static bool is_writable(const struct tcp_conn *conn)
 {
 	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_limit(conn);
 	uint64_t unsent = conn_written(conn) - MIN(conn_written(conn), conn->snd.nxt);
-	uint32_t lowat = conn->settings->s.notsent_lowat;
+	uint32_t lowat = notsent_lowat(conn);
 
 	if (lowat != UINT32_MAX && 2 * unsent >= lowat)
 		return false;

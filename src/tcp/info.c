@@ -3,6 +3,19 @@
 #include <string.h>
 #include "tcp/conn.h"
 
+/* The clock that runs now has not been read yet. */
+static void info_of_limits(const struct tcp_conn *conn, struct tee_tcp_info *info)
+{
+	const struct tcp_tx *tx = conn->tx;
+	uint64_t running = conn_now(conn) - tx->limit_since_ns;
+
+	info->busy_ns = tx->busy_ns + (tx->limit_kind == TX_IDLE ? 0 : running);
+	info->rwnd_limited_ns = tx->rwnd_limited_ns +
+				(tx->limit_kind == TX_RWND_LIMITED ? running : 0);
+	info->sndbuf_limited_ns = tx->sndbuf_limited_ns +
+				  (tx->limit_kind == TX_SNDBUF_LIMITED ? running : 0);
+}
+
 static void info_of_tx(const struct tcp_conn *conn, struct tee_tcp_info *info)
 {
 	const struct tcp_tx *tx = conn->tx;
@@ -33,9 +46,7 @@ static void info_of_tx(const struct tcp_conn *conn, struct tee_tcp_info *info)
 				      MAX(tx->rate.last_interval_ns / 1000, 1u);
 	info->delivery_rate_app_limited = tx->rate.last_app_limited;
 	info->bytes_retrans = tx->bytes_retrans;
-	info->busy_ns = tx->busy_ns;
-	info->rwnd_limited_ns = tx->rwnd_limited_ns;
-	info->sndbuf_limited_ns = tx->sndbuf_limited_ns;
+	info_of_limits(conn, info);
 	info->total_retrans_segs = tx->total_retrans_segs;
 	info->delivered_segs = tx->delivered_segs;
 	info->dsack_dups_segs = tx->dsack_dups;

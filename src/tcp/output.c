@@ -272,10 +272,11 @@ static uint32_t new_data_len(struct tcp_conn *conn, uint64_t unsent)
 	uint32_t mss = segment_mss(conn);
 	uint64_t wnd_room = window_end(conn) > conn->snd.nxt ? window_end(conn) - conn->snd.nxt : 0;
 	uint64_t room = cwnd_room(conn), len = unsent;
-	bool is_tail;
+	bool is_tail, ends_record;
 
 	len = MIN(len, byteq_next_eor(&conn->sndq, conn->snd.nxt, len) - conn->snd.nxt);
-	is_tail = len == unsent || len < byteq_len(&conn->sndq);
+	is_tail = true;
+	ends_record = len < unsent; /* TEE_MSG_EOR: it can't grow any more, so Nagle has no case */
 	if (recovery_pipe(conn) == 0)
 		room = MAX(room, mss);
 	if (room < MIN(len, mss)) {
@@ -305,7 +306,7 @@ static uint32_t new_data_len(struct tcp_conn *conn, uint64_t unsent)
 		len = frame_payload_max(conn, mss);
 		is_tail = false;
 	}
-	if (is_tail && len % mss && !nagle_permits(conn)) {
+	if (is_tail && len % mss && !ends_record && !nagle_permits(conn)) {
 		len -= len % mss;
 		if (!len)
 			timers_on_blocked(conn);
@@ -478,7 +479,44 @@ static int output_ack(struct tcp_conn *conn, struct tee_frame *frame)
 
 /* ---- the order of things ---- */
 
-/* Accounting of what held us back (tcp_info: busy, rwnd_limited), and RFC 7661's "application limited". */
+static enum tx_limit limit_now(const struct tcp_conn *conn)
+{
+	uint64_t edge = window_end(conn), nxt = conn->snd.nxt;
+	uint64_t unsent = conn_written(conn) > nxt ? conn_written(conn) - nxt : 0;
+
+	if (!unsent && conn->snd.una == nxt)
+		return TX_IDLE;
+	if (unsent && (edge > nxt ? edge - nxt : 0) < MIN(unsent, conn->snd.mss))
+		return TX_RWND_LIMITED;
+	if (!unsent && conn_has(conn, CONN_WRITE_WAITED))
+		return TX_SNDBUF_LIMITED;
+	return TX_BUSY;
+}
+
+/* What held us back, for how long (tcp_info: busy_time, rwnd_limited, sndbuf_limited). */
+void output_note_limit(struct tcp_conn *conn)
+{
+	struct tcp_tx *tx = conn->tx;
+	uint64_t now = conn_now(conn), since;
+	enum tx_limit limit;
+
+	if (!tx)
+		return;
+	limit = conn_is_synchronized(conn) ? limit_now(conn) : TX_IDLE;
+	if (limit == tx->limit_kind)
+		return;
+	since = now - tx->limit_since_ns;
+	if (tx->limit_kind != TX_IDLE)
+		tx->busy_ns += since;
+	if (tx->limit_kind == TX_RWND_LIMITED)
+		tx->rwnd_limited_ns += since;
+	if (tx->limit_kind == TX_SNDBUF_LIMITED)
+		tx->sndbuf_limited_ns += since;
+	tx->limit_kind = (uint8_t)limit;
+	tx->limit_since_ns = now;
+}
+
+/* RFC 7661's "application limited". */
 static void note_idle(struct tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -525,7 +563,9 @@ int output_frame(struct tcp_conn *conn, struct tee_frame *frame)
 		sent = output_keepalive(conn, frame);
 	if (!sent && conn->ack_why)
 		sent = output_ack(conn, frame);
-	if (!sent)
+	if (!sent) {
 		note_idle(conn);
+		output_note_limit(conn);
+	}
 	return sent;
 }

@@ -183,9 +183,11 @@ static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 	}
 	/*
 	 * Quick ACKs feed a sender's slow start, which sends full segments; a small one can wait for what
-	 * follows it, unless its PSH says that nothing does.
+	 * follows it, or for what answers it. An answer's end (PSH, to who opened) is followed by neither.
 	 */
-	if ((conn->rcv.unacked_bytes >= conn->rcv.mss || is_pushed) && is_quick(conn)) {
+	if ((conn->rcv.unacked_bytes >= conn->rcv.mss ||
+	     (is_pushed && !conn_has(conn, CONN_IS_PASSIVE))) &&
+	    is_quick(conn)) {
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
 	}

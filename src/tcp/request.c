@@ -89,6 +89,17 @@ void request_answer(struct tcp_request *request, enum tee_why why)
 	reply_segment(tcp, &request->node, &header, s->tos & (uint8_t)~ECN_MASK, s->ttl, why);
 }
 
+/* A listener that waits for data lets bare ACKs pass by, for a while, counted in the timer's steps. */
+static bool deferral_runs(const struct tcp_request *request)
+{
+	const struct tcp *tcp = request->listener->tcp;
+	uint64_t waited = 0, step = coarse_ms(tcp->engine->config.tcp_rto_initial_ns);
+
+	for (unsigned i = 0; i < request->retries; i++, step *= 2)
+		waited += step;
+	return waited < request->listener->settings->s.defer_accept_ms;
+}
+
 void request_expire(void *context, struct timer *timer)
 {
 	struct tcp *tcp = context;
@@ -106,7 +117,8 @@ void request_expire(void *context, struct timer *timer)
 	engine_arm(tcp->engine, timer, tcp->engine->now_ns + MIN(wait, config->tcp_rto_max_ns));
 	/* A client that acknowledged and waits to be accepted is not asked again, unless a deferred
 	   accept has run out of patience. */
-	if (!(request->options & REQUEST_ACKED) || request->listener->settings->s.defer_accept_ms) {
+	if (!(request->options & REQUEST_ACKED) ||
+	    (request->listener->settings->s.defer_accept_ms && !deferral_runs(request))) {
 		request->options |= REQUEST_RETRANSMITTED;
 		request_answer(request, TEE_WHY_SYN_RETRANSMIT);
 	}
@@ -361,20 +373,6 @@ static bool request_validate(struct tcp_request *request, struct ip_packet *pack
 	return true;
 }
 
-/* A listener that waits for data lets bare ACKs pass by, for a while. */
-static bool is_deferred(const struct tcp_request *request, const struct segment *seg)
-{
-	const struct tcp *tcp = request->listener->tcp;
-	uint32_t defer_ms = request->listener->settings->s.defer_accept_ms;
-	uint64_t waited = 0, step = coarse_ms(tcp->engine->config.tcp_rto_initial_ns);
-
-	if (!defer_ms || segment_octets(seg))
-		return false;
-	for (unsigned i = 0; i < request->retries; i++, step *= 2)
-		waited += step;
-	return waited < defer_ms;
-}
-
 bool request_segment(struct tcp_request *request, struct ip_packet *packet, struct segment *seg)
 {
 	struct tcp *tcp = request->listener->tcp;
@@ -392,7 +390,7 @@ bool request_segment(struct tcp_request *request, struct ip_packet *packet, stru
 		reply_rst(tcp, packet, seg);
 		return false;
 	}
-	if (is_deferred(request, seg)) {
+	if (!segment_octets(seg) && deferral_runs(request)) {
 		drop(tcp->engine, DROP_TCP_DEFERRED);
 		request->options |= REQUEST_ACKED;
 		return false;

@@ -75,7 +75,6 @@ void tcp_settings_init(struct tcp_settings *s, const struct tcp *tcp)
 	s->user_timeout_ms = coarse_ms(config->tcp_user_timeout_ns);
 	s->syn_retries = (uint8_t)MIN(config->tcp_syn_retries, 127u);
 	s->rcvlowat = 1;
-	s->notsent_lowat = config->tcp_notsent_lowat_bytes;
 	s->ttl = config->ttl;
 	s->mtu_discover = 1;
 	s->ecn = (uint8_t)config->tcp_ecn;
