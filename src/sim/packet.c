@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/byteorder.h"
+#include "link/gso.h"
 #include "wire/checksum.h"
 #include "wire/ip.h"
 #include "wire/tcp.h"
@@ -42,6 +43,64 @@ struct sim_packet *sim_packet_from_frame(const struct tee_frame *frame, bool is_
 								  : (uint16_t)SIM_PACKET_NOT_IP;
 	}
 	return packet;
+}
+
+static void chain_free(struct sim_packet *packet)
+{
+	while (packet) {
+		struct sim_packet *next = packet->next;
+
+		free(packet);
+		packet = next;
+	}
+}
+
+static struct sim_packet *cut_super_frame(const struct sim_packet *packet, bool is_ethernet)
+{
+	enum tee_netif_kind kind = is_ethernet ? TEE_NETIF_ETHERNET : TEE_NETIF_RAW_IP;
+	struct sim_packet *first = NULL, **end = &first;
+	struct gso_split split;
+
+	if (gso_split_begin(&split, packet->data, packet->len, kind,
+			    (enum tee_gso_type)packet->gso_type, packet->gso_size) < 0)
+		return NULL;
+	while (!split.is_done) {
+		struct sim_packet *segment = malloc(sizeof(*segment) + split.segment_bytes_max);
+
+		if (!segment) {
+			chain_free(first);
+			return NULL;
+		}
+		memset(segment, 0, sizeof(*segment));
+		segment->ip_off = packet->ip_off;
+		segment->len = gso_split_next(&split, segment->data);
+		if (segment->len == 0) {
+			free(segment);
+			break;
+		}
+		*end = segment;
+		end = &segment->next;
+	}
+	return first;
+}
+
+struct sim_packet *sim_packet_segment(struct sim_packet *packet, const struct tee_frame *frame,
+				      bool is_ethernet)
+{
+	struct sim_packet *chain = packet;
+
+	if (packet->gso_size) {
+		chain = cut_super_frame(packet, is_ethernet);
+		free(packet);
+	} else if (frame->checksum_partial) {
+		packet->checksum_state = TEE_CHECKSUM_UNKNOWN;
+		if (gso_complete_checksum(packet->data, packet->len, frame->csum_start,
+					  frame->csum_offset) < 0) {
+			free(packet);
+			return NULL;
+		}
+	}
+	return chain;
 }
 
 struct sim_packet *sim_packet_copy(const struct sim_packet *packet)

@@ -20,6 +20,12 @@ enum { SIM_PACKET_NOT_IP = 0xffff };
 
 /* NULL: no memory. */
 struct sim_packet *sim_packet_from_frame(const struct tee_frame *frame, bool is_ethernet);
+/*
+ * What a card puts on the wire: a super-frame is cut into segments, checksums are completed. A chain by
+ * `next`; the packet's memory moves in. NULL: no memory, or it isn't what it says (counts as lost).
+ */
+struct sim_packet *sim_packet_segment(struct sim_packet *packet, const struct tee_frame *frame,
+				      bool is_ethernet);
 struct sim_packet *sim_packet_copy(const struct sim_packet *packet);
 /* For tee_input(), from the receiver's pool; NULL: it has no room. */
 struct tee_pkt *sim_packet_to_pkt(const struct sim_packet *packet, struct tee_pool *pool);

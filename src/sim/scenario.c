@@ -155,7 +155,9 @@ bool scenario_link_set(struct sim_link_config *link, const char *key, const char
 	if (strcmp(key, "ethernet") == 0)
 		return value_bool(value, &link->is_ethernet);
 	if (strcmp(key, "offload") == 0) {
-		if (!value_bool(value, &on))
+		link->is_whole = strcmp(value, "whole") == 0;
+		on = link->is_whole;
+		if (!on && !value_bool(value, &on))
 			return false;
 		link->offloads = on ? TEE_OFFLOAD_TX_CHECKSUM | TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TSO6
 				    : 0;

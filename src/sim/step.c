@@ -115,21 +115,16 @@ static void frame_departs(void *owner, void *arg)
 	sim_path_send(owner, arg);
 }
 
-static void host_send(struct sim_node *node, const struct sim_port *port, struct tee_frame *frame)
+/* One packet of the wire leaves a host, now or when pacing says. */
+static void host_send_packet(struct sim_node *node, const struct sim_port *port,
+			     struct sim_packet *packet, uint64_t depart_at)
 {
 	struct sim *sim = node->sim;
 	struct sim_path *path = &port->link->paths[port->side];
-	struct sim_packet *packet = sim_packet_from_frame(frame, port->link->config.is_ethernet);
-	uint64_t depart_at = frame->depart_at_ns;
+	uint32_t link_header = port->link->config.is_ethernet ? 14 : 0;
 
-	tee_frame_release(frame);
 	node->frames_out++;
-	if (!packet) {
-		node->frames_no_memory++;
-		return;
-	}
-	if (!packet->gso_size &&
-	    packet->len - (port->link->config.is_ethernet ? 14U : 0U) > port->link->config.mtu)
+	if (!packet->gso_size && packet->len - link_header > port->link->config.mtu)
 		node->frames_too_big++;
 	if (sim->tap)
 		sim->tap(sim->tap_arg, node, true, packet->data, packet->len, sim->now_ns);
@@ -140,6 +135,24 @@ static void host_send(struct sim_node *node, const struct sim_port *port, struct
 		return;
 	}
 	sim_path_send(path, packet);
+}
+
+static void host_send(struct sim_node *node, const struct sim_port *port, struct tee_frame *frame)
+{
+	const struct sim_link_config *link = &port->link->config;
+	struct sim_packet *packet = sim_packet_from_frame(frame, link->is_ethernet), *next;
+	uint64_t depart_at = frame->depart_at_ns;
+
+	if (packet && link->offloads && !link->is_whole)
+		packet = sim_packet_segment(packet, frame, link->is_ethernet);
+	tee_frame_release(frame);
+	if (!packet)
+		node->frames_no_memory++;
+	for (; packet; packet = next) {
+		next = packet->next;
+		packet->next = NULL;
+		host_send_packet(node, port, packet, depart_at);
+	}
 }
 
 /* ---- hosts ---- */

@@ -29,9 +29,10 @@ typedef void sim_tap_fn(void *arg, struct sim_node *node, bool is_out, const uin
 
 /* How a link looks to the hosts at its ends. */
 struct sim_link_config {
-	bool is_ethernet;               /* else raw IP; only between two hosts */
-	uint32_t mtu;                   /* 0: 1500 */
-	unsigned offloads;              /* TEE_OFFLOAD_…: super-frames cross as one packet */
+	bool is_ethernet;  /* else raw IP; only between two hosts */
+	uint32_t mtu;      /* 0: 1500 */
+	unsigned offloads; /* TEE_OFFLOAD_…, of the hosts' cards */
+	bool is_whole; /* super-frames cross as one packet; else the card cuts them into segments */
 	struct sim_path_config path[2]; /* from the first end to the second, and back */
 };
 

@@ -152,11 +152,12 @@ static void strip_path(struct sim_path_config *path, uint64_t off)
 /* A queue that is smaller than a few packets starves the larger ones for ever. */
 static void make_room(const struct sim_link_config *link, struct sim_path_config *path)
 {
-	uint32_t least = link->offloads ? 4 * 65536 : 8 * link->mtu;
+	uint32_t least = link->offloads && link->is_whole ? 4 * 65536 : 8 * link->mtu;
 
 	if (path->queue_bytes < least)
 		path->queue_bytes = least;
-	if (link->offloads && path->rate_bits_per_s && path->rate_bits_per_s < 10000000)
+	if (link->offloads && link->is_whole && path->rate_bits_per_s &&
+	    path->rate_bits_per_s < 10000000)
 		path->rate_bits_per_s = 10000000;
 }
 
@@ -172,6 +173,7 @@ static void draw_link(struct random *random, struct plan *plan, uint64_t off)
 	link->offloads = one_in(random, 3)
 				 ? TEE_OFFLOAD_TX_CHECKSUM | TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TSO6
 				 : 0;
+	link->is_whole = one_in(random, 2);
 	for (unsigned i = 0; i < 2; i++)
 		strip_path(&link->path[i], off);
 	if (off >> PLAN_ETHERNET & 1)
@@ -181,7 +183,9 @@ static void draw_link(struct random *random, struct plan *plan, uint64_t off)
 	if (off >> PLAN_SMALL_MTU & 1)
 		link->mtu = 1500;
 	/* A partial checksum can't show what a wire corrupts. */
-	if (off >> PLAN_OFFLOAD & 1 || link->path[0].corrupt > 0 || link->path[1].corrupt > 0)
+	if (link->path[0].corrupt > 0 || link->path[1].corrupt > 0)
+		link->is_whole = false;
+	if (off >> PLAN_OFFLOAD & 1)
 		link->offloads = 0;
 	if (plan->has_router)
 		link->is_ethernet = false;
