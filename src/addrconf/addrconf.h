@@ -17,6 +17,7 @@ struct addrconf *addrconf_new(struct net *net, struct udp *udp);
 void addrconf_free(struct addrconf *addrconf);
 int addrconf_dhcp_start(struct addrconf *addrconf, struct netif *netif, const char *hostname);
 int addrconf_dhcp_release(struct addrconf *addrconf, struct netif *netif);
-void addrconf_net_info(struct addrconf *addrconf, struct netif *netif, struct tee_net_info *ret_info);
+void addrconf_net_info(struct addrconf *addrconf, struct netif *netif,
+		       struct tee_net_info *ret_info);
 
 #endif

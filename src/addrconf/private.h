@@ -67,8 +67,8 @@ struct dhcp_client {
 	struct udp_endpoint *endpoint;
 	uint32_t xid;
 	uint64_t started_at_ns; /* of this try: the message's `secs` */
-	uint64_t sent_at_ns;	/* first sending of the message that is out */
-	unsigned tries;		/* sendings of the message that is out */
+	uint64_t sent_at_ns;    /* first sending of the message that is out */
+	unsigned tries;         /* sendings of the message that is out */
 	struct tee_ip offered, server;
 	bool has_lease; /* `lease` is valid, and its address is (or will be) on the interface */
 	struct dhcp_lease lease;

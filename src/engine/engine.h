@@ -21,8 +21,8 @@
 /* Which handler a timer belongs to. */
 enum timer_kind {
 	TIMER_NEIGHBOUR,
-	TIMER_ADDRESS,	  /* DAD, ACD, lifetimes */
-	TIMER_ROUTER,	  /* router solicitation, router and prefix lifetimes */
+	TIMER_ADDRESS, /* DAD, ACD, lifetimes */
+	TIMER_ROUTER,  /* router solicitation, router and prefix lifetimes */
 	TIMER_REASSEMBLY,
 	TIMER_PMTU,
 	TIMER_MLD,
@@ -90,14 +90,14 @@ static inline void count_n(struct engine *engine, enum counter counter, uint64_t
 
 /* Embedded in a socket. */
 struct event_source {
-	struct list node;  /* in engine->events while news are queued */
-	uint8_t news;	   /* TEE_EV_… raised since last taken */
+	struct list node; /* in engine->events while news are queued */
+	uint8_t news;     /* TEE_EV_… raised since last taken */
 };
 
 void event_source_init(struct event_source *source);
 /* Queues the source; `source` may be NULL (a connection that has no socket yet). */
 void event_raise(struct engine *engine, struct event_source *source, unsigned bits);
-void event_source_fini(struct event_source *source); /* takes it out of the queue */
+void event_source_fini(struct event_source *source);    /* takes it out of the queue */
 struct event_source *event_take(struct engine *engine); /* NULL: none */
 
 /* ---- trace points ---- */

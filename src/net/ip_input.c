@@ -74,8 +74,8 @@ static bool is_refused_source_route(const struct net *net, const uint8_t *option
 
 	while (off < len && options[off] != IP4_OPT_END) {
 		if (options[off] == IP4_OPT_LSRR || options[off] == IP4_OPT_SSRR)
-			return !net->engine->config.ip_source_route ||
-			       options[off + 1] < 3 || options[off + 2] <= options[off + 1];
+			return !net->engine->config.ip_source_route || options[off + 1] < 3 ||
+			       options[off + 2] <= options[off + 1];
 		/* The parser has seen that lengths are sound. */
 		off += options[off] == IP4_OPT_NOP ? 1u : options[off + 1];
 	}

@@ -11,12 +11,12 @@
 #include "wire/ethernet.h"
 
 enum neigh_state {
-	NEIGH_FAILED,	  /* nothing is known, and nobody asks: made, or gave up */
+	NEIGH_FAILED,     /* nothing is known, and nobody asks: made, or gave up */
 	NEIGH_INCOMPLETE, /* asked; packets wait in `pending` */
 	NEIGH_REACHABLE,  /* confirmed less than reachable time ago */
-	NEIGH_STALE,	  /* mac is known, unconfirmed; used, but the next packet starts DELAY */
-	NEIGH_DELAY,	  /* in use, unconfirmed; a hint from above may still spare the probe */
-	NEIGH_PROBE,	  /* asking by unicast, still in use */
+	NEIGH_STALE,      /* mac is known, unconfirmed; used, but the next packet starts DELAY */
+	NEIGH_DELAY,      /* in use, unconfirmed; a hint from above may still spare the probe */
+	NEIGH_PROBE,      /* asking by unicast, still in use */
 };
 
 struct neighbour {
@@ -25,7 +25,7 @@ struct neighbour {
 	struct tee_ip ip;
 	uint32_t hash;
 	enum neigh_state state;
-	bool was_used; /* since the eviction hand last passed */
+	bool was_used;   /* since the eviction hand last passed */
 	bool has_failed; /* did not answer when last asked */
 	bool is_router;
 	uint8_t probe_count;
@@ -57,8 +57,8 @@ bool neigh_use_slow(struct neighbour *neigh);
 static inline bool neigh_use(struct neighbour *neigh, uint64_t now_ns)
 {
 	neigh->was_used = true;
-	if (__builtin_expect(
-		    neigh->state == NEIGH_REACHABLE && now_ns < neigh->reachable_until_ns, 1))
+	if (__builtin_expect(neigh->state == NEIGH_REACHABLE && now_ns < neigh->reachable_until_ns,
+			     1))
 		return true;
 	return neigh_use_slow(neigh);
 }

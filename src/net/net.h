@@ -33,13 +33,13 @@ struct ip_packet {
 struct icmp_report {
 	enum icmp_error error;
 	uint8_t version, type, code;
-	uint32_t mtu;		   /* of ICMP_ERROR_TOO_BIG; 0: the router didn't say */
+	uint32_t mtu;                /* of ICMP_ERROR_TOO_BIG; 0: the router didn't say */
 	struct tee_ip local, remote; /* of the quoted packet: its source and destination */
-	struct tee_ip reporter;	   /* who sent the ICMP message */
+	struct tee_ip reporter;      /* who sent the ICMP message */
 	struct netif *netif;
 	uint32_t quoted_total_len; /* of the quoted IP packet */
-	const uint8_t *quoted;	   /* quoted transport header … */
-	size_t quoted_len;	   /* … at least 8 bytes */
+	const uint8_t *quoted;     /* quoted transport header … */
+	size_t quoted_len;         /* … at least 8 bytes */
 };
 
 struct net_protocol {
@@ -78,8 +78,8 @@ struct net_path {
 	struct netif *netif;
 	struct neighbour *neighbour; /* NULL on netifs without link addresses */
 	struct tee_ip next_hop;
-	uint32_t mtu;		     /* of the path, IP packet, bytes */
-	uint32_t generation;	     /* stale when it differs from net_generation() */
+	uint32_t mtu;        /* of the path, IP packet, bytes */
+	uint32_t generation; /* stale when it differs from net_generation() */
 };
 uint32_t net_generation(const struct net *net);
 

@@ -20,7 +20,7 @@
 
 enum { NETIF_LOOPBACK_NUMBER = 1, NETIF_COUNT_MAX = 63, NETIF_ADDR_COUNT_MAX = 64 };
 enum {
-	NETIF_TX_PKTS_MAX = 1024,	/* packets that wait for net_output() */
+	NETIF_TX_PKTS_MAX = 1024, /* packets that wait for net_output() */
 	NETIF_TX_BYTES_MAX = 4 << 20,
 };
 
@@ -36,39 +36,39 @@ struct netif {
 	int number;
 	enum tee_netif_kind kind;
 	bool is_up;
-	bool tx_was_full;	/* somebody was refused; tell when there is room again */
-	bool accepts_dhcp;	/* no address yet: UDP to port 68 is for us whatever its destination */
+	bool tx_was_full;  /* somebody was refused; tell when there is room again */
+	bool accepts_dhcp; /* no address yet: UDP to port 68 is for us whatever its destination */
 	char name[16];
 	struct tee_mac mac;
-	uint32_t link_mtu;	/* as the link said */
-	uint32_t mtu;		/* largest IPv4 packet: DHCP may lower it */
-	uint32_t mtu6;		/* largest IPv6 packet: router advertisements may lower it */
-	uint8_t hop_limit6;	/* from router advertisements; 0: the configuration's */
-	uint64_t reachable_ns;	/* RFC 4861 BaseReachableTime */
-	uint64_t retrans_ns;	/* RFC 4861 RetransTimer */
-	unsigned offloads;	/* TEE_OFFLOAD_… */
+	uint32_t link_mtu;     /* as the link said */
+	uint32_t mtu;          /* largest IPv4 packet: DHCP may lower it */
+	uint32_t mtu6;         /* largest IPv6 packet: router advertisements may lower it */
+	uint8_t hop_limit6;    /* from router advertisements; 0: the configuration's */
+	uint64_t reachable_ns; /* RFC 4861 BaseReachableTime */
+	uint64_t retrans_ns;   /* RFC 4861 RetransTimer */
+	unsigned offloads;     /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max;
-	struct pktq tx;		/* whole frames (loopback: IP packets), ready to leave */
-	struct list addrs;	/* of netif_addr.node, oldest first */
+	struct pktq tx;    /* whole frames (loopback: IP packets), ready to leave */
+	struct list addrs; /* of netif_addr.node, oldest first */
 	unsigned addr_count;
 	struct timer mld_timer;
 	uint8_t mld_reports_left;
-	uint8_t mld_record_type; /* of the records in the next report */
+	uint8_t mld_record_type;               /* of the records in the next report */
 	struct ip_known known[IP_KNOWN_COUNT]; /* by the source's last byte (ip_input.c) */
 };
 
 struct netif_addr {
-	struct list node;	/* in netif->addrs */
+	struct list node; /* in netif->addrs */
 	struct netif *netif;
 	struct tee_ip ip;
-	unsigned prefix_bits;	/* in the address's own family */
+	unsigned prefix_bits; /* in the address's own family */
 	enum tee_addr_state state;
 	enum tee_addr_origin origin;
 	bool skip_probe;
 	uint64_t preferred_until_ns, valid_until_ns; /* TEE_NEVER: for ever */
 	struct tee_mac conflict_mac;
 	/* addrconf's */
-	struct timer timer;	/* TIMER_ADDRESS */
+	struct timer timer; /* TIMER_ADDRESS */
 	uint8_t phase, probes_sent, announces_sent, conflict_count;
 	uint64_t defended_at_ns; /* last defence (RFC 5227 2.4); 0: never */
 };

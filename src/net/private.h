@@ -13,7 +13,7 @@
 enum { NET_ID_BUCKETS = 256 };
 
 struct route {
-	struct tee_ip prefix; /* host bits are zero */
+	struct tee_ip prefix;  /* host bits are zero */
 	struct tee_ip gateway; /* all zero: on-link */
 	struct netif *netif;
 	unsigned prefix_bits;
@@ -35,8 +35,8 @@ struct net {
 	struct neigh_cache neighbours;
 	struct defrag defrag;
 	struct pmtu_cache pmtu;
-	uint64_t icmp_credit_ns; /* token bucket of the errors we send … */
-	uint64_t icmp_refill_ns; /* … and when it was last filled */
+	uint64_t icmp_credit_ns;      /* token bucket of the errors we send … */
+	uint64_t icmp_refill_ns;      /* … and when it was last filled */
 	uint32_t ids[NET_ID_BUCKETS]; /* IPv4 and IPv6 fragment identifications, by destination */
 	const struct net_addrconf_hooks *hooks;
 	void *hooks_context;

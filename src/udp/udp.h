@@ -41,7 +41,8 @@ int udp_endpoint_take_error(struct udp_endpoint *endpoint);
 void udp_endpoint_shutdown(struct udp_endpoint *endpoint, enum tee_shutdown how);
 unsigned udp_endpoint_readiness(const struct udp_endpoint *endpoint);
 uint32_t udp_endpoint_recvq_bytes(const struct udp_endpoint *endpoint);
-uint32_t udp_endpoint_next_len(const struct udp_endpoint *endpoint); /* of the first datagram; 0: none */
+uint32_t udp_endpoint_next_len(
+	const struct udp_endpoint *endpoint); /* of the first datagram; 0: none */
 /*
  * For a protocol inside the stack (DHCP): each datagram's payload goes to `run` at once instead of into
  * the queue. `run` must not free the endpoint.
