@@ -295,7 +295,12 @@ static void tell_link(struct tee_host *host)
 		return;
 	memcpy(host->told, ips, count * sizeof(ips[0]));
 	host->told_count = count;
-	host->link->ops->set_addresses(host->link, ips, count);
+	/* The host's own card doesn't hear what it sends, so probing can't find this conflict. */
+	if (host->link->ops->set_addresses(host->link, ips, count) == -TEE_EADDRINUSE)
+		host_fail(host, -TEE_EADDRINUSE,
+			  "the host itself has our address on %s: take another with --ip, or another "
+			  "MAC with --link packet:INTERFACE,mac=MAC",
+			  host->link->info.name);
 }
 
 static void check_kept(struct tee_host *host, bool is_static, const struct tee_ip *ip)
