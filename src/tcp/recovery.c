@@ -329,13 +329,14 @@ static void update_window(struct tcp_conn *conn, struct ack_info *info, uint64_t
 		if (newly_delivered || info->lost_bytes)
 			cc_on_ack(&tx->cc, info, &round);
 	} else if (reducing) {
-		if (newly_delivered)
+		if (newly_delivered) {
+			uint64_t cwnd = prr_on_ack(
+				&tx->prr, newly_delivered, round.pipe_bytes, tx->cc.ssthresh_bytes,
+				info->cum_acked_bytes && !info->lost_bytes, tx->cc.mss);
+
 			/* Never below one segment: an empty pipe would wait for the RTO. */
-			tx->cc.cwnd_bytes = MAX(
-				prr_on_ack(&tx->prr, newly_delivered, round.pipe_bytes,
-					   tx->cc.ssthresh_bytes,
-					   info->cum_acked_bytes && !info->lost_bytes, tx->cc.mss),
-				tx->cc.mss);
+			tx->cc.cwnd_bytes = MAX(cwnd, tx->cc.mss);
+		}
 	} else if (info->cum_acked_bytes || (tx->rack.reordering_seen && newly_delivered)) {
 		cc_on_ack(&tx->cc, info, &round);
 	}
