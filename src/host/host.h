@@ -20,11 +20,13 @@ struct resolver;
 struct bridge;
 
 enum {
-	HOST_RECV_BATCH = 32,  /* frames taken from the link at once */
-	HOST_RECV_ROUNDS = 4,  /* such batches before timers and events get their turn */
-	HOST_SEND_BATCH = 32,  /* frames given to the link at once */
-	HOST_FD_BATCH = 64,    /* ready descriptors handled a turn */
-	HOST_ADDRESS_MAX = 32, /* addresses told to a link that filters */
+	HOST_RECV_BATCH = 32,        /* frames taken from the link at once */
+	HOST_RECV_BATCH_SUPER = 4,   /* of super-frames */
+	HOST_RECV_ROUNDS = 4,        /* such batches before timers and events get their turn … */
+	HOST_RECV_BYTES = 256 << 10, /* … or so much: what is read soon is still in the cache */
+	HOST_SEND_BATCH = 32,        /* frames given to the link at once */
+	HOST_FD_BATCH = 64,          /* ready descriptors handled a turn */
+	HOST_ADDRESS_MAX = 32,       /* addresses told to a link that filters */
 };
 
 /* A descriptor in the loop's epoll set. Lives until the end of the turn that unwatched it. */
@@ -74,6 +76,7 @@ struct tee_host {
 	struct tee_stack *stack;
 	struct tee_link *link;
 	int netif;
+	bool has_super; /* what came last were super-frames */
 	int error_code; /* the link's end: -TEE_E… */
 	char error[TEE_HOST_ERROR_SIZE];
 	uint64_t spin_ns;

@@ -170,20 +170,25 @@ static int receive(struct tee_host *host, uint64_t now_ns)
 {
 	struct tee_link *link = host->link;
 	struct tee_pkt *pkts[HOST_RECV_BATCH];
+	size_t bytes = 0;
 	int total = 0;
 
-	for (unsigned round = 0; round < HOST_RECV_ROUNDS; round++) {
-		int count = link->ops->recv(link, tee_stack_pool(host->stack), pkts,
-					    HOST_RECV_BATCH, now_ns);
+	for (unsigned round = 0; round < HOST_RECV_ROUNDS || host->has_super; round++) {
+		int most = host->has_super ? HOST_RECV_BATCH_SUPER : HOST_RECV_BATCH;
+		int count = link->ops->recv(link, tee_stack_pool(host->stack), pkts, (unsigned)most,
+					    now_ns);
 
 		if (count < 0)
 			return host_fail(host, -TEE_ENODEV,
 					 "the link %s is gone (%s): start again when it is back",
 					 link->info.name, tee_strerror(count));
-		for (int i = 0; i < count; i++)
+		host->has_super = count > 0 && pkts[count - 1]->gso_size > 0;
+		for (int i = 0; i < count; i++) {
+			bytes += pkts[i]->len;
 			tee_input(host->stack, host->netif, pkts[i], now_ns);
+		}
 		total += count;
-		if (count < HOST_RECV_BATCH)
+		if (count < most || bytes >= HOST_RECV_BYTES)
 			break;
 	}
 	return total;

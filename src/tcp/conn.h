@@ -330,6 +330,8 @@ void conn_enter_timewait(struct tcp_conn *conn);
 void conn_mark_due(struct tcp_conn *conn);
 /* The send buffer's limit, as it is now, is from now on the least. */
 void sndbuf_keep(struct tcp_conn *conn);
+/* As many bytes as the path can hold at the speed of the fastest links; not below `least`. */
+uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least);
 void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
 void conn_raise(struct tcp_conn *conn, unsigned bits);
 struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */

@@ -19,18 +19,19 @@ enum {
 /* ---- sending ---- */
 
 /*
- * More than the path can hold is not worth keeping ready. On a path inside a machine the
- * window grows without a loss to many times that, and the bytes would leave the cache before the link
- * reads them again.
+ * More than the path can hold is not worth keeping, ready to be sent or still to be read. On a path inside a
+ * machine nothing is ever lost, so the windows would grow to many times that, and the bytes would leave
+ * the cache before anybody comes to them.
  */
-static uint64_t path_bytes_max(const struct tcp_conn *conn)
+uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least)
 {
-	uint64_t rtt_ns = rto_min_rtt_ns(&conn->tx->rto);
+	uint64_t rtt_ns = conn->tx ? rto_min_rtt_ns(&conn->tx->rto) : 0;
 
 	if (!rtt_ns)
+		rtt_ns = conn->syn_rtt_ns;
+	if (!rtt_ns)
 		return UINT64_MAX;
-	return MAX(MIN(rtt_ns, TEE_NS_PER_S) * PATH_BYTES_PER_US / TEE_NS_PER_US,
-		   (uint64_t)SNDBUF_SHORT_PATH);
+	return MAX(MIN(rtt_ns, TEE_NS_PER_S) * PATH_BYTES_PER_US / TEE_NS_PER_US, least);
 }
 
 /* Bytes the send queue may hold: as set, or grown with the congestion window. */
@@ -44,7 +45,7 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 		return s->sndbuf;
 	if (conn->tx && config->tcp_autotuning) {
 		want = MAX(want, MIN(2 * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss,
-				     path_bytes_max(conn)));
+				     conn_path_bytes_max(conn, SNDBUF_SHORT_PATH)));
 		want = MAX(want, conn->tx->sndbuf_grown);
 	}
 	return (uint32_t)MIN(want, MAX(config->tcp_sndbuf_max, config->tcp_sndbuf_initial));

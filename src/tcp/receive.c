@@ -19,7 +19,11 @@
 #include <string.h>
 #include "tcp/conn.h"
 
-enum { QUICK_ACKS_MAX = 16, RCV_MSS_MIN = 88 };
+enum {
+	QUICK_ACKS_MAX = 16,
+	RCV_MSS_MIN = 88,
+	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path */
+};
 
 /* ---- window ---- */
 
@@ -248,6 +252,7 @@ static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
 	want = 2 * read_bytes + 16u * MAX(conn->adv_mss, 536u);
 	if (conn->rcv.space_bytes && read_bytes > conn->rcv.space_bytes)
 		want += 2 * want * (read_bytes - conn->rcv.space_bytes) / conn->rcv.space_bytes;
+	want = MIN(want, conn_path_bytes_max(conn, RCVBUF_SHORT_PATH));
 	want = MIN(want, config->tcp_rcvbuf_max);
 	if (want > conn->rcv.buf)
 		conn->rcv.buf = (uint32_t)want;
