@@ -20,6 +20,7 @@ enum scale {
 	AS_MILLISECONDS,
 	AS_DOUBLED,
 	AS_LINGER2,
+	AS_KEEPALIVE,      /* seconds, 1 to 32767 */
 	AS_SIGNED_DEFAULT, /* -1 stands for the stack's default */
 };
 
@@ -45,8 +46,8 @@ static const struct option_row rows[] = {
 	{LINUX_SOL_TCP, LINUX_TCP_NODELAY, TEE_OPT_NODELAY, AS_FLAG, false},
 	{LINUX_SOL_TCP, LINUX_TCP_MAXSEG, TEE_OPT_MAXSEG, AS_IS, false},
 	{LINUX_SOL_TCP, LINUX_TCP_CORK, TEE_OPT_CORK, AS_FLAG, false},
-	{LINUX_SOL_TCP, LINUX_TCP_KEEPIDLE, TEE_OPT_KEEPIDLE_NS, AS_SECONDS, false},
-	{LINUX_SOL_TCP, LINUX_TCP_KEEPINTVL, TEE_OPT_KEEPINTVL_NS, AS_SECONDS, false},
+	{LINUX_SOL_TCP, LINUX_TCP_KEEPIDLE, TEE_OPT_KEEPIDLE_NS, AS_KEEPALIVE, false},
+	{LINUX_SOL_TCP, LINUX_TCP_KEEPINTVL, TEE_OPT_KEEPINTVL_NS, AS_KEEPALIVE, false},
 	{LINUX_SOL_TCP, LINUX_TCP_KEEPCNT, TEE_OPT_KEEPCNT, AS_IS, false},
 	{LINUX_SOL_TCP, LINUX_TCP_SYNCNT, TEE_OPT_SYNCNT, AS_IS, false},
 	{LINUX_SOL_TCP, LINUX_TCP_LINGER2, TEE_OPT_LINGER2_NS, AS_LINGER2, false},
@@ -131,6 +132,11 @@ static int scale_in(enum scale scale, int number, uint64_t *ret)
 		*ret = number == -1 ? UINT64_MAX : (uint64_t)(unsigned)number;
 		return 0;
 	case AS_LINGER2: *ret = number < 0 ? TEE_NEVER : (uint64_t)number * TEE_NS_PER_S; return 0;
+	case AS_KEEPALIVE:
+		if (number < 1 || number > 32767)
+			return -LINUX_EINVAL;
+		*ret = (uint64_t)number * TEE_NS_PER_S;
+		return 0;
 	case AS_SECONDS:
 	case AS_MILLISECONDS:
 		if (number < 0)
@@ -158,6 +164,8 @@ static int set_by_row(struct posix_world *world, struct posix_file *file,
 	error = scale_in(row->scale, number, &scaled);
 	if (error < 0)
 		return error;
+	if (row->name == LINUX_IP_TTL && row->level == LINUX_SOL_IP && number == 0)
+		return -LINUX_EINVAL;
 	if (row->option == TEE_OPT_FASTOPEN_CONNECT &&
 	    !(tee_stack_config(world->stack)->tcp_fastopen & 1))
 		return -LINUX_EOPNOTSUPP;
@@ -312,6 +320,7 @@ int posix_setsockopt(struct posix_world *world, int fd, int level, int name, con
 static int scale_out(enum scale scale, uint64_t value)
 {
 	switch (scale) {
+	case AS_KEEPALIVE:
 	case AS_SECONDS: return (int)(value / TEE_NS_PER_S);
 	case AS_MILLISECONDS: return (int)(value / TEE_NS_PER_MS);
 	case AS_LINGER2: return value == TEE_NEVER ? -1 : (int)(value / TEE_NS_PER_S);
@@ -434,6 +443,9 @@ int posix_getsockopt(struct posix_world *world, int fd, int level, int name, voi
 		return -LINUX_EFAULT;
 	if ((int32_t)*len < 0)
 		return -LINUX_EINVAL;
+	/* Linux' two families disagree about levels that they don't know. */
+	if (level == LINUX_SOL_TCP && !posix_is_tcp(file))
+		return file->domain == LINUX_AF_INET ? -LINUX_EOPNOTSUPP : -LINUX_ENOPROTOOPT;
 	if (level == LINUX_SOL_SOCKET)
 		verdict = get_socket_level(file, name, value, len);
 	else if (level == LINUX_SOL_TCP && posix_is_tcp(file))
@@ -445,6 +457,11 @@ int posix_getsockopt(struct posix_world *world, int fd, int level, int name, voi
 	row = find_row(file, level, name);
 	if (row) {
 		error = tee_get_option(file->socket, row->option, &number);
+		/* Linux tells its default as a time here, and as 0 there. */
+		if (row->option == TEE_OPT_LINGER2_NS && number == 0)
+			number = tee_stack_config(world->stack)->tcp_fin_wait2_timeout_ns;
+		if (row->option == TEE_OPT_NOTSENT_LOWAT && number == UINT32_MAX)
+			number = 0;
 		return error < 0 ? -posix_errno(error)
 				 : store_int(value, len, scale_out(row->scale, number));
 	}

@@ -104,8 +104,7 @@ int64_t run_call_getsockopt(struct run_call *call)
 
 	if (!sock)
 		return RUN_CONTINUE;
-	if (is_pair_option(sock, level, name) ||
-	    run_read(call, args[4], &len, sizeof(len)) < 0) {
+	if (is_pair_option(sock, level, name) || run_read(call, args[4], &len, sizeof(len)) < 0) {
 		close(dup);
 		return is_pair_option(sock, level, name) ? RUN_CONTINUE : -EFAULT;
 	}

@@ -260,6 +260,9 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 	/* A listener that the program has closed accepts nobody. */
 	run_weak_collect(run, RUN_WEAK_LISTENERS);
 	result = tee_connect(socket, &target);
+	/* An IPv6 socket that is for IPv6 only knows no way to a mapped address. */
+	if (result == -TEE_EAFNOSUPPORT && sock->domain == AF_INET6)
+		return -ENETUNREACH;
 	if (result < 0 && result != -TEE_EINPROGRESS)
 		return -posix_errno(result);
 	tee_local_name(socket, &sock->local);

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""`teeceepee run`: programs that know nothing of us, on our stack.
+
+Semantics first: tests/run/semantics.py tells what a few hundred sequences of socket calls end in; what it
+says under `run` may differ from what it says on the kernel's loopback only where
+tests/run/semantics.differs says so, and must differ there. Then what is around a program: its exit status,
+signals, name look-ups, published ports, and that nothing leaks.
+"""
+
+import os
+import signal
+import sys
+
+import lab as live
+import servers
+from lab import check, check_equal, need, until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SEMANTICS = os.path.join(HERE, "..", "run", "semantics.py")
+
+ECHO = """
+import socket, sys, threading
+s = socket.create_server(("0.0.0.0", int(sys.argv[1])), backlog=64)
+print("ready", flush=True)
+def serve(c):
+    with c:
+        while piece := c.recv(65536):
+            c.sendall(piece)
+while True:
+    threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+"""
+
+NAME_SERVER = """
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 53))
+while True:
+    query, who = s.recvfrom(512)
+    at = 12
+    while query[at]:
+        at += query[at] + 1
+    kind = struct.unpack(">H", query[at + 1:at + 3])[0]
+    answer = b"\\xc0\\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(sys.argv[1])
+    if kind != 1:
+        answer = b""
+    s.sendto(query[:2] + b"\\x81\\x80" + struct.pack(">HHHH", 1, bool(answer), 0, 0)
+             + query[12:at + 5] + answer, who)
+"""
+
+
+def run(lab, wire, *words, **keywords):
+    return lab.tee("run", *wire.options(), *words, **keywords)
+
+
+def split_line(line):
+    """The name of a sequence ends with its family."""
+    for family in (" v4: ", " v6: "):
+        if family in line:
+            name, result = line.split(family, 1)
+            return name, family.strip(" :"), result
+    return line, "", ""
+
+
+def read_differs():
+    listed = set()
+    with open(SEMANTICS.replace(".py", ".differs"), encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip() and not line.startswith("#"):
+                listed.add(line.rstrip("\n"))
+    return listed
+
+
+@live.case("semantics: as Linux, but for the written list")
+def semantics(lab):
+    wire = live.Slirp(lab)
+    native = lab.start(sys.executable, SEMANTICS)
+    ours = run(lab, wire, sys.executable, SEMANTICS)
+    native.check_exit(0, 60)
+    ours.check_exit(0, 60)
+    lines = [[split_line(line) for line in process.output().decode(errors="replace").splitlines()]
+             for process in (native, ours)]
+    check_equal(len(lines[1]), len(lines[0]), "sequences that were played")
+    listed = read_differs()
+    used, wrong = set(), []
+    for linux, tee in zip(*lines):
+        entry = next((row for row in listed if row.startswith(linux[0] + ": ")), None)
+        if linux == tee:
+            continue
+        if entry:
+            used.add(entry)
+        else:
+            wrong.append(f"{linux[0]} {linux[1]}: Linux: {linux[2]}\n    run: {tee[2]}")
+    wrong += [f"listed, but no longer different: {row}" for row in sorted(listed - used)]
+    check(not wrong, "\n".join(wrong))
+    return f"{len(lines[0])} sequences, {len(used)} of the list differ"
+
+
+for kind in (live.Slirp, live.Tap):
+    for family in (4, 6):
+        @live.case(f"curl, wget and Python fetch pages, {kind.name}, IPv{family}", quick=kind is live.Tap)
+        def fetch(lab, make=kind, version=family):
+            need("curl", "wget")
+            wire = make(lab)
+            _, bodies = servers.pages(lab)
+            servers.nginx(lab, ns=wire.ns)
+            url = wire.url(version, "/1.bin")
+            read = f"import sys, urllib.request as u; sys.stdout.buffer.write(u.urlopen('{url}').read())"
+            for words in (["curl", "-sSf", url], ["wget", "-qO-", url], [sys.executable, "-c", read]):
+                process = lab.tee("run", *wire.options(version), *words)
+                process.check_exit(0)
+                check(process.output() == bodies[1], f"{words[0]} got something else")
+
+
+@live.case("exit status, signals, and what can't be run", quick=True)
+def endings(lab):
+    wire = live.Slirp(lab)
+    run(lab, wire, "sh", "-c", "exit 7").check_exit(7)
+    run(lab, wire, "sh", "-c", "kill -KILL $$").check_exit(-signal.SIGKILL)
+    run(lab, wire, lab.path("no-such")).check_exit(127)
+    run(lab, wire, lab.dir).check_exit(126)
+    lab.tee("run").check_exit(2)
+    ready = lab.path("ready")
+    process = run(lab, wire, "sh", "-c", f"trap 'exit 5' TERM; touch {ready}; while :; do sleep 0.05; done")
+    until(lambda: os.path.exists(ready), 10, "the program to start")
+    process.signal(signal.SIGTERM)
+    process.check_exit(5)
+    words = "import signal; print(signal.getsignal(signal.SIGPIPE), open('/proc/self/status').read())"
+    process = run(lab, wire, sys.executable, "-c", words).check_exit(0)
+    check(b"SigBlk:\t0000000000000000" in process.output(), "signals are blocked in the program")
+
+
+@live.case("names are looked up over the stack", quick=True)
+def names(lab):
+    need("getent")
+    wire = live.Tap(lab)
+    lab.start(sys.executable, "-c", NAME_SERVER, wire.peer4, ns=wire.ns)
+    lab.wait_listening(53, wire.ns, "udp")
+    resolv = lab.path("resolv.conf")
+    with open(resolv, "w", encoding="utf-8") as file:
+        file.write("nameserver 192.0.2.53\n")
+    inside = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv]
+    process = lab.start(*inside, lab.program, "run", *wire.options(), "--dns", wire.peer4,
+                        "getent", "ahostsv4", "some.name.test").check_exit(0)
+    check(wire.peer4.encode() in process.output(), f"getent said {process.output()!r}")
+
+
+@live.case("a published port leads to the program", quick=True)
+def published(lab):
+    wire = live.Slirp(lab)
+    port = lab.port()
+    process = run(lab, wire, "--publish", f"{port}:7", sys.executable, "-c", ECHO, "7")
+    until(lambda: b"ready" in process.output(), 15, "the server")
+    client = ("import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
+              "s.sendall(b'there'); s.shutdown(socket.SHUT_WR); d = b''\n"
+              "while p := s.recv(100): d += p\nprint(d)")
+    check_equal(lab.command(sys.executable, "-c", client, port), "b'there'\n", "what came back")
+    process.signal(signal.SIGTERM)
+    process.check_exit(-signal.SIGTERM)
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+@live.case("nothing leaks over many connections", quick=True)
+def leaks(lab):
+    wire = live.Tap(lab)
+    count = 200 if lab.quick else 2000
+    process = run(lab, wire, sys.executable, "-c", ECHO, "7")
+    until(lambda: b"ready" in process.output(), 15, "the server")
+    client = ("import socket, sys\n"
+              "for i in range(int(sys.argv[2])):\n"
+              "    with socket.create_connection((sys.argv[1], 7), 5) as s:\n"
+              "        s.sendall(b'x' * 100); assert s.recv(100)\n"
+              "print('done')")
+
+    def connect(number):
+        check_equal(lab.command(sys.executable, "-c", client, wire.own4, number, ns=wire.ns,
+                                timeout_s=60), "done\n", "the client")
+
+    connect(20)
+    before = until(lambda: descriptors(process), 5, "the supervisor")
+    connect(count)
+    until(lambda: descriptors(process) <= before + 8, 5, f"descriptors to come down to {before}")
+    process.signal(signal.SIGTERM)
+    process.check_exit(-signal.SIGTERM)
+    return f"{count} connections, {before} descriptors"
+
+
+@live.case("a killed program's connections end", quick=True)
+def killed(lab):
+    wire = live.Tap(lab)
+    port = lab.port()
+    holder = ("import socket, sys, os, time; s = socket.create_connection((sys.argv[1], int(sys.argv[2])));"
+              "s.sendall(str(os.getpid()).encode()); time.sleep(60)")
+    peer = ("import socket, sys, os, signal; l = socket.create_server((sys.argv[1], int(sys.argv[2])));"
+            "print('ready', flush=True); s = l.accept()[0]; os.kill(int(s.recv(20)), signal.SIGKILL);"
+            "s.settimeout(5)\n"
+            "try: print(s.recv(10))\n"
+            "except ConnectionResetError: print('reset')")
+    listener = lab.start(sys.executable, "-c", peer, wire.peer4, port, ns=wire.ns)
+    until(lambda: b"ready" in listener.output(), 10, "the peer")
+    process = run(lab, wire, sys.executable, "-c", holder, wire.peer4, port)
+    listener.check_exit(0)
+    check(listener.output().split()[1] in (b"b''", b"reset"), f"the peer saw {listener.output()!r}")
+    process.check_exit(-signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    live.main(jobs=2)
