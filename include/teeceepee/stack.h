@@ -59,6 +59,7 @@ struct tee_netif_config {
 	enum tee_netif_kind kind;
 	char name[16];	   /* for people */
 	struct tee_mac mac;
+	bool shares_mac;   /* the host beside us has the same MAC: DHCP needs a name of our own */
 	uint32_t mtu;	   /* largest IP packet, bytes */
 	unsigned offloads; /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max; /* largest IP packet of a super-frame; 0: 65535 */

@@ -25,6 +25,7 @@ static void fill(const struct ac_netif *ac, enum dhcp_type type, struct dhcp *me
 		.xid = client->xid,
 		.secs = (uint16_t)MIN(secs, 65535u),
 		.chaddr = ac->netif->mac,
+		.has_opaque_id = ac->netif->shares_mac,
 		.ciaddr = TEE_IP4(0, 0, 0, 0),
 		.yiaddr = TEE_IP4(0, 0, 0, 0),
 		.siaddr = TEE_IP4(0, 0, 0, 0),

@@ -75,6 +75,7 @@ static int add_netif(struct tee_host *host, const struct tee_host_config *config
 	struct tee_netif_config netif = {
 		.kind = info->kind,
 		.mac = info->mac,
+		.shares_mac = info->shares_mac,
 		.mtu = info->mtu,
 		.offloads = info->offloads,
 		.gso_bytes_max = info->gso_bytes_max,

@@ -287,10 +287,16 @@ static void put_client_options(struct writer *w, const struct dhcp *dhcp)
 	static const uint8_t parameters[] = {OPT_SUBNET_MASK, OPT_ROUTER,   OPT_DNS,
 					     OPT_DOMAIN,      OPT_MTU,      OPT_LEASE,
 					     OPT_RENEWAL,     OPT_REBINDING};
-	uint8_t client_id[7] = {HARDWARE_ETHERNET};
+	/* By type 1 and the MAC; or, opaque, by type 0 and a text with it: the same at every start, and another
+	   client than the host's own, so that the server gives another address. */
+	uint8_t by_mac[7] = {HARDWARE_ETHERNET}, opaque[10] = {0, 't', 'e', 'e'};
 
-	memcpy(client_id + 1, dhcp->chaddr.byte, sizeof(dhcp->chaddr.byte));
-	put_bytes(w, OPT_CLIENT_ID, client_id, sizeof(client_id));
+	memcpy(by_mac + 1, dhcp->chaddr.byte, sizeof(dhcp->chaddr.byte));
+	memcpy(opaque + 4, dhcp->chaddr.byte, sizeof(dhcp->chaddr.byte));
+	if (dhcp->has_opaque_id)
+		put_bytes(w, OPT_CLIENT_ID, opaque, sizeof(opaque));
+	else
+		put_bytes(w, OPT_CLIENT_ID, by_mac, sizeof(by_mac));
 	if (dhcp->type != DHCP_DECLINE && dhcp->type != DHCP_RELEASE)
 		put_bytes(w, OPT_PARAMETERS, parameters, sizeof(parameters));
 }

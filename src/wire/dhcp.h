@@ -29,6 +29,8 @@ struct dhcp {
 	bool broadcast;
 	struct tee_ip ciaddr, yiaddr, siaddr, giaddr; /* v4-mapped; 0.0.0.0 when none */
 	struct tee_mac chaddr;
+	bool has_opaque_id; /* client: identify ourselves by other than the MAC, which somebody else
+			       uses too (RFC 2132 9.14) */
 	/* options; an address is all-zero (TEE_IP_ANY) when the option is absent */
 	struct tee_ip requested_ip, server_id, router;
 	unsigned subnet_bits; /* 0: absent */
