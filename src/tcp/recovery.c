@@ -385,6 +385,8 @@ static void step_states(struct tcp_conn *conn, struct ack_info *info)
 	}
 	if (tx->map.lost_bytes > 0 && tx->recovery != TEE_RECOVERY_LOSS) {
 		enter_recovery(conn, info->has_ece);
+		/* RFC 9937 6.1: what this ACK delivers was in flight when recovery began. */
+		tx->prr.recover_fs_bytes += info->delivered_bytes;
 		return;
 	}
 	if (tx->recovery <= TEE_RECOVERY_DISORDER)

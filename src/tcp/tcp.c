@@ -415,6 +415,10 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 	rate_init(&tx->rate, conn_now(conn));
 	pacer_init(&tx->pacer);
 	tx->pacer.max_rate = conn->settings->s.pacing_rate_max;
+	/* The first flight keeps to a rate too. */
+	if (tx->cc.ops->wants_pacing || config->tcp_pacing || tx->pacer.max_rate != UINT64_MAX)
+		pacer_update(&tx->pacer, tx->cc.pacing_rate, tx->cc.cwnd_bytes, tx->rto.srtt_ns,
+			     true);
 	tx->reordering_segs = config->tcp_dupack_threshold;
 	tx->undo_retrans_segs = -1;
 	conn->tx = tx;
