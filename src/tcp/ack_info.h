@@ -58,6 +58,9 @@ struct ack_info {
 	/* RACK's input: the most recently sent record delivered by this ACK (RFC 8985 6.2 step 2) */
 	uint64_t rack_sent_at_ns, rack_end; /* 0: none */
 	bool rack_is_retrans;
+	/* and the one that was delivered last, in the order of processing: RACK.rtt is its */
+	uint64_t rack_last_sent_at_ns, rack_last_orig_sent_at_ns;
+	bool rack_last_is_retrans;
 	/* the same among records never sent again: RACK's second choice when the first one's ACK may be for
 	   the original transmission */
 	uint64_t rack_orig_sent_at_ns, rack_orig_end;

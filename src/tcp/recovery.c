@@ -435,18 +435,20 @@ void recovery_on_reorder_timer(struct tcp_conn *conn)
 {
 	struct ack_info info = {.now_ns = conn_now(conn), .reordered_from = UINT64_MAX};
 	struct tcp_tx *tx = conn->tx;
-	uint64_t pipe;
+	bool was_in_recovery = tx->recovery >= TEE_RECOVERY_RECOVERY;
+	uint64_t cwnd;
 
 	detect_losses(conn, &info);
 	if (!info.lost_bytes)
 		return;
-	if (tx->recovery < TEE_RECOVERY_RECOVERY)
+	if (!was_in_recovery)
 		enter_recovery(conn, false);
-	pipe = recovery_pipe(conn);
-	/* No ACK will move PRR: the first retransmission must not wait for one. */
-	if (tx->recovery == TEE_RECOVERY_RECOVERY && !tx->cc.ops->owns_recovery &&
-	    tx->cc.cwnd_bytes < pipe + tx->cc.mss && tx->prr.out_bytes == 0)
-		tx->cc.cwnd_bytes = pipe + tx->cc.mss;
+	/* No ACK is at hand for PRR: the first retransmission leaves, the next ACK sees to the others. */
+	if (!was_in_recovery && !tx->cc.ops->owns_recovery) {
+		cwnd = prr_on_ack(&tx->prr, 0, recovery_pipe(conn), tx->cc.ssthresh_bytes, false,
+				  tx->cc.mss);
+		tx->cc.cwnd_bytes = MAX(cwnd, tx->cc.mss);
+	}
 	conn_mark_due(conn);
 }
 

@@ -18,7 +18,7 @@ struct run_options {
 	bool is_strict;       /* order of options, window, wscale and PSH count */
 	bool is_verbose;      /* print packets as they pass */
 	bool has_no_offloads; /* the interface takes plain packets only */
-	int64_t tolerance_us; /* -1: the script's, or 4 ms */
+	int64_t tolerance_us; /* -1: the script's, or 10 ms */
 	/* "--name=value" as scripts have them; these come after the script's own */
 	unsigned setting_count;
 	struct {

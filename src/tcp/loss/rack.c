@@ -57,6 +57,7 @@ static bool is_for_the_original(uint64_t sent_at_ns, const struct rack_args *arg
 static void advance(struct rack *rack, const struct ack_info *info, const struct rack_args *args)
 {
 	uint64_t sent_at_ns = info->rack_sent_at_ns, end = info->rack_end;
+	uint64_t last_ns = info->rack_last_sent_at_ns;
 
 	if (end && info->rack_is_retrans && is_for_the_original(sent_at_ns, args)) {
 		sent_at_ns = info->rack_orig_sent_at_ns;
@@ -64,7 +65,11 @@ static void advance(struct rack *rack, const struct ack_info *info, const struct
 	}
 	if (!end)
 		return;
-	rack->rtt_ns = args->now_ns - sent_at_ns;
+	/* RACK.rtt is of the segment delivered last, which needn't be the one sent last: an ACK that tells of a
+	   retransmission and of an original beside it has travelled as long as the original says. */
+	if (info->rack_last_is_retrans && is_for_the_original(last_ns, args))
+		last_ns = info->rack_last_orig_sent_at_ns;
+	rack->rtt_ns = args->now_ns - (last_ns ? last_ns : sent_at_ns);
 	if (sent_after(sent_at_ns, end, rack->xmit_at_ns, rack->end)) {
 		rack->xmit_at_ns = sent_at_ns;
 		rack->end = end;

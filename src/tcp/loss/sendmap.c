@@ -302,10 +302,13 @@ static void note_delivered(const struct send_record *record, uint64_t end, uint3
 		info->rack_end = end;
 		info->rack_is_retrans = (record->flags & SENT_EVER_RETRANS) != 0;
 	}
+	info->rack_last_sent_at_ns = record->sent_at_ns;
+	info->rack_last_is_retrans = (record->flags & SENT_EVER_RETRANS) != 0;
 	if (record->flags & SENT_EVER_RETRANS) {
 		info->acked_retrans = true;
 		return;
 	}
+	info->rack_last_orig_sent_at_ns = record->sent_at_ns;
 	if (is_later(record->sent_at_ns, end, info->rack_orig_sent_at_ns, info->rack_orig_end)) {
 		info->rack_orig_sent_at_ns = record->sent_at_ns;
 		info->rack_orig_end = end;
