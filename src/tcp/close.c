@@ -116,7 +116,7 @@ static void detach(struct tcp_conn *conn)
 
 void tcp_conn_close(struct tcp_conn *conn)
 {
-	bool has_unread = byteq_len(&conn->rcvq) != 0 || (conn->ooo && conn->ooo->bytes);
+	bool has_unread = byteq_len(&conn->rcvq) != 0 || (conn_ooo(conn) && conn_ooo(conn)->bytes);
 	uint32_t flags = conn->settings->s.flags;
 
 	detach(conn);

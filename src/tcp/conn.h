@@ -40,15 +40,17 @@
 
 /* What can be due in time; timers.c says when, expire.c what happens then. */
 enum conn_timer {
-	CONN_RTO,     /* retransmission, of a SYN too */
-	CONN_TLP,     /* tail loss probe */
-	CONN_REORDER, /* RACK: what was out of order long enough is lost */
-	CONN_PERSIST, /* zero window (MUST-36), and the sender's silly-window override */
+	CONN_RTO, /* retransmission, of a SYN too */
 	CONN_DELACK,
 	CONN_KEEPALIVE,
 	CONN_PACE,
 	CONN_LIMIT, /* user timeout, SYN timeout, life of an orphan in FIN-WAIT-2 */
-	CONN_TIMER_COUNT
+	/* only while there is a sender's half, which holds their deadlines */
+	CONN_TLP,     /* tail loss probe */
+	CONN_REORDER, /* RACK: what was out of order long enough is lost */
+	CONN_PERSIST, /* zero window (MUST-36), and the sender's silly-window override */
+	CONN_TIMER_COUNT,
+	CONN_TX_TIMER_FIRST = CONN_TLP
 };
 
 /* Flags of a connection. */
@@ -89,6 +91,7 @@ enum {
 
 /* The sender's half, allocated lazily by tx_get(). */
 struct tcp_tx {
+	uint64_t deadlines[CONN_TIMER_COUNT - CONN_TX_TIMER_FIRST];
 	struct sendmap map;
 	struct rto rto;
 	struct rack rack;
@@ -133,6 +136,17 @@ struct tcp_tx {
 /* What sending waits for: tcp_info's three clocks, of which one runs at a time. */
 enum tx_limit { TX_IDLE, TX_BUSY, TX_RWND_LIMITED, TX_SNDBUF_LIMITED };
 
+/* What only a receiver of text needs, allocated lazily by rx_get(). */
+struct tcp_rx {
+	struct reassembly *ooo; /* NULL: nothing out of order */
+	uint64_t urgent;        /* with CONN_URGENT_IN */
+	uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
+	/* autotuning: dynamic right-sizing */
+	uint64_t space_mark; /* offset read when the current measurement began */
+	uint64_t space_at_ns, rtt_ns, rtt_mark, rtt_at_ns;
+	uint32_t space_bytes;
+};
+
 struct tcp_conn {
 	struct tcp_node node; /* key and netif; in the demux */
 	uint8_t state;        /* enum tee_tcp_state; changed by conn_set_state() only */
@@ -149,7 +163,7 @@ struct tcp_conn {
 	struct list due;         /* in tcp->due[netif]: has something for output */
 	struct list accept_node; /* in listener->ready */
 	struct timer timer;      /* the earliest of deadlines[] */
-	uint64_t deadlines[CONN_TIMER_COUNT];
+	uint64_t deadlines[CONN_TX_TIMER_FIRST]; /* the others are in tx; see conn_deadline() */
 	struct net_path path;
 
 	/* sending: open.c, output.c, ack.c */
@@ -173,15 +187,13 @@ struct tcp_conn {
 
 	/* receiving: receive.c */
 	struct byteq rcvq;      /* [read, nxt) */
-	struct reassembly *ooo; /* NULL: nothing out of order */
+	struct tcp_rx *rx;      /* NULL until text comes */
 	struct {
 		struct seq32 irs;
 		uint64_t nxt;
 		uint64_t adv;   /* right edge of the window that was advertised last */
 		uint64_t acked; /* Last.ACK.sent (RFC 7323) */
 		uint64_t fin;   /* offset of the peer's FIN, 0: not seen */
-		uint64_t urgent;
-		uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
 		uint32_t buf;          /* bytes the receive buffer may hold now (autotuned) */
 		uint16_t mss;          /* estimate of the peer's segment size */
 		uint16_t unacked_segs; /* segments with text since the last ACK */
@@ -192,10 +204,6 @@ struct tcp_conn {
 		uint32_t unacked_bytes;
 		uint32_t ato_ms; /* delayed-ACK timeout, adaptive; 0: no data yet */
 		uint32_t last_data_ms, last_ack_ms; /* coarse clock, for tcp_info */
-		/* autotuning: dynamic right-sizing */
-		uint64_t space_mark; /* offset read when the current measurement began */
-		uint64_t space_at_ns, rtt_ns, rtt_mark, rtt_at_ns;
-		uint32_t space_bytes;
 	} rcv;
 	uint16_t ack_why;   /* enum tee_why; 0: no ACK is due now */
 	uint16_t adv_mss;   /* MSS that our SYN announced */
@@ -272,6 +280,7 @@ struct tcp {
 	struct list dead;               /* connections to be freed at the end of the entry */
 	struct siphash_key isn_secret;
 	struct settings_ref *default_settings;
+	struct settings_ref *open_settings; /* of the connection opened last: the next may share them */
 	uint32_t conn_count;
 	uint32_t port_counter;
 	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
@@ -315,6 +324,17 @@ static inline uint64_t conn_written(const struct tcp_conn *conn)
 {
 	return conn->sndq.end; /* one past the last queued byte */
 }
+/* What waits out of order; NULL: nothing ever did. */
+static inline struct reassembly *conn_ooo(const struct tcp_conn *conn)
+{
+	return conn->rx ? conn->rx->ooo : NULL;
+}
+static inline uint64_t conn_deadline(const struct tcp_conn *conn, enum conn_timer which)
+{
+	if (which < CONN_TX_TIMER_FIRST)
+		return conn->deadlines[which];
+	return conn->tx ? conn->tx->deadlines[which - CONN_TX_TIMER_FIRST] : TEE_NEVER;
+}
 static inline uint32_t coarse_ms(uint64_t ns)
 {
 	return (uint32_t)(ns / 1000000u);
@@ -335,10 +355,13 @@ uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least);
 void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
 void conn_raise(struct tcp_conn *conn, unsigned bits);
 struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */
+struct tcp_rx *rx_get(struct tcp_conn *conn); /* the same */
 void conn_update_mss(struct tcp_conn *conn);
 bool conn_is_synchronized(const struct tcp_conn *conn);
 void conn_check(const struct tcp_conn *conn);
 struct settings_ref *settings_ref_new(const struct tcp_settings *from);
+/* The same, shared with the connection opened last if that had equal ones. */
+struct settings_ref *settings_ref_for_open(struct tcp *tcp, const struct tcp_settings *from);
 void settings_release(struct settings_ref *settings);
 void tcp_reap(struct tcp *tcp); /* frees the dead */
 
@@ -455,7 +478,7 @@ void timers_set(struct tcp_conn *conn, enum conn_timer which, uint64_t deadline_
 void timers_clear(struct tcp_conn *conn, enum conn_timer which);
 static inline bool timers_armed(const struct tcp_conn *conn, enum conn_timer which)
 {
-	return conn->deadlines[which] != TEE_NEVER;
+	return conn_deadline(conn, which) != TEE_NEVER;
 }
 void timers_on_data_sent(struct tcp_conn *conn, bool is_retransmit);
 void timers_on_progress(struct tcp_conn *conn, bool advanced); /* after an ACK */

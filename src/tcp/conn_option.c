@@ -93,7 +93,7 @@ int tcp_conn_get(const struct tcp_conn *conn, enum tee_option option, uint64_t *
 		*ret_value = conn_written(conn) - MIN(conn_written(conn), conn->snd.nxt);
 		return 0;
 	case TEE_OPT_URGENT_AHEAD: /* MUST-33 */
-		*ret_value = conn_has(conn, CONN_URGENT_IN) ? conn->rcv.urgent - conn->rcvq.start
+		*ret_value = conn_has(conn, CONN_URGENT_IN) ? conn->rx->urgent - conn->rcvq.start
 							    : 0;
 		return 0;
 	case TEE_OPT_ACCEPTING: *ret_value = 0; return 0;

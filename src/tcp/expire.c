@@ -229,9 +229,9 @@ void conn_expire(void *context, struct timer *timer)
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++) {
 		enum conn_timer which = expire_order[i];
 
-		if (conn->deadlines[which] > now)
+		if (conn_deadline(conn, which) > now)
 			continue;
-		conn->deadlines[which] = TEE_NEVER;
+		timers_clear(conn, which);
 		/* A probe replaces the timeout that came at the same instant. */
 		if (which == CONN_TLP && conn->deadlines[CONN_RTO] <= now)
 			conn->deadlines[CONN_RTO] = now + timers_rto_ns(conn);
@@ -242,6 +242,6 @@ void conn_expire(void *context, struct timer *timer)
 		}
 	}
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
-		next = MIN(next, conn->deadlines[i]);
+		next = MIN(next, conn_deadline(conn, i));
 	engine_arm(tcp->engine, timer, next);
 }

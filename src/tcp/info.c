@@ -97,9 +97,9 @@ static void info_of_receiver(const struct tcp_conn *conn, struct tee_tcp_info *i
 	uint32_t now = coarse_ms(conn_now(conn));
 
 	info->ato_ns = conn->rcv.ato_ms * TEE_NS_PER_MS;
-	info->rcv_rtt_ns = conn->rcv.rtt_ns;
+	info->rcv_rtt_ns = conn->rx ? conn->rx->rtt_ns : 0;
 	info->rcv_mss = conn->rcv.mss;
-	info->rcv_space = conn->rcv.space_bytes ? conn->rcv.space_bytes : conn->rcv.buf;
+	info->rcv_space = conn->rx && conn->rx->space_bytes ? conn->rx->space_bytes : conn->rcv.buf;
 	info->rcv_ssthresh = conn->rcv.buf;
 	info->rcv_wnd = (uint32_t)(conn->rcv.adv - MIN(conn->rcv.adv, conn->rcv.nxt));
 	info->last_data_sent_ago_ns = (now - conn->last_data_sent_ms) * TEE_NS_PER_MS;
@@ -109,7 +109,7 @@ static void info_of_receiver(const struct tcp_conn *conn, struct tee_tcp_info *i
 	info->bytes_received = conn->rcv.nxt - 1 - (conn_has(conn, CONN_FIN_RECEIVED) ? 1 : 0);
 	info->rcvbuf_bytes = conn->rcv.buf;
 	info->rcvq_bytes = (uint32_t)byteq_len(&conn->rcvq);
-	info->ooo_bytes = conn->ooo ? (uint32_t)conn->ooo->bytes : 0;
+	info->ooo_bytes = conn_ooo(conn) ? (uint32_t)conn_ooo(conn)->bytes : 0;
 }
 
 void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
@@ -165,7 +165,7 @@ static const char *timer_of(const struct tcp_conn *conn, uint64_t *ret_left_ns)
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-		uint64_t at = conn->deadlines[rows[i].which];
+		uint64_t at = conn_deadline(conn, rows[i].which);
 
 		if (at == TEE_NEVER)
 			continue;

@@ -79,7 +79,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 		result = ports_choose(tcp, &key);
 	if (result < 0)
 		return result;
-	ref = settings_ref_new(settings);
+	ref = settings_ref_for_open(tcp, settings);
 	if (!ref)
 		return -TEE_ENOMEM;
 	conn = conn_new(tcp, &key, ref);

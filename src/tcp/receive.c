@@ -4,7 +4,7 @@
  * and what window to offer.
  *
  * Payload is not copied: the receive queue refers to the packet it came in. What comes out of order
- * waits in conn->ooo and is reported by SACK.
+ * waits in conn->rx->ooo and is reported by SACK.
  *
  * Acknowledging (RFC 9293 3.8.6.3, RFC 5681 4.2): at once for every second segment, for what is out of
  * order, for what fills a hole, for a FIN; else delayed (SHLD-18), by ato_ms, which follows the gaps between
@@ -38,7 +38,6 @@ void receive_init_window(struct tcp_conn *conn)
 	conn->rcv.nxt = 1;
 	conn->rcv.adv = 1;
 	conn->rcv.acked = 1;
-	conn->rcv.space_mark = 1;
 }
 
 /* The smallest scale at which the largest buffer that we may grow to can be offered (RFC 7323 2.3). */
@@ -208,10 +207,10 @@ enum { TS_RTT_LEAST_NS = 3000000 };
 
 static void note_rtt(struct tcp_conn *conn, uint64_t sample)
 {
-	if (!conn->rcv.rtt_ns || sample < conn->rcv.rtt_ns)
-		conn->rcv.rtt_ns = sample;
+	if (!conn->rx->rtt_ns || sample < conn->rx->rtt_ns)
+		conn->rx->rtt_ns = sample;
 	else
-		conn->rcv.rtt_ns += (sample - conn->rcv.rtt_ns) / 8;
+		conn->rx->rtt_ns += (sample - conn->rx->rtt_ns) / 8;
 }
 
 /*
@@ -229,15 +228,15 @@ static void measure_rtt(struct tcp_conn *conn, const struct segment *seg)
 			return;
 		}
 	}
-	if (conn->rcv.rtt_mark && conn->rcv.nxt < conn->rcv.rtt_mark)
+	if (conn->rx->rtt_mark && conn->rcv.nxt < conn->rx->rtt_mark)
 		return;
-	if (conn->rcv.rtt_mark) {
-		sample = MAX(now - conn->rcv.rtt_at_ns, 1);
-		if (!conn->rcv.rtt_ns || sample < conn->rcv.rtt_ns)
-			conn->rcv.rtt_ns = sample;
+	if (conn->rx->rtt_mark) {
+		sample = MAX(now - conn->rx->rtt_at_ns, 1);
+		if (!conn->rx->rtt_ns || sample < conn->rx->rtt_ns)
+			conn->rx->rtt_ns = sample;
 	}
-	conn->rcv.rtt_mark = MAX(conn->rcv.adv, conn->rcv.nxt + 1);
-	conn->rcv.rtt_at_ns = now;
+	conn->rx->rtt_mark = MAX(conn->rcv.adv, conn->rcv.nxt + 1);
+	conn->rx->rtt_at_ns = now;
 }
 
 static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
@@ -250,8 +249,8 @@ static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
 		return;
 	/* Twice what one round trip brought (slow start doubles it), and some for what is being read. */
 	want = 2 * read_bytes + 16u * MAX(conn->adv_mss, 536u);
-	if (conn->rcv.space_bytes && read_bytes > conn->rcv.space_bytes)
-		want += 2 * want * (read_bytes - conn->rcv.space_bytes) / conn->rcv.space_bytes;
+	if (conn->rx->space_bytes && read_bytes > conn->rx->space_bytes)
+		want += 2 * want * (read_bytes - conn->rx->space_bytes) / conn->rx->space_bytes;
 	want = MIN(want, conn_path_bytes_max(conn, RCVBUF_SHORT_PATH));
 	want = MIN(want, config->tcp_rcvbuf_max);
 	if (want > conn->rcv.buf)
@@ -263,17 +262,17 @@ void receive_on_read(struct tcp_conn *conn)
 {
 	uint64_t now = conn_now(conn), offered, could;
 
-	if (now - conn->rcv.space_at_ns >= conn->rcv.rtt_ns && conn->rcv.rtt_ns) {
-		uint64_t got = conn->rcvq.start - conn->rcv.space_mark;
+	if (conn->rx && conn->rx->rtt_ns && now - conn->rx->space_at_ns >= conn->rx->rtt_ns) {
+		uint64_t got = conn->rcvq.start - conn->rx->space_mark;
 
-		if (got > conn->rcv.space_bytes) {
+		if (got > conn->rx->space_bytes) {
 			grow_buffer(conn, got);
-			conn->rcv.space_bytes = (uint32_t)MIN(got, UINT32_MAX);
+			conn->rx->space_bytes = (uint32_t)MIN(got, UINT32_MAX);
 		}
-		conn->rcv.space_mark = conn->rcvq.start;
-		conn->rcv.space_at_ns = now;
+		conn->rx->space_mark = conn->rcvq.start;
+		conn->rx->space_at_ns = now;
 	}
-	if (conn_has(conn, CONN_URGENT_IN) && conn->rcvq.start >= conn->rcv.urgent)
+	if (conn_has(conn, CONN_URGENT_IN) && conn->rcvq.start >= conn->rx->urgent)
 		conn->flags &= ~(uint32_t)CONN_URGENT_IN;
 	if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT ||
 	    conn_has(conn, CONN_FIN_RECEIVED) || !conn_is_synchronized(conn))
@@ -296,10 +295,12 @@ void receive_urgent(struct tcp_conn *conn, const struct segment *seg)
 
 	if (!segment_has(seg, TEE_TCP_URG) || seg->urgent <= (int64_t)conn->rcvq.start)
 		return;
+	if (!rx_get(conn))
+		return; /* the text will be dropped too */
 	urgent = (uint64_t)seg->urgent;
-	if (conn_has(conn, CONN_URGENT_IN) && urgent <= conn->rcv.urgent)
+	if (conn_has(conn, CONN_URGENT_IN) && urgent <= conn->rx->urgent)
 		return;
-	conn->rcv.urgent = urgent;
+	conn->rx->urgent = urgent;
 	conn->flags |= CONN_URGENT_IN;
 	conn_raise(conn, TEE_EV_URGENT | TEE_EV_READABLE); /* MUST-32 */
 }
@@ -308,10 +309,10 @@ static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
 {
 	if (!conn_has(conn, CONN_HAS_SACK) || !conn_config(conn)->tcp_dsack || start >= end)
 		return;
-	if (conn_has(conn, CONN_DSACK_DUE))
+	if (conn_has(conn, CONN_DSACK_DUE) || !rx_get(conn))
 		return; /* one a segment; the first is kept */
-	conn->rcv.dsack_start = start;
-	conn->rcv.dsack_end = end;
+	conn->rx->dsack_start = start;
+	conn->rx->dsack_end = end;
 	conn->flags |= CONN_DSACK_DUE;
 }
 
@@ -352,7 +353,7 @@ static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *
 /* RFC 2883: a segment that fills a hole may also bring again what had come out of order. */
 static void note_held_already(struct tcp_conn *conn, const struct text *text)
 {
-	struct rb_node *node = rb_first(&conn->ooo->tree);
+	struct rb_node *node = rb_first(&conn->rx->ooo->tree);
 	const struct ooo_range *first;
 
 	if (!node)
@@ -366,7 +367,7 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 {
 	struct engine *engine = conn_engine(conn);
 	uint32_t len = (uint32_t)(text->end - text->start);
-	bool had_holes = conn->ooo && conn->ooo->range_count;
+	bool had_holes = conn_ooo(conn) && conn_ooo(conn)->range_count;
 
 	if (had_holes)
 		note_held_already(conn, text);
@@ -381,7 +382,7 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 		conn->rcv.unacked_bytes += len;
 	}
 	if (had_holes) {
-		uint64_t more = reassembly_take(conn->ooo, &conn->rcvq);
+		uint64_t more = reassembly_take(conn->rx->ooo, &conn->rcvq);
 
 		conn->rcv.nxt += more;
 		conn->rcv.unacked_bytes += (uint32_t)more;
@@ -407,16 +408,16 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 	if (text->fin)
 		conn->rcv.fin = text->end;
 	if (len) {
-		if (!conn->ooo) {
-			conn->ooo = calloc(1, sizeof(*conn->ooo));
-			if (!conn->ooo) {
+		if (!conn->rx->ooo) {
+			conn->rx->ooo = calloc(1, sizeof(*conn->rx->ooo));
+			if (!conn->rx->ooo) {
 				drop(engine, DROP_NO_MEMORY);
 				return;
 			}
-			reassembly_init(conn->ooo);
+			reassembly_init(conn->rx->ooo);
 		}
 		memset(&result, 0, sizeof(result));
-		if (reassembly_add(conn->ooo, engine->pool, text->start, pkt, text->off, len,
+		if (reassembly_add(conn->rx->ooo, engine->pool, text->start, pkt, text->off, len,
 				   config->tcp_ooo_ranges_max, bytes_max, &result) < 0) {
 			drop(engine, DROP_TCP_RCVBUF_FULL);
 		} else {
@@ -455,6 +456,10 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 
 	if (!segment_octets(seg))
 		return;
+	if (seg->len && !rx_get(conn)) {
+		drop(conn_engine(conn), DROP_NO_MEMORY);
+		return;
+	}
 	conn->rcv.tos = seg->tos;
 	if (seg->len) {
 		conn->rcv.unacked_segs += (uint16_t)MIN(seg->gso_segs, 64u);
@@ -480,7 +485,7 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		return;
 	}
 	if (conn->rcv.nxt != before && !conn->ack_why) {
-		if (conn->ooo && conn->ooo->range_count)
+		if (conn_ooo(conn) && conn_ooo(conn)->range_count)
 			conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
 		else
 			schedule_ack(conn, segment_has(seg, TEE_TCP_PSH));

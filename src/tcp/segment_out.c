@@ -21,12 +21,12 @@ static void put_sack(const struct tcp_conn *conn, struct tcp_options *options)
 	if (!conn_has(conn, CONN_HAS_SACK))
 		return;
 	if (conn_has(conn, CONN_DSACK_DUE)) {
-		options->sack[n].left = conn_rcv_seq(conn, conn->rcv.dsack_start);
-		options->sack[n].right = conn_rcv_seq(conn, conn->rcv.dsack_end);
+		options->sack[n].left = conn_rcv_seq(conn, conn->rx->dsack_start);
+		options->sack[n].right = conn_rcv_seq(conn, conn->rx->dsack_end);
 		n++;
 	}
-	if (conn->ooo && conn->ooo->range_count) {
-		unsigned count = reassembly_sack_blocks(conn->ooo, blocks, most - n);
+	if (conn_ooo(conn) && conn_ooo(conn)->range_count) {
+		unsigned count = reassembly_sack_blocks(conn_ooo(conn), blocks, most - n);
 
 		for (unsigned i = 0; i < count; i++, n++) {
 			options->sack[n].left = conn_rcv_seq(conn, blocks[i][0]);
@@ -52,7 +52,7 @@ uint32_t segment_mss(const struct tcp_conn *conn)
 	uint32_t mss = conn->snd.mss, sack;
 
 	/* MUST-16: also less the options that not every segment has; AccECN's is on all of its own. */
-	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn->ooo && conn->ooo->range_count) &&
+	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn_ooo(conn) && conn_ooo(conn)->range_count) &&
 	    conn->ecn.mode != ECN_MODE_ACCURATE)
 		return mss;
 	struct tcp_options options = {0};

@@ -76,6 +76,19 @@ struct settings_ref *settings_ref_new(const struct tcp_settings *from)
 	return ref;
 }
 
+struct settings_ref *settings_ref_for_open(struct tcp *tcp, const struct tcp_settings *from)
+{
+	struct settings_ref *last = tcp->open_settings;
+
+	if (!last || memcmp(&last->s, from, sizeof(*from)) != 0) {
+		settings_release(last);
+		last = tcp->open_settings = settings_ref_new(from);
+	}
+	if (last)
+		last->ref_count++;
+	return last;
+}
+
 void settings_release(struct settings_ref *settings)
 {
 	if (settings && --settings->ref_count == 0)
@@ -104,7 +117,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key, struct set
 	list_init(&conn->due);
 	list_init(&conn->accept_node);
 	timer_init(&conn->timer, TIMER_TCP_CONN);
-	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
+	for (unsigned i = 0; i < CONN_TX_TIMER_FIRST; i++)
 		conn->deadlines[i] = TEE_NEVER;
 	byteq_init(&conn->sndq, 1);
 	byteq_init(&conn->rcvq, 1);
@@ -150,14 +163,22 @@ static void tx_free(struct tcp_tx *tx)
 	free(tx);
 }
 
+static void rx_free(struct tcp_rx *rx)
+{
+	if (!rx)
+		return;
+	if (rx->ooo) {
+		reassembly_fini(rx->ooo);
+		free(rx->ooo);
+	}
+	free(rx);
+}
+
 static void conn_free(struct tcp_conn *conn)
 {
 	byteq_clear(&conn->sndq);
 	byteq_clear(&conn->rcvq);
-	if (conn->ooo) {
-		reassembly_fini(conn->ooo);
-		free(conn->ooo);
-	}
+	rx_free(conn->rx);
 	tx_free(conn->tx);
 	settings_release(conn->settings);
 	free(conn);
@@ -211,7 +232,8 @@ static void conn_unlink(struct tcp_conn *conn)
 	save_metrics(conn);
 	engine_disarm(tcp->engine, &conn->timer);
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
-		conn->deadlines[i] = TEE_NEVER;
+		if (timers_armed(conn, i))
+			timers_clear(conn, i);
 	list_remove(&conn->due);
 	if (!is_kept_for_accept(conn))
 		listen_forget(conn);
@@ -337,6 +359,7 @@ void tcp_free(struct tcp *tcp)
 	srcroutes_fini(&tcp->srcroutes);
 	demux_fini(&tcp->demux);
 	settings_release(tcp->default_settings);
+	settings_release(tcp->open_settings);
 	free(tcp);
 }
 
@@ -401,6 +424,8 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 		free(tx);
 		return NULL;
 	}
+	for (unsigned i = 0; i < ARRAY_LEN(tx->deadlines); i++)
+		tx->deadlines[i] = TEE_NEVER;
 	sendmap_init(&tx->map, MAX(conn->snd.una, 1));
 	rto_limits_of(conn, &limits);
 	/* RFC 6298 5.7: a SYN that timed out says that a second may be too little here. */
@@ -423,6 +448,21 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 	tx->undo_retrans_segs = -1;
 	conn->tx = tx;
 	return tx;
+}
+
+/* The receiver's half: its measurements begin with what is read next. */
+struct tcp_rx *rx_get(struct tcp_conn *conn)
+{
+	struct tcp_rx *rx = conn->rx;
+
+	if (rx)
+		return rx;
+	rx = calloc(1, sizeof(*rx));
+	if (!rx)
+		return NULL;
+	rx->space_mark = conn->rcvq.start;
+	conn->rx = rx;
+	return rx;
 }
 
 /* Effective send MSS (MUST-16, RFC 9293 3.7.1): the peer's, the path's, less every-segment options. */
@@ -542,9 +582,9 @@ void conn_check(const struct tcp_conn *conn)
 		CHECK(conn->tx->map.nxt == MAX(conn->snd.nxt, 1));
 		CHECK(conn->tx->map.una == MAX(conn->snd.una, 1));
 	}
-	if (conn->ooo) {
-		reassembly_check(conn->ooo);
-		struct rb_node *first = rb_first(&conn->ooo->tree);
+	if (conn_ooo(conn)) {
+		reassembly_check(conn_ooo(conn));
+		struct rb_node *first = rb_first(&conn_ooo(conn)->tree);
 		if (first)
 			CHECK(CONTAINER_OF(first, struct ooo_range, node)->bytes.start >
 			      conn->rcv.nxt);
@@ -552,7 +592,7 @@ void conn_check(const struct tcp_conn *conn)
 	if (!conn_has(conn, CONN_FIN_RECEIVED))
 		CHECK(conn->rcvq.end == MAX(conn->rcv.nxt, 1));
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)
-		CHECK(conn->timer.deadline_ns <= conn->deadlines[i]);
+		CHECK(conn->timer.deadline_ns <= conn_deadline(conn, i));
 }
 
 void tcp_check(const struct tcp *tcp)

@@ -16,16 +16,23 @@
  */
 #include "tcp/conn.h"
 
+static uint64_t *slot_of(struct tcp_conn *conn, enum conn_timer which)
+{
+	return which < CONN_TX_TIMER_FIRST ? &conn->deadlines[which]
+					   : &conn->tx->deadlines[which - CONN_TX_TIMER_FIRST];
+}
+
 void timers_set(struct tcp_conn *conn, enum conn_timer which, uint64_t deadline_ns)
 {
-	conn->deadlines[which] = deadline_ns;
+	*slot_of(conn, which) = deadline_ns;
 	if (deadline_ns < conn->timer.deadline_ns)
 		engine_arm(conn_engine(conn), &conn->timer, deadline_ns);
 }
 
 void timers_clear(struct tcp_conn *conn, enum conn_timer which)
 {
-	conn->deadlines[which] = TEE_NEVER;
+	if (which < CONN_TX_TIMER_FIRST || conn->tx)
+		*slot_of(conn, which) = TEE_NEVER;
 }
 
 void rto_limits_of(const struct tcp_conn *conn, struct rto_limits *ret_limits)

@@ -57,10 +57,11 @@ void answer_out_of_window(struct tcp_conn *conn, const struct segment *seg)
 	bool is_old = seg->seq < (int64_t)conn->rcv.nxt;
 
 	/* Data that came twice is told to the sender (RFC 2883), who may find his timeout spurious. */
-	if (seg->len && is_old && conn_has(conn, CONN_HAS_SACK) && conn_config(conn)->tcp_dsack) {
-		conn->rcv.dsack_start = seg->seq < 1 ? 1 : (uint64_t)seg->seq;
-		conn->rcv.dsack_end = MIN((uint64_t)MAX(seg->end, 1), conn->rcv.nxt);
-		if (conn->rcv.dsack_start < conn->rcv.dsack_end)
+	if (seg->len && is_old && conn_has(conn, CONN_HAS_SACK) && conn_config(conn)->tcp_dsack &&
+	    rx_get(conn)) {
+		conn->rx->dsack_start = seg->seq < 1 ? 1 : (uint64_t)seg->seq;
+		conn->rx->dsack_end = MIN((uint64_t)MAX(seg->end, 1), conn->rcv.nxt);
+		if (conn->rx->dsack_start < conn->rx->dsack_end)
 			conn->flags |= CONN_DSACK_DUE;
 	}
 	if ((!seg->len || segment_has(seg, TEE_TCP_SYN)) && !answer_is_due(conn)) {
@@ -136,8 +137,8 @@ static bool reset_is_exact(const struct tcp_conn *conn, const struct segment *se
 {
 	if (seg->seq == (int64_t)conn->rcv.nxt)
 		return true;
-	if (conn->ooo && conn_has(conn, CONN_HAS_SACK)) {
-		struct rb_node *last = rb_last(&conn->ooo->tree);
+	if (conn_ooo(conn) && conn_has(conn, CONN_HAS_SACK)) {
+		struct rb_node *last = rb_last(&conn_ooo(conn)->tree);
 
 		if (last &&
 		    seg->seq == (int64_t)CONTAINER_OF(last, struct ooo_range, node)->bytes.end)
