@@ -149,20 +149,6 @@ static bool is_duplicate(const struct tcp_conn *conn, const struct segment *seg,
 	       !segment_has(seg, TEE_TCP_SYN | TEE_TCP_FIN) && conn->snd.wnd == wnd_before;
 }
 
-/* Room in the send buffer is news once a third of it is free and somebody had waited. */
-static void tell_writable(struct tcp_conn *conn)
-{
-	if (!conn_has(conn, CONN_WRITE_WAITED))
-		return;
-	/* The room that is told of must still be there when the application comes to use it, though
-	   the window, and with it the buffer's limit, be halved meanwhile. */
-	sndbuf_keep(conn);
-	if (!(tcp_conn_readiness(conn) & TEE_EV_WRITABLE))
-		return;
-	conn->flags &= ~(uint32_t)CONN_WRITE_WAITED;
-	conn_raise(conn, TEE_EV_WRITABLE);
-}
-
 /* Nothing is in flight, and never was or all is acknowledged: only window and liveness are news. */
 static bool ack_without_flight(struct tcp_conn *conn, struct segment *seg)
 {
@@ -243,7 +229,7 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	if (conn->snd.wnd && !wnd_before)
 		take_back_probe(conn);
 	timers_on_progress(conn, info.cum_acked_bytes != 0);
-	tell_writable(conn);
+	conn_tell_writable(conn);
 	output_note_limit(conn);
 	if (fin_was_acked)
 		close_on_fin_acked(conn);

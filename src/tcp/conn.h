@@ -283,6 +283,9 @@ struct tcp {
 	struct settings_ref *open_settings; /* of the connection opened last: the next may share them */
 	uint32_t conn_count;
 	uint32_t port_counter;
+	/* While a SYN that ends a TIME-WAIT is dealt with: the ISN must lie beyond this (MAY-2). */
+	struct seq32 isn_above;
+	bool has_isn_above;
 	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
 	uint64_t challenge_at_ns;
 	struct srcroutes srcroutes; /* of connections and requests that have one */
@@ -352,6 +355,8 @@ void conn_mark_due(struct tcp_conn *conn);
 void sndbuf_keep(struct tcp_conn *conn);
 /* As many bytes as the path can hold at the speed of the fastest links; not below `least`. */
 uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least);
+/* Raises WRITABLE where a send had found no room and there is some now. */
+void conn_tell_writable(struct tcp_conn *conn);
 void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
 void conn_raise(struct tcp_conn *conn, unsigned bits);
 struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */
@@ -387,6 +392,7 @@ uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);
 void receive_init_window(struct tcp_conn *conn);
+bool receive_is_worth_reading(const struct tcp_conn *conn);
 uint8_t receive_wscale(const struct tee_config *config, const struct tcp_settings *settings);
 void receive_urgent(struct tcp_conn *conn, const struct segment *seg);
 

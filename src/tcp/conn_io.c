@@ -285,7 +285,7 @@ unsigned tcp_conn_readiness(const struct tcp_conn *conn)
 {
 	unsigned ready = 0;
 
-	if (byteq_len(&conn->rcvq) >= MAX(conn->settings->s.rcvlowat, 1u))
+	if (receive_is_worth_reading(conn))
 		ready |= TEE_EV_READABLE;
 	if (conn_has(conn, CONN_FIN_RECEIVED | CONN_SHUT_READ))
 		ready |= TEE_EV_READABLE | TEE_EV_RDHUP;
@@ -309,6 +309,20 @@ unsigned tcp_conn_readiness(const struct tcp_conn *conn)
 	if (conn_has(conn, CONN_FIN_QUEUED) && conn_has(conn, CONN_FIN_RECEIVED | CONN_SHUT_READ))
 		ready |= TEE_EV_HUP;
 	return ready;
+}
+
+/* Room in the send buffer is news once a third of it is free and somebody had waited. */
+void conn_tell_writable(struct tcp_conn *conn)
+{
+	if (!conn_has(conn, CONN_WRITE_WAITED))
+		return;
+	/* The room that is told of must still be there when the application comes to use it, though
+	   the window, and with it the buffer's limit, be halved meanwhile. */
+	sndbuf_keep(conn);
+	if (!(tcp_conn_readiness(conn) & TEE_EV_WRITABLE))
+		return;
+	conn->flags &= ~(uint32_t)CONN_WRITE_WAITED;
+	conn_raise(conn, TEE_EV_WRITABLE);
 }
 
 void tcp_conn_attach(struct tcp_conn *conn, struct event_source *source)

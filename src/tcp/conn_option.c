@@ -24,7 +24,9 @@ static void keepalive_changed(struct tcp_conn *conn)
 {
 	uint64_t idle = conn->settings->s.keepidle_ms * TEE_NS_PER_MS;
 
-	if (!conn_is_synchronized(conn) || conn->state == TEE_TCP_CLOSED)
+	/* What is in TIME-WAIT is but a husk for its socket: it has no timers. */
+	if (!conn_is_synchronized(conn) || conn->state == TEE_TCP_CLOSED ||
+	    conn->state == TEE_TCP_TIME_WAIT)
 		return;
 	if (conn->settings->s.flags & TCP_SET_KEEPALIVE)
 		timers_set(conn, CONN_KEEPALIVE, MAX(conn->heard_at_ns + idle, conn_now(conn) + 1));
@@ -65,6 +67,8 @@ int tcp_conn_set(struct tcp_conn *conn, enum tee_option option, uint64_t value)
 	case TEE_OPT_KEEPCNT: keepalive_changed(conn); break;
 	case TEE_OPT_QUICKACK: quickack_changed(conn, value != 0); break;
 	case TEE_OPT_RCVBUF: conn->rcv.buf = s->rcvbuf; break;
+	case TEE_OPT_SNDBUF:
+	case TEE_OPT_NOTSENT_LOWAT: conn_tell_writable(conn); break;
 	case TEE_OPT_MAXSEG:
 		if (conn_is_synchronized(conn))
 			conn_update_mss(conn);

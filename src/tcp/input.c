@@ -57,12 +57,15 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 		struct tcp_listener *listener =
 			listen_find(tcp, &tw->node.key, netif_number(packet->netif));
 
-		/* MAY-2: the new SYN is let in; our next ISN lies beyond the old one by RFC 6528's clock. */
+		/* MAY-2: the new SYN is let in; our ISN will be larger than any number used before. */
 		if (!listener)
 			break;
 		count(tcp->engine, COUNT_TCP_TIMEWAIT_REUSED);
+		tcp->isn_above = tw->snd_nxt;
+		tcp->has_isn_above = true;
 		timewait_end(&tcp->timewait, tw);
 		listen_segment(listener, packet, seg);
+		tcp->has_isn_above = false;
 		return;
 	}
 	case TIMEWAIT_ACK_RESTART:

@@ -39,6 +39,12 @@ struct seq32 isn_of(const struct siphash_key *secret, const struct tcp_key *key,
 	return seq32((uint32_t)(now_ns / 4000) + (uint32_t)hash_input(secret, &input));
 }
 
+/* The clock may lie behind what a fast connection has used; a window ahead is far enough. */
+struct seq32 isn_beyond(struct seq32 isn, struct seq32 used)
+{
+	return seq_lt(used, isn) ? isn : seq_add(used, 65536);
+}
+
 uint32_t isn_ts_offset(const struct siphash_key *secret, const struct tcp_key *key)
 {
 	struct isn_input input = {

@@ -10,6 +10,8 @@
 
 /* ISN = M + F(4-tuple, secret); M ticks every 4 us. */
 struct seq32 isn_of(const struct siphash_key *secret, const struct tcp_key *key, uint64_t now_ns);
+/* The same, or a number well beyond what an earlier incarnation has used (RFC 9293 3.6.1, MAY-2). */
+struct seq32 isn_beyond(struct seq32 isn, struct seq32 used);
 /* Constant for a pair of hosts, so that TIME-WAIT can trust the clock (RFC 7323 5.4). */
 uint32_t isn_ts_offset(const struct siphash_key *secret, const struct tcp_key *key);
 /* RFC 6056 algorithm 3: where the search for a port begins. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tcp/conn.h"
+#include "tcp/isn.h"
 
 /* RFC 9293 3.7.1, MUST-15: what to presume of a peer that sends no MSS option. */
 static uint16_t default_mss(const struct tcp_conn *conn)
@@ -35,9 +36,13 @@ static uint16_t announced_mss(const struct tcp_conn *conn)
 	return (uint16_t)MIN(mss, 65535u);
 }
 
-/* A key that only a TIME-WAIT holds may be used again when timestamps protect the new connection. */
-static int claim_key(struct tcp *tcp, const struct tcp_key *key)
+/*
+ * A key that only a TIME-WAIT holds may be used again when timestamps protect the new connection.
+ * 1: that is so, and its numbers reached up to *ret_used.
+ */
+static int claim_key(struct tcp *tcp, const struct tcp_key *key, struct seq32 *ret_used)
 {
+	struct timewait *tw;
 	struct tcp_node *node = demux_find(&tcp->demux, key);
 
 	if (!node)
@@ -45,8 +50,10 @@ static int claim_key(struct tcp *tcp, const struct tcp_key *key)
 	if (node->kind != TCP_NODE_TIMEWAIT || !(node->flags & TIMEWAIT_HAS_TS))
 		return -TEE_EADDRNOTAVAIL;
 	count(tcp->engine, COUNT_TCP_TIMEWAIT_REUSED);
-	timewait_end(&tcp->timewait, CONTAINER_OF(node, struct timewait, node));
-	return 0;
+	tw = CONTAINER_OF(node, struct timewait, node);
+	*ret_used = tw->snd_nxt;
+	timewait_end(&tcp->timewait, tw);
+	return 1;
 }
 
 int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct port_bind *bind,
@@ -56,6 +63,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	struct tcp_key key = {
 		.remote_ip = remote->ip, .remote_port = remote->port, .local_port = local->port};
 	struct settings_ref *ref;
+	struct seq32 used = seq32(0);
 	struct net_path path;
 	struct tcp_conn *conn;
 	struct tee_ip next;
@@ -74,7 +82,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	if (result < 0)
 		return result;
 	if (key.local_port)
-		result = claim_key(tcp, &key);
+		result = claim_key(tcp, &key, &used);
 	else
 		result = ports_choose(tcp, &key);
 	if (result < 0)
@@ -86,6 +94,8 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	settings_release(ref);
 	if (!conn)
 		return -TEE_ENOBUFS;
+	if (result > 0)
+		conn->snd.iss = isn_beyond(conn->snd.iss, used);
 	conn->node.netif = (uint16_t)netif;
 	conn->path = path;
 	conn->snd.peer_mss = default_mss(conn);

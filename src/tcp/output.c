@@ -245,6 +245,9 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 		conn->flags |= CONN_PINGPONG;
 	note_sent(conn, record, end - record->start, false);
 	segment_out(conn, &out, frame);
+	/* NOTSENT_LOWAT: what was unsent is less now, which no ACK would tell for a round trip. */
+	if (conn_has(conn, CONN_WRITE_WAITED))
+		conn_tell_writable(conn);
 	return 1;
 }
 
@@ -393,6 +396,8 @@ static int output_tail_probe(struct tcp_conn *conn, struct tee_frame *frame)
 		sent = send_new(conn, (uint32_t)MIN(unsent, mss), TEE_WHY_TLP, frame);
 	} else {
 		last = sendmap_last(&tx->map);
+		if (last->flags & SENT_SACKED) /* it arrived after the timer had struck */
+			return 0;
 		if (last->end - last->start > mss) {
 			uint64_t rest = (last->end - last->start) % mss;
 			struct send_record *tail =
@@ -425,6 +430,9 @@ static int output_window_probe(struct tcp_conn *conn, struct tee_frame *frame)
 		return 0;
 	first = sendmap_first(&conn->tx->map);
 	if (first && conn->snd.wnd == 0) {
+		/* SACKed and yet not acknowledged: the timeout is set, and takes it for reneging. */
+		if (first->flags & SENT_SACKED)
+			return 0;
 		/* A probe is out already: the same octet again. */
 		count(conn_engine(conn), COUNT_TCP_WINDOW_PROBES);
 		first->flags |= SENT_PROBE;

@@ -71,6 +71,18 @@ static uint64_t free_space(const struct tcp_conn *conn)
 	return space;
 }
 
+/*
+ * Is there as much to read as the application asked for (RCVLOWAT)? What it asked for may be more
+ * than the window will ever let in: then a window that is used up is enough, lest both wait for ever.
+ */
+bool receive_is_worth_reading(const struct tcp_conn *conn)
+{
+	uint64_t queued = byteq_len(&conn->rcvq);
+
+	return queued && (queued >= conn->settings->s.rcvlowat ||
+			  conn->rcv.adv <= conn->rcv.nxt + conn->rcv.mss);
+}
+
 /* What the right edge would be if a segment left now. */
 static uint64_t window_edge(const struct tcp_conn *conn)
 {
@@ -331,7 +343,9 @@ static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *
 	text->fin = segment_has(seg, TEE_TCP_FIN);
 	text->off = seg->payload_off;
 	text->start = seg->seq < 0 ? 0 : (uint64_t)seg->seq;
-	text->end = text->start + seg->len;
+	text->end = (uint64_t)MAX(seg->seq + (int64_t)seg->len, 0);
+	if (seg->seq < 0) /* begins before the stream */
+		text->off += (uint32_t)MIN((uint64_t)-seg->seq, seg->len);
 	if (text->start < nxt) {
 		uint64_t old = MIN(nxt, text->end) - text->start;
 
@@ -391,7 +405,7 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 	}
 	if (text->fin)
 		conn->rcv.fin = text->end;
-	if (byteq_len(&conn->rcvq) >= MAX(conn->settings->s.rcvlowat, 1u))
+	if (receive_is_worth_reading(conn))
 		conn_raise(conn, TEE_EV_READABLE);
 }
 

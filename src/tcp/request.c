@@ -151,6 +151,8 @@ void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_liste
 	request->listener = listener;
 	request->irs = seg->h.seq;
 	request->iss = isn_of(&tcp->isn_secret, &request->node.key, tcp->engine->now_ns);
+	if (tcp->has_isn_above)
+		request->iss = isn_beyond(request->iss, tcp->isn_above);
 	request->peer_mss = options->has_mss && options->mss
 				    ? options->mss
 				    : (tee_ip_is4(&packet->ip.src) ? 536 : 1220);
@@ -288,6 +290,9 @@ void request_complete(struct tcp_request *request, struct ip_packet *packet, str
 	free(request);
 	count(tcp->engine, COUNT_TCP_PASSIVE_OPENS);
 	tcp_segment_arrives(conn, seg, packet->pkt);
+	/* Had it not been believed, nobody would own what is left: no timer, and no place in a queue. */
+	if (conn->state == TEE_TCP_SYN_RECEIVED)
+		conn_end(conn, 0);
 }
 
 /* A stand-in with the request's numbers, to answer from. */
@@ -345,7 +350,9 @@ static bool request_validate(struct tcp_request *request, struct ip_packet *pack
 		request_ack(request, TEE_WHY_ANSWER_PROBE);
 		return false;
 	}
-	if (start > (int32_t)window || (has_rst && start >= (int32_t)window) ||
+	/* Exactly what the connection will accept, too: it must not be made for less. Only what has no
+	   text may stand at the right edge. */
+	if (start > (int32_t)window || ((has_rst || end > start) && start >= (int32_t)window) ||
 	    (end > start ? end <= 0 : start < 0)) {
 		drop(tcp->engine, has_rst ? DROP_TCP_BAD_RST : DROP_TCP_OUT_OF_WINDOW);
 		if (!has_rst)

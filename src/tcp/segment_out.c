@@ -151,9 +151,10 @@ static uint64_t acceptable_seq(const struct tcp_conn *conn, const struct out_seg
 
 void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame)
 {
+	uint64_t seq = acceptable_seq(conn, out);
 	struct tcp_header header = {
 		.flags = (uint16_t)(out->flags | TEE_TCP_ACK),
-		.seq = conn_snd_seq(conn, acceptable_seq(conn, out)),
+		.seq = conn_snd_seq(conn, seq),
 		.ack = conn_rcv_seq(conn, conn->rcv.nxt),
 	};
 
@@ -161,10 +162,10 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 	put_options(conn, &header.options);
 	header.flags |= ecn_out_flags(&conn->ecn, out->is_new_data);
 	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */
-	if (conn_has(conn, CONN_URGENT_OUT) && conn->snd.urgent > out->seq &&
-	    conn->snd.urgent - out->seq <= 65535) {
+	if (conn_has(conn, CONN_URGENT_OUT) && conn->snd.urgent > seq &&
+	    conn->snd.urgent - seq <= 65535) {
 		header.flags |= TEE_TCP_URG;
-		header.urgent = (uint16_t)(conn->snd.urgent - out->seq);
+		header.urgent = (uint16_t)(conn->snd.urgent - seq);
 	}
 	finish(conn, &header, ecn_ip_bits(&conn->ecn, out->is_new_data), out->why, out->mss, frame);
 	if (conn_has(conn, CONN_DSACK_DUE)) {

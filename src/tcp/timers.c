@@ -134,6 +134,9 @@ void timers_on_progress(struct tcp_conn *conn, bool advanced)
 {
 	struct tcp_tx *tx = conn->tx;
 
+	/* A probe that has not left yet has nothing to ask any more. */
+	if (advanced || tx->map.sacked_bytes)
+		conn->flags &= ~(uint32_t)CONN_TLP_DUE;
 	if (sendmap_is_empty(&tx->map)) {
 		timers_clear(conn, CONN_RTO);
 		timers_clear(conn, CONN_TLP);

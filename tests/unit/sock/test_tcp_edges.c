@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP sockets at the edges: what comes between two entries, options on what has ended, low-water marks. */
+#include "pair.h"
+
+#include "sock/sock.h"
+#include "tcp/conn.h"
+
+/* Takes one frame that stack `i` has to send, as a packet of the other's pool; NULL: none. */
+static struct tee_pkt *take_frame(struct pair *pair, unsigned i)
+{
+	struct tee_frame frame;
+	struct tee_pkt *pkt;
+
+	if (tee_output(pair->stack[i], pair->netif[i], &frame, 1, pair->now_ns) != 1)
+		return NULL;
+	pkt = tee_pkt_new(tee_stack_pool(pair->stack[!i]), frame.len);
+	assert_non_null(pkt);
+	pkt->len = (uint32_t)tee_frame_copy(&frame, tee_pkt_bytes(pkt));
+	tee_frame_release(&frame);
+	return pkt;
+}
+
+static void give(struct pair *pair, unsigned to, struct tee_pkt *pkt)
+{
+	assert_non_null(pkt);
+	assert_int_equal(tee_input(pair->stack[to], pair->netif[to], pkt, pair->now_ns), 0);
+}
+
+/* RFC 8985 7.3: the probe was due when a SACK came for the very segment that it would have repeated. */
+static void test_tail_probe_of_what_arrived(void **state)
+{
+	static uint8_t data[1000];
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+	struct tee_endpoint remote;
+	struct tcp_conn *conn;
+	struct tee_pkt *second, *sack;
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	remote = endpoint(pair.ip4[1], 80);
+	ends[0] = pair_open(&pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	assert_int_equal(tee_connect(ends[0], &remote), -TEE_EINPROGRESS);
+	/* A round trip of some length, so that RACK's window is not over at once. */
+	second = take_frame(&pair, 0);
+	pair.now_ns += 50 * TEE_NS_PER_MS;
+	give(&pair, 1, second);
+	pair_run(&pair);
+	assert_int_equal(tee_accept(listener, &ends[1], &remote), 0);
+	conn = ends[0]->u.conn;
+	assert_int_equal(tee_set_option(ends[0], TEE_OPT_NODELAY, 1), 0);
+	assert_int_equal(tee_send(ends[0], data, sizeof(data), 0), sizeof(data));
+	tee_pkt_release(take_frame(&pair, 0));
+	assert_int_equal(tee_send(ends[0], data, sizeof(data), 0), sizeof(data));
+	second = take_frame(&pair, 0);
+	give(&pair, 1, second);
+	sack = take_frame(&pair, 1);
+	assert_true(timers_armed(conn, CONN_TLP));
+	pair.now_ns = conn->deadlines[CONN_TLP];
+	tee_advance(pair.stack[0], pair.now_ns);
+	assert_true(conn_has(conn, CONN_TLP_DUE));
+	give(&pair, 0, sack);
+	assert_true(conn->tx->map.sacked_bytes == sizeof(data));
+	pair_run(&pair); /* to resend what is SACKed would abort */
+	pair_wait(&pair, TEE_NS_PER_S);
+	assert_int_equal(tee_recv(ends[1], data, sizeof(data), 0), sizeof(data));
+	assert_int_equal(tee_recv(ends[1], data, sizeof(data), 0), sizeof(data));
+	pair_fini(&pair);
+}
+
+/* A socket in TIME-WAIT holds a husk: options may be set, but no timer may outlive the close. */
+static void test_keepalive_in_time_wait(void **state)
+{
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+	struct tee_tcp_info info;
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	pair_connect(&pair, listener, 80, ends);
+	assert_int_equal(tee_shutdown(ends[0], TEE_SHUT_WRITE), 0);
+	pair_run(&pair);
+	tee_close(ends[1]);
+	pair_run(&pair);
+	assert_int_equal(tee_socket_info(ends[0], &info), 0);
+	assert_int_equal(info.state, TEE_TCP_TIME_WAIT);
+	assert_int_equal(tee_set_option(ends[0], TEE_OPT_KEEPALIVE, 1), 0);
+	assert_false(timer_is_armed(&ends[0]->u.conn->timer));
+	tee_close(ends[0]);
+	pair_wait(&pair, 3 * 3600 * TEE_NS_PER_S);
+	pair_fini(&pair);
+}
+
+/* More asked for than the window lets in: the application is woken when it is full. */
+static void test_rcvlowat_beyond_the_window(void **state)
+{
+	static uint8_t data[8192];
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	assert_int_equal(tee_set_option(listener, TEE_OPT_RCVBUF, 4096), 0);
+	pair_connect(&pair, listener, 80, ends);
+	assert_int_equal(tee_set_option(ends[1], TEE_OPT_RCVLOWAT, 8192), 0);
+	assert_int_equal(tee_send(ends[0], data, 100, 0), 100);
+	pair_wait(&pair, TEE_NS_PER_S);
+	assert_false(tee_readiness(ends[1]) & TEE_EV_READABLE);
+	assert_int_equal(tee_send(ends[0], data, sizeof(data), 0), sizeof(data));
+	pair_wait(&pair, 5 * TEE_NS_PER_S);
+	assert_true(tee_readiness(ends[1]) & TEE_EV_READABLE);
+	pair_fini(&pair);
+}
+
+static bool is_told_writable(struct tee_stack *stack, struct tee_socket *socket)
+{
+	struct tee_event event;
+	bool told = false;
+
+	while (tee_next_event(stack, &event))
+		told |= event.socket == socket && (event.ready & TEE_EV_WRITABLE);
+	return told;
+}
+
+/* What waited for unsent data to become less learns so when it is sent, not a round trip later. */
+static void test_notsent_lowat(void **state)
+{
+	static uint8_t data[4096];
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+	struct tee_pkt *pkt;
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	pair_connect(&pair, listener, 80, ends);
+	/* 0: no limit, as on Linux. */
+	assert_int_equal(tee_set_option(ends[0], TEE_OPT_NOTSENT_LOWAT, 0), 0);
+	assert_true(tee_readiness(ends[0]) & TEE_EV_WRITABLE);
+	assert_int_equal(tee_send(ends[0], data, 100, 0), 100);
+	pair_wait(&pair, TEE_NS_PER_S);
+	assert_int_equal(tee_set_option(ends[0], TEE_OPT_NOTSENT_LOWAT, 4096), 0);
+	assert_int_equal(tee_send(ends[0], data, sizeof(data), 0), sizeof(data));
+	assert_int_equal(tee_send(ends[0], data, sizeof(data), 0), -TEE_EAGAIN);
+	(void)is_told_writable(pair.stack[0], ends[0]);
+	while ((pkt = take_frame(&pair, 0)))
+		tee_pkt_release(pkt);
+	assert_true(tee_readiness(ends[0]) & TEE_EV_WRITABLE);
+	assert_true(is_told_writable(pair.stack[0], ends[0]));
+	pair_fini(&pair);
+}
+
+/*
+ * RFC 9293 MAY-2: who lets a SYN end a TIME-WAIT begins beyond the largest number it had used before. So
+ * much was sent that the clock of RFC 6528 alone lies far behind.
+ */
+static void time_wait_reopens(bool actively)
+{
+	static uint8_t data[65536];
+	struct pair pair;
+	struct tee_socket *listener, *ends[2], *again;
+	struct tee_endpoint local, remote;
+	struct seq32 last;
+	unsigned closer = actively ? 0 : 1;
+
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	pair_connect(&pair, listener, 80, ends);
+	assert_int_equal(tee_local_name(ends[0], &local), 0);
+	assert_int_equal(tee_remote_name(ends[0], &remote), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		ssize_t n = tee_send(ends[closer], data, 8192, 0);
+
+		assert_int_equal(n, 8192);
+		pair_wait(&pair, TEE_NS_PER_MS / 2);
+		while (tee_recv(ends[!closer], data, sizeof(data), 0) > 0)
+			;
+	}
+	pair_wait(&pair, TEE_NS_PER_MS);
+	last = conn_snd_seq(ends[closer]->u.conn, ends[closer]->u.conn->snd.nxt);
+	tee_close(ends[closer]);
+	pair_run(&pair);
+	tee_close(ends[!closer]);
+	pair_run(&pair);
+	pair_wait(&pair, 20 * TEE_NS_PER_MS);
+	again = pair_open(&pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	assert_int_equal(tee_set_option(again, TEE_OPT_REUSEADDR, 1), 0);
+	assert_int_equal(tee_bind(again, &local), 0);
+	assert_int_equal(tee_connect(again, &remote), -TEE_EINPROGRESS);
+	pair_run(&pair);
+	assert_int_equal(tee_accept(listener, &ends[1], &remote), 0);
+	ends[0] = again;
+	assert_true(seq_lt(last, ends[closer]->u.conn->snd.iss));
+	pair_fini(&pair);
+}
+
+static void test_time_wait_reopened_by_peer(void **state)
+{
+	(void)state;
+	time_wait_reopens(false);
+}
+
+static void test_time_wait_reopened_by_us(void **state)
+{
+	(void)state;
+	time_wait_reopens(true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tail_probe_of_what_arrived),
+		cmocka_unit_test(test_keepalive_in_time_wait),
+		cmocka_unit_test(test_rcvlowat_beyond_the_window),
+		cmocka_unit_test(test_notsent_lowat),
+		cmocka_unit_test(test_time_wait_reopened_by_peer),
+		cmocka_unit_test(test_time_wait_reopened_by_us),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
