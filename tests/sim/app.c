@@ -108,9 +108,9 @@ static void conn_open(void *owner, void *arg)
 	}
 	end->outcome = APP_RUNNING;
 	tee_local_name(end->socket, &local);
-	conn->port = local.port;
+	conn->from = local;
 	app_say(world, "conn%u opens: host %u to %u, port %u", conn->idx, end->host,
-		conn->end[1].host, conn->port);
+		conn->end[1].host, conn->from.port);
 	app_run_end(end);
 }
 
@@ -120,8 +120,8 @@ static struct app_conn *conn_of_accepted(struct app_world *world, unsigned host,
 	for (unsigned i = 0; i < world->plan->conn_count; i++) {
 		struct app_conn *conn = &world->conns[i];
 
-		if (conn->port == remote->port && conn->end[1].host == host &&
-		    conn->end[1].outcome == APP_NONE)
+		if (conn->from.port == remote->port && tee_ip_equal(&conn->from.ip, &remote->ip) &&
+		    conn->end[1].host == host && conn->end[1].outcome == APP_NONE)
 			return conn;
 	}
 	return NULL;

@@ -36,7 +36,7 @@ struct app_end {
 struct app_conn {
 	const struct plan_conn *plan;
 	unsigned idx;
-	uint16_t port; /* of the opener */
+	struct tee_endpoint from; /* the opener's end */
 	struct app_end end[2];
 };
 

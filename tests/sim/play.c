@@ -242,6 +242,21 @@ static void world_run(struct app_world *world, uint64_t until_ns, bool waits_for
 		app_fail(world, "no memory for the world itself");
 }
 
+/*
+ * A sender that finds its first unacknowledged bytes SACKed takes the peer for a reneger and heals that
+ * by sending all again. Here nobody reneges without saying so in a counter: then the sender's own
+ * books are wrong.
+ */
+static void judge_sacks(struct app_world *world, unsigned host)
+{
+	uint64_t pruned = 0;
+
+	for (unsigned i = 0; i < PLAN_HOSTS; i++)
+		pruned += tee_counter_by_name(world->hosts[i]->stack, "tcp.out_of_order_pruned");
+	if (pruned == 0 && tee_counter_by_name(world->hosts[host]->stack, "tcp.sack_reneging") > 0)
+		app_fail(world, "host %u took its peer for a reneger, which it was not", host);
+}
+
 static void judge_host(struct app_world *world, unsigned host)
 {
 	struct tee_stack *stack = world->hosts[host]->stack;
@@ -260,6 +275,7 @@ static void judge_host(struct app_world *world, unsigned host)
 	if (world->hosts[host]->frames_too_big)
 		app_fail(world, "host %u sent %llu frames larger than the link takes", host,
 			 (unsigned long long)world->hosts[host]->frames_too_big);
+	judge_sacks(world, host);
 	if (used != 0)
 		app_fail(world, "host %u: %zu bytes of packet buffers never came back", host, used);
 }
