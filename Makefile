@@ -9,7 +9,7 @@ SEEDS ?=
 # As environment variables, so that a quote inside a value stays a quote.
 export URL SEEDS DESTDIR
 
-.PHONY: all help run test bench bench-quick bench-grid fuzz sim conformance mutants check format install \
+.PHONY: all help run test test-programs bench bench-quick bench-grid fuzz sim conformance mutants check format install \
 	clean deps
 
 all: ## build the library, the program, the examples and the tests
@@ -25,6 +25,12 @@ run: ## see a page come in over teeceepee (URL=https://… for one of yours)
 test: ## build with two compilers and with sanitizers; run every test
 	@tools/install-deps build test
 	@tools/run-tests --build-dir "$(BUILD)"
+
+test-programs: ## twelve programs under `teeceepee run`, over slirp and over tap
+	@tools/install-deps build test
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet src/teeceepee
+	@tests/run/programs.py "$(BUILD)/src/teeceepee"
 
 bench: ## our speed beside the kernel's, in one table
 	@tools/install-deps build bench
