@@ -155,6 +155,11 @@ static bool ack_without_flight(struct tcp_conn *conn, struct segment *seg)
 	uint32_t before = conn->snd.wnd;
 
 	ack_update_window(conn, seg);
+	/* RFC 9768 3.2.2.1: the ACK that ends the handshake says in which state our SYN-ACK arrived. */
+	if (conn->ecn.mode == ECN_MODE_ACCURATE) {
+		ecn_on_ack(&conn->ecn, seg->h.flags, 0);
+		ecn_on_option(&conn->ecn, &seg->h.options);
+	}
 	conn->retries = 0;
 	if (conn->tx) {
 		conn->tx->probe_count = 0;
@@ -200,6 +205,17 @@ static void take_back_probe(struct tcp_conn *conn)
 	conn_mark_due(conn);
 }
 
+/* AccECN's option tells bytes (RFC 9768 3.2.3), which its ACE field and ECE can only stand for. */
+static void note_ecn(struct tcp_conn *conn, const struct segment *seg, struct ack_info *info)
+{
+	uint32_t marks = ecn_on_ack(&conn->ecn, seg->h.flags, info->delivered_segs), bytes = 0;
+
+	if ((uint64_t)MAX(seg->ack, 0) >= info->una_before)
+		bytes = ecn_on_option(&conn->ecn, &seg->h.options);
+	info->ce_bytes = bytes ? bytes : marks * conn->snd.mss;
+	info->has_ece = info->ce_bytes != 0;
+}
+
 bool ack_process(struct tcp_conn *conn, struct segment *seg)
 {
 	struct ack_info info;
@@ -221,8 +237,7 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	ack_update_window(conn, seg);
 	info.window_changed = wnd_before != conn->snd.wnd;
 	info.is_dupack = is_duplicate(conn, seg, wnd_before) && !info.cum_acked_bytes;
-	info.ce_bytes = ecn_on_ack(&conn->ecn, seg->h.flags, info.delivered_segs) * conn->snd.mss;
-	info.has_ece = info.ce_bytes != 0;
+	note_ecn(conn, seg, &info);
 	recovery_on_ack(conn, &info, seg);
 	conn->tx->probe_count = 0;
 	fin_was_acked = conn_has(conn, CONN_FIN_SENT) && conn->snd.una == conn->snd.nxt;

@@ -85,7 +85,7 @@ enum {
 	CONN_MORE_COMES = 1 << 26,     /* the last send said TEE_MSG_MORE */
 	CONN_WAS_WINDOW_LIMITED = 1 << 27,
 	CONN_OPEN_DEFERRED = 1 << 28, /* fast open: the SYN waits for the first send */
-	CONN_SOURCE_ROUTED = 1 << 30,	 /* tcp->srcroutes has a route for it */
+	CONN_SOURCE_ROUTED = 1 << 30, /* tcp->srcroutes has a route for it */
 	CONN_WANTS_COOKIE = 1 << 29,  /* passive: a fast-open cookie goes into the SYN-ACK */
 };
 
@@ -288,7 +288,7 @@ struct tcp {
 	bool has_isn_above;
 	uint32_t challenge_tokens; /* RFC 5961 7, global bucket */
 	uint64_t challenge_at_ns;
-	struct srcroutes srcroutes; /* of connections and requests that have one */
+	struct srcroutes srcroutes;      /* of connections and requests that have one */
 	struct metrics metrics;          /* of hosts, with config.tcp_metrics_save */
 	struct fastopen_cache *fastopen; /* client's cookies by address (fastopen.c) */
 };
@@ -515,6 +515,11 @@ int ports_choose(struct tcp *tcp, struct tcp_key *key);
 bool ports_is_bound(struct tcp *tcp, const struct tee_ip *ip, uint16_t port);
 void ports_add_user(struct port_bind *bind);
 struct port_bind *ports_share(struct port_bind *bind); /* one more holder */
+/* The bind moves from a bound socket to its listener or connection; NULL is legal. */
+void ports_hand_over(struct port_bind *bind);
+/* Settings of a socket that has only bound this port; NULL: there is none. */
+const struct tcp_settings *ports_draft_settings(struct tcp *tcp, const struct tee_ip *ip,
+						uint16_t port);
 bool ports_listen_allowed(struct tcp *tcp, const struct port_bind *bind);
 void ports_mark_listening(struct port_bind *bind, bool listening);
 void ports_free_all(struct tcp *tcp);

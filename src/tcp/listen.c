@@ -40,6 +40,7 @@ int tcp_listen(struct tcp *tcp, const struct tcp_settings *settings, struct port
 	listener->tcp = tcp;
 	listener->source = source;
 	listener->bind = bind;
+	ports_hand_over(bind);
 	listener->local = *local;
 	listener->backlog = backlog;
 	list_init(&listener->requests);

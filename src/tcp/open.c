@@ -112,6 +112,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 		return -TEE_ENOMEM;
 	}
 	conn->bind = bind;
+	ports_hand_over(bind);
 	conn->source = source;
 	count(tcp->engine, COUNT_TCP_ACTIVE_OPENS);
 	conn_set_state(conn, TEE_TCP_SYN_SENT);

@@ -17,6 +17,8 @@ struct port_bind {
 	uint16_t port, netif;
 	bool reuse_address, reuse_port, v6only;
 	uint32_t listening;
+	/* The socket's that has bound it, while that neither listens nor is connected; owned there. */
+	const struct tcp_settings *draft;
 	uint32_t ref_count;
 };
 
@@ -109,6 +111,7 @@ int ports_bind(struct tcp *tcp, struct tee_endpoint *local, const struct tcp_set
 	bind->reuse_port = settings->flags & TCP_SET_REUSEPORT;
 	bind->v6only = settings->flags & TCP_SET_V6ONLY;
 	bind->ref_count = 1;
+	bind->draft = settings;
 	if (!bind->port)
 		result = choose_for_bind(tcp, bind);
 	else if (has_conflict(tcp, bind))
@@ -130,6 +133,26 @@ void ports_unbind(struct tcp *tcp, struct port_bind *bind)
 		return;
 	list_remove(&bind->node);
 	free(bind);
+}
+
+void ports_hand_over(struct port_bind *bind)
+{
+	if (bind)
+		bind->draft = NULL;
+}
+
+const struct tcp_settings *ports_draft_settings(struct tcp *tcp, const struct tee_ip *ip,
+						uint16_t port)
+{
+	LIST_FOR_EACH(node, bucket_of(tcp, port))
+	{
+		struct port_bind *bind = CONTAINER_OF(node, struct port_bind, node);
+
+		if (bind->draft && bind->port == port &&
+		    addresses_overlap(&bind->ip, bind->v6only, ip, false))
+			return bind->draft;
+	}
+	return NULL;
 }
 
 struct port_bind *ports_share(struct port_bind *bind)

@@ -64,6 +64,7 @@ void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_head
 void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct segment *seg)
 {
 	struct tcp_header rst = {.flags = TEE_TCP_RST};
+	const struct tcp_settings *bound;
 	struct tcp_node node = {
 		.key = {.local_ip = packet->ip.dst,
 			.remote_ip = packet->ip.src,
@@ -80,7 +81,10 @@ void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct seg
 		rst.flags |= TEE_TCP_ACK;
 		rst.ack = seq_add(seg->h.seq, segment_octets(seg));
 	}
-	reply_segment(tcp, &node, &rst, 0, 0, TEE_WHY_RST_NO_CONN);
+	/* A port that is bound, though nobody listens yet, answers as its socket would. */
+	bound = ports_draft_settings(tcp, &node.key.local_ip, node.key.local_port);
+	reply_segment(tcp, &node, &rst, bound ? bound->tos & (uint8_t)~ECN_MASK : 0,
+		      bound ? bound->ttl : 0, TEE_WHY_RST_NO_CONN);
 }
 
 /* RST for a synchronized connection: exact in the peer's eyes, so that RFC 5961 lets it pass. */

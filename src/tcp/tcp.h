@@ -72,6 +72,7 @@ int tcp_settings_get(const struct tcp_settings *settings, enum tee_option option
  * Takes a local address and port (port 0: a free one is chosen and stored in *local). Rules of
  * SO_REUSEADDR and SO_REUSEPORT as on Linux. 0, -TEE_EADDRINUSE, -TEE_EADDRNOTAVAIL, -TEE_ENOMEM.
  */
+/* `settings` stay the caller's; they must live as long as the bind isn't moved or given back. */
 int ports_bind(struct tcp *tcp, struct tee_endpoint *local, const struct tcp_settings *settings,
 	       struct port_bind **ret_bind);
 void ports_unbind(struct tcp *tcp, struct port_bind *bind); /* NULL is legal */
