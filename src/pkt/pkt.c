@@ -48,6 +48,11 @@ struct external {
 	void *arg;
 };
 
+/* A chain without a queue. */
+struct idle_chain {
+	struct idle_chain *next;
+};
+
 struct tee_pool {
 	size_t bytes_max;  /* 0: none */
 	size_t bytes_used; /* by what is alive */
@@ -56,6 +61,8 @@ struct tee_pool {
 	size_t idle_nodes;
 	bool is_freed; /* tee_pool_free() was called; goes with its last block */
 	struct byteq_node *nodes;
+	struct idle_chain *chains;
+	size_t idle_chains;
 	struct tee_pkt *classes[CLASS_COUNT];
 };
 
@@ -84,6 +91,12 @@ static void destroy(struct tee_pool *pool)
 
 		pool->nodes = node->next;
 		free(node);
+	}
+	while (pool->chains) {
+		struct idle_chain *chain = pool->chains;
+
+		pool->chains = chain->next;
+		free(chain);
 	}
 	free(pool);
 }
@@ -302,4 +315,41 @@ void pool_node_free(struct byteq_node *node)
 	/* The packet is still alive and holds the pool. */
 	discharge(pool, sizeof(*node));
 	tee_pkt_release(pkt);
+}
+
+/* ---- chains of byte queues ---- */
+
+struct byteq_chain *pool_chain_new(struct tee_pool *pool)
+{
+	struct byteq_chain *chain = (struct byteq_chain *)pool->chains;
+
+	if (!charge(pool, sizeof(*chain)))
+		return NULL;
+	if (chain) {
+		pool->chains = pool->chains->next;
+		pool->idle_chains--;
+	} else {
+		chain = malloc(sizeof(*chain));
+	}
+	if (!chain) {
+		discharge(pool, sizeof(*chain));
+		return NULL;
+	}
+	*chain = (struct byteq_chain){.pool = pool};
+	return chain;
+}
+
+void pool_chain_free(struct byteq_chain *chain)
+{
+	struct tee_pool *pool = chain->pool;
+	struct idle_chain *idle = (struct idle_chain *)chain;
+
+	if (pool->idle_chains < IDLE_NODES_MAX) {
+		idle->next = pool->chains;
+		pool->chains = idle;
+		pool->idle_chains++;
+	} else {
+		free(chain);
+	}
+	discharge(pool, sizeof(*chain));
 }

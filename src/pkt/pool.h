@@ -18,4 +18,8 @@ struct byteq_node *pool_node_new(struct tee_pkt *pkt, uint32_t off, uint32_t len
 /* Gives up the node and its reference to the packet. */
 void pool_node_free(struct byteq_node *node);
 
+/* The chain of a queue that gets its first node; NULL: no memory. */
+struct byteq_chain *pool_chain_new(struct tee_pool *pool);
+void pool_chain_free(struct byteq_chain *chain);
+
 #endif

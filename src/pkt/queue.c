@@ -78,32 +78,58 @@ void byteq_init(struct byteq *queue, uint64_t start)
 	*queue = (struct byteq){.start = start, .end = start};
 }
 
-static void free_node(struct byteq *queue, struct byteq_node *node)
+static struct byteq_node *first_node(const struct byteq *queue)
 {
-	queue->memory -= node->pkt->capacity;
+	return queue->chain ? queue->chain->head : NULL;
+}
+
+static struct byteq_node *last_node(const struct byteq *queue)
+{
+	return queue->chain ? queue->chain->tail : NULL;
+}
+
+static bool is_reserved(const struct byteq *queue)
+{
+	return queue->chain && queue->chain->is_reserved;
+}
+
+static void free_node(struct byteq_chain *chain, struct byteq_node *node)
+{
+	chain->memory -= node->pkt->capacity;
 	pool_node_free(node);
+}
+
+/* A queue without nodes has no chain. */
+static void drop_empty_chain(struct byteq *queue)
+{
+	if (queue->chain && !queue->chain->head) {
+		pool_chain_free(queue->chain);
+		queue->chain = NULL;
+	}
 }
 
 void byteq_clear(struct byteq *queue)
 {
-	while (queue->head) {
-		struct byteq_node *node = queue->head;
+	while (first_node(queue)) {
+		struct byteq_node *node = queue->chain->head;
 
-		queue->head = node->next;
-		free_node(queue, node);
+		queue->chain->head = node->next;
+		free_node(queue->chain, node);
 	}
+	drop_empty_chain(queue);
 	byteq_init(queue, queue->end);
 }
 
 /* The node before `node`, which is in the queue; NULL before the first. */
-static struct byteq_node *node_before(const struct byteq *queue, const struct byteq_node *node)
+static struct byteq_node *node_before(const struct byteq_chain *chain,
+				      const struct byteq_node *node)
 {
-	struct byteq_node *before = queue->head;
+	struct byteq_node *before = chain->head;
 
 	if (before == node)
 		return NULL;
-	if (queue->cursor && queue->cursor != node)
-		before = queue->cursor;
+	if (chain->cursor && chain->cursor != node)
+		before = chain->cursor;
 	while (before->next != node)
 		before = before->next;
 	return before;
@@ -112,36 +138,50 @@ static struct byteq_node *node_before(const struct byteq *queue, const struct by
 /* Forgets room that was reserved and never filled, if it has a node to itself. */
 static void drop_empty_tail(struct byteq *queue)
 {
-	struct byteq_node *tail = queue->tail, *before;
+	struct byteq_chain *chain = queue->chain;
+	struct byteq_node *tail, *before;
 
-	queue->is_reserved = false;
-	if (!tail || tail->len > 0)
+	if (!chain)
 		return;
-	before = node_before(queue, tail);
+	chain->is_reserved = false;
+	tail = chain->tail;
+	if (tail->len > 0)
+		return;
+	before = node_before(chain, tail);
 	if (before)
 		before->next = NULL;
 	else
-		queue->head = NULL;
-	queue->tail = before;
-	if (queue->cursor == tail)
-		queue->cursor = NULL;
-	free_node(queue, tail);
+		chain->head = NULL;
+	chain->tail = before;
+	if (chain->cursor == tail)
+		chain->cursor = NULL;
+	free_node(chain, tail);
+	drop_empty_chain(queue);
 }
 
 /* Takes over the caller's reference to the packet, if it returns 0. */
 static int link_node(struct byteq *queue, struct tee_pkt *pkt, uint32_t off, uint32_t len)
 {
-	struct byteq_node *node = pool_node_new(pkt, off, len);
+	struct byteq_chain *chain = queue->chain;
+	struct byteq_node *node;
 
-	if (!node)
+	if (!chain)
+		chain = pool_chain_new(pkt->pool);
+	if (!chain)
 		return -TEE_ENOMEM;
-	if (queue->tail)
-		queue->tail->next = node;
+	queue->chain = chain;
+	node = pool_node_new(pkt, off, len);
+	if (!node) {
+		drop_empty_chain(queue);
+		return -TEE_ENOMEM;
+	}
+	if (chain->tail)
+		chain->tail->next = node;
 	else
-		queue->head = node;
-	queue->tail = node;
+		chain->head = node;
+	chain->tail = node;
+	chain->memory += pkt->capacity;
 	queue->end += len;
-	queue->memory += pkt->capacity;
 	return 0;
 }
 
@@ -151,12 +191,13 @@ static int link_node(struct byteq *queue, struct tee_pkt *pkt, uint32_t off, uin
  */
 static struct byteq_node *seek(const struct byteq *queue, uint64_t off, uint64_t *ret_start)
 {
-	struct byteq_node *node = queue->head;
+	const struct byteq_chain *chain = queue->chain;
+	struct byteq_node *node = first_node(queue);
 	uint64_t start = queue->start;
 
-	if (queue->cursor && queue->cursor_start <= off) {
-		node = queue->cursor;
-		start = queue->cursor_start;
+	if (chain && chain->cursor && chain->cursor_start <= off) {
+		node = chain->cursor;
+		start = chain->cursor_start;
 	}
 	while (node && off - start >= node->len && node->next) {
 		start += node->len;
@@ -168,9 +209,13 @@ static struct byteq_node *seek(const struct byteq *queue, uint64_t off, uint64_t
 
 static struct byteq_node *seek_and_remember(struct byteq *queue, uint64_t off, uint64_t *ret_start)
 {
-	queue->cursor = seek(queue, off, ret_start);
-	queue->cursor_start = *ret_start;
-	return queue->cursor;
+	struct byteq_node *node = seek(queue, off, ret_start);
+
+	if (queue->chain) {
+		queue->chain->cursor = node;
+		queue->chain->cursor_start = *ret_start;
+	}
+	return node;
 }
 
 /* ---- appending ---- */
@@ -192,7 +237,7 @@ static uint32_t room_behind(const struct byteq_node *node)
 /* Makes the tail one that has room and that the next bytes may join. */
 static int make_room(struct byteq *queue, struct tee_pool *pool, uint32_t chunk)
 {
-	struct byteq_node *tail = queue->tail;
+	struct byteq_node *tail = last_node(queue);
 	struct tee_pkt *pkt;
 
 	if (tail && room_behind(tail) > 0) {
@@ -229,8 +274,8 @@ int byteq_reserve(struct byteq *queue, struct tee_pool *pool, size_t want, uint3
 
 	if (result < 0)
 		return result;
-	tail = queue->tail;
-	queue->is_reserved = true;
+	tail = queue->chain->tail;
+	queue->chain->is_reserved = true;
 	*ret_ptr = tail->pkt->data + tail->off + tail->len;
 	*ret_len = MIN(want, room_behind(tail));
 	return 0;
@@ -238,15 +283,17 @@ int byteq_reserve(struct byteq *queue, struct tee_pool *pool, size_t want, uint3
 
 size_t byteq_reserved(const struct byteq *queue)
 {
-	return queue->is_reserved ? room_behind(queue->tail) : 0;
+	return is_reserved(queue) ? room_behind(queue->chain->tail) : 0;
 }
 
 void byteq_commit(struct byteq *queue, size_t len)
 {
-	struct byteq_node *tail = queue->tail;
+	struct byteq_node *tail = last_node(queue);
 
 	CHECK(len <= byteq_reserved(queue));
-	queue->is_reserved = false;
+	if (!tail)
+		return;
+	queue->chain->is_reserved = false;
 	if (len == 0)
 		return;
 	tail->len += (uint32_t)len;
@@ -284,7 +331,7 @@ static uint32_t merge_chunk(const struct byteq *queue, uint32_t len)
 static uint32_t merge_piece(struct byteq *queue, struct tee_pool *pool, const struct tee_pkt *pkt,
 			    uint32_t off, uint32_t len)
 {
-	const struct byteq_node *tail = queue->tail;
+	const struct byteq_node *tail = last_node(queue);
 	bool fits_tail = tail && !tail->eor && room_behind(tail) >= len;
 
 	if (len >= pkt->capacity / PIECE_SHARE ||
@@ -305,7 +352,7 @@ int byteq_append_pkt(struct byteq *queue, struct tee_pool *pool, struct tee_pkt 
 	/* From now on more than one queue may hold it, so that nobody may count on its edge. */
 	pkt->flags &= (uint16_t)~PKT_IS_CHUNK;
 	drop_empty_tail(queue);
-	tail = queue->tail;
+	tail = last_node(queue);
 	if (len > 0 && tail && tail->pkt == pkt && tail->off + tail->len == off && !tail->eor) {
 		/* the next part of the same buffer */
 		tail->len += len;
@@ -331,14 +378,14 @@ void byteq_join(struct byteq *queue, struct byteq *from)
 	CHECK(from->start == queue->end);
 	drop_empty_tail(queue);
 	drop_empty_tail(from);
-	if (from->head) {
-		if (queue->tail)
-			queue->tail->next = from->head;
-		else
-			queue->head = from->head;
-		queue->tail = from->tail;
-		queue->end = from->end;
-		queue->memory += from->memory;
+	queue->end = from->end;
+	if (!queue->chain) {
+		queue->chain = from->chain;
+	} else if (from->chain) {
+		queue->chain->tail->next = from->chain->head;
+		queue->chain->tail = from->chain->tail;
+		queue->chain->memory += from->chain->memory;
+		pool_chain_free(from->chain);
 	}
 	byteq_init(from, from->end);
 }
@@ -348,8 +395,8 @@ void byteq_join(struct byteq *queue, struct byteq *from)
 void byteq_mark_eor(struct byteq *queue)
 {
 	drop_empty_tail(queue);
-	if (queue->tail)
-		queue->tail->eor = true;
+	if (queue->chain)
+		queue->chain->tail->eor = true;
 }
 
 uint64_t byteq_next_eor(struct byteq *queue, uint64_t off, uint64_t len)
@@ -388,8 +435,8 @@ size_t byteq_frame_slices(struct byteq *queue, uint64_t off, size_t len, struct 
 		if (done < len) {
 			start += node->len;
 			node = node->next;
-			queue->cursor = node;
-			queue->cursor_start = start;
+			queue->chain->cursor = node;
+			queue->chain->cursor_start = start;
 		}
 	}
 	frame->len += (uint32_t)done;
@@ -421,7 +468,8 @@ unsigned byteq_view(const struct byteq *queue, struct tee_slice *slices, unsigne
 {
 	unsigned count = 0;
 
-	for (const struct byteq_node *node = queue->head; node && count < n; node = node->next)
+	for (const struct byteq_node *node = first_node(queue); node && count < n;
+	     node = node->next)
 		if (node->len > 0)
 			slices[count++] =
 				(struct tee_slice){node->pkt->data + node->off, node->len};
@@ -432,30 +480,30 @@ unsigned byteq_view(const struct byteq *queue, struct tee_slice *slices, unsigne
 
 void byteq_drop_to(struct byteq *queue, uint64_t off)
 {
-	CHECK(off >= queue->start && off <= queue->end);
-	while (queue->head && off - queue->start >= queue->head->len) {
-		struct byteq_node *node = queue->head;
+	struct byteq_chain *chain = queue->chain;
+	struct byteq_node *node;
 
-		if (queue->is_reserved && node == queue->tail)
+	CHECK(off >= queue->start && off <= queue->end);
+	while ((node = first_node(queue)) && off - queue->start >= node->len) {
+		if (chain->is_reserved && node == chain->tail)
 			break; /* somebody is filling the room behind it */
 		queue->start += node->len;
-		queue->head = node->next;
-		if (queue->cursor == node)
-			queue->cursor = NULL;
-		if (queue->tail == node)
-			queue->tail = NULL;
-		free_node(queue, node);
+		chain->head = node->next;
+		if (chain->cursor == node)
+			chain->cursor = NULL;
+		free_node(chain, node);
+		drop_empty_chain(queue);
 	}
-	if (queue->head && off > queue->start) {
+	if (node && off > queue->start) {
 		uint32_t n = (uint32_t)(off - queue->start);
 
-		queue->head->off += n;
-		queue->head->len -= n;
+		node->off += n;
+		node->len -= n;
 	}
 	queue->start = off;
-	if (queue->cursor == queue->head || (queue->cursor && queue->cursor_start < off)) {
-		queue->cursor = queue->head;
-		queue->cursor_start = off;
+	if (node && (chain->cursor == node || (chain->cursor && chain->cursor_start < off))) {
+		chain->cursor = node;
+		chain->cursor_start = off;
 	}
 }
 
@@ -465,7 +513,8 @@ void byteq_truncate(struct byteq *queue, uint64_t off)
 	struct byteq_node *last, *node;
 
 	CHECK(off >= queue->start && off <= queue->end);
-	queue->is_reserved = false;
+	if (queue->chain)
+		queue->chain->is_reserved = false;
 	if (off == queue->start) {
 		byteq_clear(queue);
 		queue->start = queue->end = off;
@@ -478,12 +527,12 @@ void byteq_truncate(struct byteq *queue, uint64_t off)
 		last->len = (uint32_t)(off - start);
 		last->eor = false;
 	}
-	queue->tail = last;
+	queue->chain->tail = last;
 	queue->end = off;
 	while (node) {
 		struct byteq_node *next = node->next;
 
-		free_node(queue, node);
+		free_node(queue->chain, node);
 		node = next;
 	}
 }
@@ -492,26 +541,26 @@ void byteq_truncate(struct byteq *queue, uint64_t off)
 
 void byteq_check(const struct byteq *queue)
 {
-	uint64_t at = queue->start;
-	uint64_t memory = 0;
-	bool is_cursor_seen = !queue->cursor;
+	const struct byteq_chain *chain = queue->chain;
+	uint64_t at = queue->start, memory = 0;
+	bool is_cursor_seen = !chain || !chain->cursor;
 
-	CHECK(!queue->head == !queue->tail);
-	for (const struct byteq_node *node = queue->head; node; node = node->next) {
+	CHECK(!chain || (chain->head && chain->tail));
+	for (const struct byteq_node *node = first_node(queue); node; node = node->next) {
 		const struct tee_pkt *pkt = node->pkt;
 
 		CHECK(pkt->ref_count > 0);
 		CHECK(node->off <= pkt->capacity && node->len <= pkt->capacity - node->off);
-		CHECK(node->len > 0 || node == queue->tail);
-		CHECK(node->next || node == queue->tail);
-		if (node == queue->cursor) {
-			CHECK(queue->cursor_start == at);
+		CHECK(node->len > 0 || node == chain->tail);
+		CHECK(node->next || node == chain->tail);
+		if (node == chain->cursor) {
+			CHECK(chain->cursor_start == at);
 			is_cursor_seen = true;
 		}
 		at += node->len;
 		memory += pkt->capacity;
 	}
 	CHECK(at == queue->end);
-	CHECK((uint32_t)memory == queue->memory);
+	CHECK((uint32_t)memory == byteq_memory(queue));
 	CHECK(is_cursor_seen);
 }

@@ -36,15 +36,21 @@ struct byteq_node {
 	bool eor; /* a record ends after this node (TEE_MSG_EOR): no segment crosses it */
 };
 
-struct byteq {
+/* The nodes of a queue that has any; pooled. */
+struct byteq_chain {
 	struct byteq_node *head, *tail;
-	uint64_t start;   /* stream offset of the first byte */
-	uint64_t end;     /* one past the last; end - start bytes are queued */
-	uint32_t memory;  /* buffer bytes held, capacity counted once a node */
-	bool is_reserved; /* byteq_reserve() gave room that byteq_commit() may yet fill */
 	/* cursor: where the last lookup ended, so that sending in order is O(1) */
 	struct byteq_node *cursor;
 	uint64_t cursor_start;
+	struct tee_pool *pool;
+	uint32_t memory;  /* buffer bytes held, capacity counted once a node */
+	bool is_reserved; /* byteq_reserve() gave room that byteq_commit() may yet fill */
+};
+
+struct byteq {
+	uint64_t start; /* stream offset of the first byte */
+	uint64_t end;   /* one past the last; end - start bytes are queued */
+	struct byteq_chain *chain; /* NULL while there is no node, so that an idle queue is small */
 };
 
 void byteq_init(struct byteq *queue, uint64_t start);
@@ -53,6 +59,12 @@ void byteq_clear(struct byteq *queue);
 static inline uint64_t byteq_len(const struct byteq *queue)
 {
 	return queue->end - queue->start;
+}
+
+/* Buffer bytes held, capacity counted once a node. */
+static inline uint32_t byteq_memory(const struct byteq *queue)
+{
+	return queue->chain ? queue->chain->memory : 0;
 }
 
 /*

@@ -41,7 +41,7 @@ void reassembly_init(struct reassembly *ooo)
 static void range_free(struct reassembly *ooo, struct ooo_range *range)
 {
 	ooo->bytes -= byteq_len(&range->bytes);
-	ooo->memory -= range->bytes.memory;
+	ooo->memory -= byteq_memory(&range->bytes);
 	ooo->range_count--;
 	rb_remove(&ooo->tree, &range->node);
 	list_remove(&range->recent);
@@ -114,10 +114,10 @@ static void note_duplicate(struct reassembly_result *result, uint64_t start, uin
 static int append(struct reassembly *ooo, struct tee_pool *pool, struct ooo_range *range,
 		  struct tee_pkt *pkt, uint32_t off, uint32_t len)
 {
-	uint32_t memory = range->bytes.memory;
+	uint32_t memory = byteq_memory(&range->bytes);
 	int result = byteq_append_pkt(&range->bytes, pool, tee_pkt_ref(pkt), off, len);
 
-	ooo->memory += range->bytes.memory;
+	ooo->memory += byteq_memory(&range->bytes);
 	ooo->memory -= memory;
 	if (result == 0)
 		ooo->bytes += len;
@@ -127,9 +127,9 @@ static int append(struct reassembly *ooo, struct tee_pool *pool, struct ooo_rang
 /* `next` starts where `range` ends: its bytes move over and it is gone. */
 static void join(struct reassembly *ooo, struct ooo_range *range, struct ooo_range *next)
 {
-	ooo->memory -= (uint64_t)range->bytes.memory + next->bytes.memory;
+	ooo->memory -= (uint64_t)byteq_memory(&range->bytes) + byteq_memory(&next->bytes);
 	byteq_join(&range->bytes, &next->bytes);
-	ooo->memory += (uint64_t)range->bytes.memory + next->bytes.memory;
+	ooo->memory += (uint64_t)byteq_memory(&range->bytes) + byteq_memory(&next->bytes);
 	range_free(ooo, next);
 }
 
@@ -244,12 +244,12 @@ uint64_t reassembly_take(struct reassembly *ooo, struct byteq *queue)
 	while ((range = range_of(rb_first(&ooo->tree))) && range->bytes.start <= queue->end) {
 		if (range->bytes.end > queue->end) {
 			ooo->bytes -= byteq_len(&range->bytes);
-			ooo->memory -= range->bytes.memory;
+			ooo->memory -= byteq_memory(&range->bytes);
 			byteq_drop_to(&range->bytes, queue->end);
 			byteq_join(queue, &range->bytes);
 			/* byteq_join() leaves an empty queue behind. */
 			ooo->bytes += byteq_len(&range->bytes);
-			ooo->memory += range->bytes.memory;
+			ooo->memory += byteq_memory(&range->bytes);
 		}
 		range_free(ooo, range);
 	}
@@ -307,7 +307,7 @@ void reassembly_check(const struct reassembly *ooo)
 		CHECK(range->bytes.end > range->bytes.start);
 		byteq_check(&range->bytes);
 		bytes += byteq_len(&range->bytes);
-		memory += range->bytes.memory;
+		memory += byteq_memory(&range->bytes);
 		at = range->bytes.end;
 		count++;
 	}
