@@ -12,7 +12,7 @@ static const struct {
 	{"kernel-server", bench_kernel_server}, {"kernel-client", bench_kernel_client},
 	{"kernel-memory", bench_kernel_memory}, {"our-client", bench_our_client},
 	{"our-memory", bench_our_memory},       {"bridge", bench_bridge},
-	{"our-core", bench_our_core},
+	{"our-core", bench_our_core},           {"our-many", bench_our_many},
 };
 
 int main(int argc, char **argv)
