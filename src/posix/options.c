@@ -460,8 +460,6 @@ int posix_getsockopt(struct posix_world *world, int fd, int level, int name, voi
 		/* Linux tells its default as a time here, and as 0 there. */
 		if (row->option == TEE_OPT_LINGER2_NS && number == 0)
 			number = tee_stack_config(world->stack)->tcp_fin_wait2_timeout_ns;
-		if (row->option == TEE_OPT_NOTSENT_LOWAT && number == UINT32_MAX)
-			number = 0;
 		return error < 0 ? -posix_errno(error)
 				 : store_int(value, len, scale_out(row->scale, number));
 	}

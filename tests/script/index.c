@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads a CSV of four columns (script, feature, portability, note), fields perhaps in quotes. */
+/*
+ * Reads a CSV of four columns (script, feature, portability, note), fields perhaps in quotes; of one that has but
+ * two, the others are empty.
+ */
 #include "index.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* index.csv: what is known of each script of a collection. */
+/* index.csv: what is known of each script of a collection; expected.csv: script, and why we differ. */
 #ifndef SCRIPT_INDEX_H
 #define SCRIPT_INDEX_H
 

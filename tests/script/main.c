@@ -105,6 +105,7 @@ static void usage(FILE *file)
 	      "      --strict       compare order of options, wscale, exact windows and PSH too\n"
 	      "      --no-offload   the interface takes no super-frames and no unfinished checksums\n"
 	      "      --index=FILE   CSV of script, feature, portability, note: counts by feature\n"
+	      "      --expected=FILE  CSV of script and reason: those that it is right to fail\n"
 	      "      --tier=NAME    with --index: portable, linux-flavoured, bsd-flavoured, or\n"
 	      "                     first (portable, and passed by Linux)\n"
 	      "      --tap          print TAP\n"
@@ -122,13 +123,14 @@ struct arguments {
 	struct run_options run;
 	struct report report;
 	unsigned jobs;
-	const char *index_path, *tier, *junit_path;
+	const char *index_path, *expected_path, *tier, *junit_path;
 };
 
 enum {
 	OPT_STRICT = 256,
 	OPT_NO_OFFLOAD,
 	OPT_INDEX,
+	OPT_EXPECTED,
 	OPT_TIER,
 	OPT_TAP,
 	OPT_JSON,
@@ -144,6 +146,7 @@ static const struct option long_options[] = {
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"no-offload", no_argument, NULL, OPT_NO_OFFLOAD},
 	{"index", required_argument, NULL, OPT_INDEX},
+	{"expected", required_argument, NULL, OPT_EXPECTED},
 	{"tier", required_argument, NULL, OPT_TIER},
 	{"tap", no_argument, NULL, OPT_TAP},
 	{"json", no_argument, NULL, OPT_JSON},
@@ -188,6 +191,7 @@ static void parse_arguments(int argc, char **argv, struct arguments *args)
 		case OPT_STRICT: args->run.is_strict = true; break;
 		case OPT_NO_OFFLOAD: args->run.has_no_offloads = true; break;
 		case OPT_INDEX: args->index_path = optarg; break;
+		case OPT_EXPECTED: args->expected_path = optarg; break;
 		case OPT_TIER: args->tier = optarg; break;
 		case OPT_TAP: args->report.form = REPORT_TAP; break;
 		case OPT_JSON: args->report.form = REPORT_JSON; break;
@@ -214,21 +218,24 @@ static void tell(void *arg, const struct job *job)
 }
 
 /* Jobs from paths; those outside the tier are left out. */
-static unsigned make_jobs(const struct list *list, const struct index *index, const char *tier,
-			  struct job *jobs)
+static unsigned make_jobs(const struct list *list, const struct index *index,
+			  const struct index *expected, const char *tier, struct job *jobs)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < list->count; i++) {
-		const struct index_row *row = index ? index_find(index, list->paths[i]) : NULL;
+		const char *path = list->paths[i];
+		const struct index_row *row = index ? index_find(index, path) : NULL;
+		const struct index_row *excuse = expected ? index_find(expected, path) : NULL;
 
 		if (tier && (!row || !index_is_in_tier(row, tier)))
 			continue;
 		jobs[count++] = (struct job){
-			.path = list->paths[i],
+			.path = path,
 			.feature = row ? row->feature : "",
 			.portability = row ? row->portability : "",
 			.note = row ? row->note : "",
+			.differs = excuse ? excuse->feature : "",
 		};
 	}
 	return count;
@@ -238,7 +245,7 @@ int main(int argc, char **argv)
 {
 	struct arguments args = {0};
 	struct list list = {0};
-	struct index *index = NULL;
+	struct index *index = NULL, *expected = NULL;
 	struct job *jobs;
 	unsigned count;
 	bool all_passed;
@@ -248,10 +255,12 @@ int main(int argc, char **argv)
 		add_argument(&list, argv[i]);
 	if (args.index_path && !(index = index_read(args.index_path)))
 		return 2;
+	if (args.expected_path && !(expected = index_read(args.expected_path)))
+		return 2;
 	jobs = calloc(list.count + 1, sizeof(*jobs));
 	if (!jobs)
 		out_of_memory();
-	count = make_jobs(&list, index, args.tier, jobs);
+	count = make_jobs(&list, index, expected, args.tier, jobs);
 	if (args.report.form == REPORT_TAP)
 		puts("TAP version 13");
 	pool_run(jobs, count, &args.run, args.run.is_verbose ? 1 : args.jobs, tell, &args.report);
@@ -262,6 +271,7 @@ int main(int argc, char **argv)
 	}
 	free(jobs);
 	index_free(index);
+	index_free(expected);
 	for (unsigned i = 0; i < list.count; i++)
 		free(list.paths[i]);
 	free(list.paths);

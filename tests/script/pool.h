@@ -10,6 +10,7 @@ struct job {
 	struct run_outcome outcome;
 	double seconds;                           /* of the machine's time */
 	const char *feature, *portability, *note; /* of the index; "" when it has no row */
+	const char *differs;                      /* why it is not right to pass; "" when it is */
 };
 
 /* Runs all; calls `done` for each, in the order given. */

@@ -17,7 +17,7 @@ struct report {
 
 /* One script is done. */
 void report_job(struct report *report, const struct job *job);
-/* All are; returns true when every script passed. */
+/* All are; returns true when every script passed, or differs on purpose. */
 bool report_end(struct report *report, const struct job *jobs, unsigned count);
 /* Writes a JUnit file; false when it can't be written. */
 bool report_junit(const char *path, const struct job *jobs, unsigned count);
