@@ -57,7 +57,7 @@ static void test_tail_probe_of_what_arrived(void **state)
 	give(&pair, 1, second);
 	sack = take_frame(&pair, 1);
 	assert_true(timers_armed(conn, CONN_TLP));
-	pair.now_ns = conn->deadlines[CONN_TLP];
+	pair.now_ns = conn_deadline(conn, CONN_TLP);
 	tee_advance(pair.stack[0], pair.now_ns);
 	assert_true(conn_has(conn, CONN_TLP_DUE));
 	give(&pair, 0, sack);
