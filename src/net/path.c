@@ -39,13 +39,13 @@ static struct netif *netif_for_group(const struct net *net, const struct tee_ip 
 
 /* Where the packet goes next, without a source yet. */
 static int find_next_hop(struct net *net, const struct tee_ip *dst, struct netif *wanted,
-			 struct net_path *path, bool *ret_is_group)
+			 struct net_path *path, struct tee_ip *ret_next_hop, bool *ret_is_group)
 {
 	const struct route *route = NULL;
 	int result;
 
 	*ret_is_group = ip_is_multicast(dst) || ip_is_limited_broadcast(dst);
-	path->next_hop = *dst;
+	*ret_next_hop = *dst;
 	if (*ret_is_group) {
 		path->netif = netif_for_group(net, dst, wanted);
 		if (!path->netif)
@@ -58,7 +58,7 @@ static int find_next_hop(struct net *net, const struct tee_ip *dst, struct netif
 		}
 		path->netif = route->netif;
 		if (!tee_ip_is_any(&route->gateway))
-			path->next_hop = route->gateway;
+			*ret_next_hop = route->gateway;
 		else
 			*ret_is_group = addr_is_broadcast(route->netif, dst);
 	}
@@ -75,7 +75,6 @@ static int route_to_ourselves(struct net *net, const struct tee_ip *src, const s
 		*chosen = own->ip;
 	path->netif = loopback_of(net);
 	path->neighbour = NULL;
-	path->next_hop = *dst;
 	path->mtu = netif_mtu_for(path->netif, tee_ip_is4(dst));
 	path->generation = net->generation;
 	return path->netif->is_up ? 0 : -TEE_ENETDOWN;
@@ -111,7 +110,7 @@ int net_route(struct net *net, const struct tee_ip *src, const struct tee_ip *ds
 	      struct net_path *ret_path, struct tee_ip *ret_src)
 {
 	struct net_path path = {0};
-	struct tee_ip chosen = *src;
+	struct tee_ip chosen = *src, next_hop;
 	struct netif *wanted;
 	bool is4 = tee_ip_is4(dst), is_group;
 	int result;
@@ -131,7 +130,7 @@ int net_route(struct net *net, const struct tee_ip *src, const struct tee_ip *ds
 	result = confine(net, src, netif_number, &wanted);
 	if (result < 0)
 		return result;
-	result = find_next_hop(net, dst, wanted, &path, &is_group);
+	result = find_next_hop(net, dst, wanted, &path, &next_hop, &is_group);
 	if (result < 0)
 		return result;
 	if (tee_ip_is_any(src)) {
@@ -143,7 +142,7 @@ int net_route(struct net *net, const struct tee_ip *src, const struct tee_ip *ds
 	}
 	path.mtu = pmtu_lookup(net, dst, netif_mtu_for(path.netif, is4));
 	if (path.netif->kind == TEE_NETIF_ETHERNET && !is_group) {
-		path.neighbour = neigh_get(path.netif, &path.next_hop);
+		path.neighbour = neigh_get(path.netif, &next_hop);
 		if (!path.neighbour)
 			return -TEE_ENOMEM;
 	}

@@ -88,7 +88,7 @@ static void advance_una(struct tcp_conn *conn, uint64_t una, struct ack_info *in
 	sendmap_ack(&conn->tx->map, una, info);
 	conn->snd.una = una;
 	byteq_drop_to(&conn->sndq, MIN(una, conn->sndq.end));
-	if (conn_has(conn, CONN_URGENT_OUT) && una >= conn->snd.urgent)
+	if (conn_has(conn, CONN_URGENT_OUT) && una >= conn->tx->urgent)
 		conn->flags &= ~(uint32_t)CONN_URGENT_OUT;
 	conn->retries = 0;
 	conn->soft_error = 0;
@@ -200,7 +200,7 @@ static void take_back_probe(struct tcp_conn *conn)
 	}
 	conn->tx->probe_end = first->end;
 	conn->snd.nxt = first->start;
-	conn->snd.small_end = MIN(conn->snd.small_end, first->start);
+	conn->tx->small_end = MIN(conn->tx->small_end, first->start);
 	sendmap_unsend(map, first);
 	conn_mark_due(conn);
 }

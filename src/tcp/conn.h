@@ -72,8 +72,8 @@ enum {
 	CONN_PROBE_DUE = 1 << 13, /* zero-window probe or SWS override */
 	CONN_TLP_DUE = 1 << 14,
 	CONN_KEEPALIVE_DUE = 1 << 15,
-	CONN_URGENT_IN = 1 << 16,  /* rcv.urgent is ahead of what was read */
-	CONN_URGENT_OUT = 1 << 17, /* snd.urgent is ahead of what was acknowledged */
+	CONN_URGENT_IN = 1 << 16,  /* rx->urgent is ahead of what was read */
+	CONN_URGENT_OUT = 1 << 17, /* tx->urgent is ahead of what was acknowledged */
 	CONN_DSACK_DUE = 1 << 18,
 	CONN_WRITE_WAITED = 1 << 19, /* a send found no room: WRITABLE is news when it comes */
 	CONN_SYN_DATA = 1 << 20,     /* our SYN carried data (RFC 7413) */
@@ -99,6 +99,9 @@ struct tcp_tx {
 	struct cc cc;
 	struct rate rate;
 	struct pacer pacer;
+
+	uint64_t small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
+	uint64_t urgent;    /* with CONN_URGENT_OUT */
 
 	/* recovery.c */
 	uint8_t recovery; /* enum tee_recovery_state */
@@ -175,9 +178,6 @@ struct tcp_conn {
 		uint64_t wl2;
 		uint32_t wnd;     /* bytes, scaled (REC-1) */
 		uint32_t wnd_max; /* largest ever offered: SWS avoidance, RFC 5961 5 */
-		uint64_t
-			small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
-		uint64_t urgent;
 		uint16_t
 			mss; /* payload bytes of a full segment, options of every segment deducted */
 		uint16_t peer_mss; /* as the peer's MSS option said, or the default (MUST-15) */

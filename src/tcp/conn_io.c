@@ -112,8 +112,8 @@ static void queued(struct tcp_conn *conn, unsigned flags)
 		conn->flags &= ~(uint32_t)CONN_MORE_COMES;
 	if (flags & TEE_MSG_EOR)
 		byteq_mark_eor(&conn->sndq);
-	if (flags & TEE_MSG_OOB) {
-		conn->snd.urgent = conn_written(conn);
+	if ((flags & TEE_MSG_OOB) && tx_get(conn)) {
+		conn->tx->urgent = conn_written(conn);
 		conn->flags |= CONN_URGENT_OUT;
 	}
 	if (send_room(conn) == 0)

@@ -237,7 +237,7 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 	/* What went in the SYN before was cut by the SYN's room: no small write for Nagle to hold others. */
 	was_in_syn = record->start == 1 && conn_has(conn, CONN_SYN_DATA);
 	if (out.len % mss && !was_in_syn)
-		conn->snd.small_end = end;
+		conn->tx->small_end = end;
 	/* RFC 9293 3.8.6.3: what answers within the delay makes the flow an interactive one; a request that
 	   goes with the handshake's ACK does, too. */
 	if (out.len && ((conn->ack_why == TEE_WHY_ACK_HANDSHAKE && !was_in_syn) ||
@@ -262,7 +262,7 @@ static bool nagle_permits(const struct tcp_conn *conn)
 		return false;
 	if (s->flags & TCP_SET_NODELAY) /* MUST-17 */
 		return true;
-	return conn->snd.small_end <= conn->snd.una;
+	return conn->tx->small_end <= conn->snd.una;
 }
 
 /*

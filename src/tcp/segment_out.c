@@ -162,10 +162,10 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 	put_options(conn, &header.options);
 	header.flags |= ecn_out_flags(&conn->ecn, out->is_new_data);
 	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */
-	if (conn_has(conn, CONN_URGENT_OUT) && conn->snd.urgent > seq &&
-	    conn->snd.urgent - seq <= 65535) {
+	if (conn_has(conn, CONN_URGENT_OUT) && conn->tx->urgent > seq &&
+	    conn->tx->urgent - seq <= 65535) {
 		header.flags |= TEE_TCP_URG;
-		header.urgent = (uint16_t)(conn->snd.urgent - seq);
+		header.urgent = (uint16_t)(conn->tx->urgent - seq);
 	}
 	finish(conn, &header, ecn_ip_bits(&conn->ecn, out->is_new_data), out->why, out->mss, frame);
 	if (conn_has(conn, CONN_DSACK_DUE)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The DHCP client against a server played by the test (RFC 2131 figure 5). */
+#include "net/neighbour.h"
 #include "../net/net_kit.h"
 
 #include "wire/dhcp.h"
@@ -145,7 +146,7 @@ static void an_address_is_got_probed_and_used(void **state)
 	assert_true(tee_ip_equal(&info.dns[0], &DNS_IP));
 	assert_string_equal(info.domain, "example.net");
 	assert_int_equal(net_route(kit.net, &TEE_IP_ANY, &FAR_IP, 0, &path, &src), 0);
-	assert_true(tee_ip_equal(&path.next_hop, &ROUTER_IP));
+	assert_true(tee_ip_equal(&path.neighbour->ip, &ROUTER_IP));
 	assert_true(tee_ip_equal(&src, &LEASED_IP));
 	assert_int_equal(path.mtu, 1400);
 	assert_int_equal(kit_count(&kit, COUNT_DHCP_BOUND), 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Router advertisements: addresses, routes, lifetimes. */
+#include "net/neighbour.h"
 #include "../net/net_kit.h"
 
 #include "base/byteorder.h"
@@ -151,7 +152,7 @@ static void an_advertisement_configures_all(void **state)
 	assert_int_equal(slaac_addr(&kit)->state, TEE_ADDR_PREFERRED);
 	assert_int_equal(slaac_addr(&kit)->origin, TEE_ADDR_SLAAC);
 	assert_true(has_route(&kit, &far6, &path));
-	assert_true(tee_ip_equal(&path.next_hop, &PEER_LL6));
+	assert_true(tee_ip_equal(&path.neighbour->ip, &PEER_LL6));
 	assert_int_equal(path.mtu, 1400);
 	assert_int_equal(kit.netif->hop_limit6, 77);
 	assert_int_equal(kit.netif->reachable_ns, 10 * TEE_NS_PER_S);

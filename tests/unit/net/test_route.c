@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Routes, addresses, source selection, path MTUs. */
+#include "net/neighbour.h"
 #include "net_kit.h"
 
 #include "net/private.h"
@@ -44,6 +45,7 @@ static void add_route(struct netif *netif, const char *prefix, const char *gatew
 			 0);
 }
 
+/* A netif without link addresses has no use for a next hop. */
 static void expect_path(struct kit *kit, const char *dst, struct netif *netif, const char *next_hop,
 			const char *src)
 {
@@ -54,10 +56,11 @@ static void expect_path(struct kit *kit, const char *dst, struct netif *netif, c
 
 	if (result < 0)
 		fail_msg("%s: %s", dst, tee_strerror(result));
-	if (path.netif != netif || !tee_ip_equal(&path.next_hop, &hop) ||
+	if (path.netif != netif || (path.neighbour && !tee_ip_equal(&path.neighbour->ip, &hop)) ||
 	    !tee_ip_equal(&chosen, &from))
 		fail_msg("%s goes by %d via %s from %s", dst, netif_number(path.netif),
-			 tee_ip_format(&path.next_hop, text), tee_ip_format(&chosen, text2));
+			 tee_ip_format(path.neighbour ? &path.neighbour->ip : &to, text),
+			 tee_ip_format(&chosen, text2));
 }
 
 static int route_result(struct kit *kit, const char *src, const char *dst, int netif)
