@@ -91,21 +91,22 @@ static int add_rules(scmp_filter_ctx filter)
 				   SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_INET6));
 	/* Without an address there is nothing that the kernel wouldn't do as well. */
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(sendto), 1,
-				   SCMP_A4(SCMP_CMP_NE, 0));
+				   SCMP_A4(SCMP_CMP_NE, 0, 0));
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(recvfrom), 1,
-				   SCMP_A4(SCMP_CMP_NE, 0));
+				   SCMP_A4(SCMP_CMP_NE, 0, 0));
 	result |= add_options(filter, SCMP_SYS(setsockopt));
 	result |= add_options(filter, SCMP_SYS(getsockopt));
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(getsockopt), 1,
-				   SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP));
+				   SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0));
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(setsockopt), 2,
-				   SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP),
-				   SCMP_A2(SCMP_CMP_NE, TCP_CORK));
+				   SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+				   SCMP_A2(SCMP_CMP_NE, TCP_CORK, 0));
 	result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(setsockopt), 2,
-				   SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP),
-				   SCMP_A2(SCMP_CMP_EQ, TCP_CORK));
+				   SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+				   SCMP_A2(SCMP_CMP_EQ, TCP_CORK, 0));
 	result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(prctl), 2,
-				   SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0));
+				   SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE, 0),
+				   SCMP_A1(SCMP_CMP_EQ, 0, 0));
 	result |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
 	return result;
 }
