@@ -192,6 +192,13 @@ static void expire_keepalive(struct tcp_conn *conn)
 static void expire_pace(struct tcp_conn *conn)
 {
 	conn_mark_due(conn);
+	if (conn->path.netif)
+		return;
+	/* Since it began there has been no way out: as often as a retransmission would be tried. */
+	if (conn->retries >= conn_config(conn)->tcp_retries2)
+		conn_end(conn, TEE_ENETUNREACH);
+	else
+		conn->retries++;
 }
 
 static void expire_limit(struct tcp_conn *conn)

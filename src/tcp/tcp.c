@@ -371,6 +371,11 @@ void conn_raise(struct tcp_conn *conn, unsigned bits)
 		event_raise(conn_engine(conn), conn->source, bits);
 }
 
+static bool has_unsent(const struct tcp_conn *conn)
+{
+	return conn_written(conn) > conn->snd.nxt || conn_has(conn, CONN_FIN_QUEUED | CONN_SYN_DUE);
+}
+
 /* Puts the connection where its netif's tcp_output() finds it. */
 void conn_mark_due(struct tcp_conn *conn)
 {
@@ -383,10 +388,15 @@ void conn_mark_due(struct tcp_conn *conn)
 		struct netif *was = conn->path.netif;
 
 		if (conn_find_path(conn) < 0) {
-			/* No way out for now: the retransmission timer will try again. */
+			/* No way out for now: the retransmission timer will try again, or, where nothing has
+			   left yet and no interface's output will ask, the pacing timer. */
 			conn->path.netif = was;
-			if (!was)
+			if (!was) {
+				if (has_unsent(conn) && !timers_armed(conn, CONN_PACE))
+					timers_set(conn, CONN_PACE,
+						   conn_now(conn) + timers_rto_ns(conn));
 				return;
+			}
 		} else if (conn->path.mtu != conn->snd.mtu_seen && conn_is_synchronized(conn)) {
 			conn_update_mss(conn);
 		}

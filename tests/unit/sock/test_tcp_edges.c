@@ -209,6 +209,37 @@ static void test_time_wait_reopened_by_us(void **state)
 	time_wait_reopens(true);
 }
 
+/* The way back was gone when the handshake ended: what is written then goes when there is one again. */
+static void test_route_lost_while_opening(void **state)
+{
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+	struct tee_endpoint remote;
+	struct tee_ip prefix = TEE_IP4(10, 0, 0, 0);
+	struct tee_pkt *ack;
+	uint8_t buf[8];
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	remote = endpoint(pair.ip4[1], 80);
+	ends[0] = pair_open(&pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	assert_int_equal(tee_connect(ends[0], &remote), -TEE_EINPROGRESS);
+	give(&pair, 1, take_frame(&pair, 0));
+	give(&pair, 0, take_frame(&pair, 1));
+	ack = take_frame(&pair, 0);
+	assert_int_equal(tee_route_remove(pair.stack[1], pair.netif[1], &prefix, 24), 0);
+	give(&pair, 1, ack);
+	assert_int_equal(tee_accept(listener, &ends[1], &remote), 0);
+	assert_int_equal(tee_send(ends[1], "late", 4, 0), 4);
+	pair_wait(&pair, 2 * TEE_NS_PER_S);
+	assert_int_equal(tee_recv(ends[0], buf, sizeof(buf), 0), -TEE_EAGAIN);
+	assert_int_equal(tee_route_add(pair.stack[1], pair.netif[1], &prefix, 24, NULL, 0), 0);
+	pair_wait(&pair, 10 * TEE_NS_PER_S);
+	assert_int_equal(tee_recv(ends[0], buf, sizeof(buf), 0), 4);
+	pair_fini(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_notsent_lowat),
 		cmocka_unit_test(test_time_wait_reopened_by_peer),
 		cmocka_unit_test(test_time_wait_reopened_by_us),
+		cmocka_unit_test(test_route_lost_while_opening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
