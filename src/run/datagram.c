@@ -32,8 +32,8 @@ static uint64_t mark_of(const void *data, size_t len)
 	return mark;
 }
 
-static void remember_source(struct run_sock *sock, const struct tee_endpoint *from,
-			    const void *data, size_t len)
+void run_datagram_note(struct run_sock *sock, const struct tee_endpoint *from, const void *data,
+		       size_t len)
 {
 	unsigned index;
 
@@ -97,7 +97,7 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 		}
 		if (send(sock->our_fd, run->buffer, (size_t)count, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			continue;
-		remember_source(sock, &from, run->buffer, (size_t)count);
+		run_datagram_note(sock, &from, run->buffer, (size_t)count);
 		has_news = true;
 	}
 	if (has_news)

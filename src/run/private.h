@@ -226,6 +226,9 @@ void run_datagram_drain(struct run_sock *sock);
 int64_t run_datagram_connect(struct run_sock *sock, const struct tee_endpoint *remote);
 int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 			  const struct tee_endpoint *to);
+/* Remembers who sent the datagram that has just gone into the pair. */
+void run_datagram_note(struct run_sock *sock, const struct tee_endpoint *from, const void *data,
+		       size_t len);
 /* Who sent the datagram of these bytes, which was taken from the pair or (peeks) only looked at. */
 struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data, size_t len,
 					bool peeks);
