@@ -74,12 +74,11 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 		return -TEE_EADDRNOTAVAIL;
 	if (net_is_group(tcp->net, &remote->ip) || ip_is_limited_broadcast(&remote->ip))
 		return -TEE_ENETUNREACH;
-	/* MUST-43: the application's choice; MUST-44, MUST-45: else IP's. */
 	next = remote->ip;
 	if (settings->source_route.count && tee_ip_is4(&remote->ip)) /* MUST-51 */
 		memcpy(next.byte + 12, settings->source_route.hops[0], 4);
 	result = net_route(tcp->net, &local->ip, &next, netif, &path, &key.local_ip);
-	if (result < 0)
+	if (result < 0) /* MUST-43: the application's address; MUST-44, MUST-45: else IP's */
 		return result;
 	if (key.local_port)
 		result = claim_key(tcp, &key, &used);
