@@ -27,7 +27,7 @@ test: ## build with two compilers and with sanitizers; run every test
 	@tools/run-tests --build-dir "$(BUILD)"
 
 test-programs: ## twelve programs under `teeceepee run`, over slirp and over tap
-	@tools/install-deps build test
+	@tools/install-deps build test programs
 	@tools/setup "$(BUILD)"
 	@ninja -C "$(BUILD)" --quiet src/teeceepee
 	@tests/run/programs.py "$(BUILD)/src/teeceepee"

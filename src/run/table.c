@@ -170,16 +170,27 @@ struct run_sock *run_find(const struct run_call *call, int fd, int *ret_dup)
 	return sock;
 }
 
-int run_dup_far_end(void *arg)
+static int dup_of(const struct run_sock *sock, pid_t pid)
 {
-	const struct run_sock *sock = arg;
-	int fd = sock->seen_fd < 0 ? -1 : run_take_fd(sock->seen_pid, sock->seen_fd);
+	int fd = run_take_fd(pid, sock->seen_fd);
 
 	if (fd >= 0 && sock->cookie && cookie_of(fd) != sock->cookie) {
 		close(fd);
 		fd = -1;
 	}
 	return fd < 0 ? -1 : fd;
+}
+
+int run_dup_far_end(void *arg)
+{
+	const struct run_sock *sock = arg;
+	int fd;
+
+	if (sock->seen_fd < 0)
+		return -1;
+	fd = dup_of(sock, sock->seen_pid);
+	/* The thread that made it may have ended; its process has the descriptor all the same. */
+	return fd < 0 && sock->run->child > 0 ? dup_of(sock, sock->run->child) : fd;
 }
 
 void run_path(const struct run *run, uint64_t serial, struct sockaddr_un *ret)
