@@ -156,9 +156,9 @@ static bool ack_without_flight(struct tcp_conn *conn, struct segment *seg)
 
 	ack_update_window(conn, seg);
 	/* RFC 9768 3.2.2.1: the ACK that ends the handshake says in which state our SYN-ACK arrived. */
-	if (conn->ecn.mode == ECN_MODE_ACCURATE) {
-		ecn_on_ack(&conn->ecn, seg->h.flags, 0);
-		ecn_on_option(&conn->ecn, &seg->h.options);
+	if (conn->ecn->mode == ECN_MODE_ACCURATE) {
+		ecn_on_ack(conn->ecn, seg->h.flags, 0);
+		ecn_on_option(conn->ecn, &seg->h.options);
 	}
 	conn->retries = 0;
 	if (conn->tx) {
@@ -208,10 +208,10 @@ static void take_back_probe(struct tcp_conn *conn)
 /* AccECN's option tells bytes (RFC 9768 3.2.3), which its ACE field and ECE can only stand for. */
 static void note_ecn(struct tcp_conn *conn, const struct segment *seg, struct ack_info *info)
 {
-	uint32_t marks = ecn_on_ack(&conn->ecn, seg->h.flags, info->delivered_segs), bytes = 0;
+	uint32_t marks = ecn_on_ack(conn->ecn, seg->h.flags, info->delivered_segs), bytes = 0;
 
 	if ((uint64_t)MAX(seg->ack, 0) >= info->una_before)
-		bytes = ecn_on_option(&conn->ecn, &seg->h.options);
+		bytes = ecn_on_option(conn->ecn, &seg->h.options);
 	info->ce_bytes = bytes ? bytes : marks * conn->snd.mss;
 	info->has_ece = info->ce_bytes != 0;
 }

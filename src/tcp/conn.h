@@ -190,6 +190,7 @@ struct tcp_conn {
 	struct tcp_rx *rx;      /* NULL until text comes */
 	struct {
 		struct seq32 irs;
+		uint32_t last_ack_ms;
 		uint64_t nxt;
 		uint64_t adv;   /* right edge of the window that was advertised last */
 		uint64_t acked; /* Last.ACK.sent (RFC 7323) */
@@ -203,20 +204,20 @@ struct tcp_conn {
 		uint8_t tos;         /* of the last segment (MAY-9) */
 		uint32_t unacked_bytes;
 		uint32_t ato_ms; /* delayed-ACK timeout, adaptive; 0: no data yet */
-		uint32_t last_data_ms, last_ack_ms; /* coarse clock, for tcp_info */
+		uint32_t last_data_ms; /* coarse clock, for tcp_info, as last_ack_ms */
 	} rcv;
 	uint16_t ack_why;   /* enum tee_why; 0: no ACK is due now */
 	uint16_t adv_mss;   /* MSS that our SYN announced */
 	uint16_t ecn_reply; /* ECN flags of our SYN-ACK */
+	uint8_t keepalive_probes;
+	uint8_t syn_retries;
 	uint32_t last_data_sent_ms, last_ack_sent_ms;
 	struct tstamp ts;
-	struct ecn ecn;
+	struct ecn *ecn;         /* tcp->ecn_off, or its own when ECN was agreed on */
 	uint64_t syn_sent_at_ns;  /* for the first RTT sample */
 	uint64_t heard_at_ns;     /* last segment from the peer: keep-alive */
 	uint64_t oow_acked_at_ns; /* last answer to an unacceptable segment */
 	uint32_t segs_in, segs_out, data_segs_in, data_segs_out;
-	uint8_t keepalive_probes;
-	uint8_t syn_retries;
 	uint64_t syn_rtt_ns; /* of the handshake, until tx exists */
 };
 
@@ -269,6 +270,7 @@ struct tcp_listener {
 enum { TCP_LISTENER_BUCKETS = 256, TCP_NETIF_MAX = 64 };
 
 struct tcp {
+	struct ecn ecn_off; /* of all connections without ECN; nobody changes it */
 	struct engine *engine;
 	struct net *net;
 	struct tcp_demux demux;
@@ -361,6 +363,8 @@ void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
 void conn_raise(struct tcp_conn *conn, unsigned bits);
 struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */
 struct tcp_rx *rx_get(struct tcp_conn *conn); /* the same */
+/* What the handshake agreed on; without memory there is no ECN. */
+void conn_set_ecn(struct tcp_conn *conn, const struct ecn *ecn);
 void conn_update_mss(struct tcp_conn *conn);
 bool conn_is_synchronized(const struct tcp_conn *conn);
 void conn_check(const struct tcp_conn *conn);

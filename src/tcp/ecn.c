@@ -154,7 +154,7 @@ static bool accurate_on_segment(struct ecn *ecn, uint8_t ip_ecn, uint32_t len, u
 bool ecn_on_segment(struct ecn *ecn, uint16_t flags, uint8_t ip_ecn, uint32_t len, uint32_t segs)
 {
 	ip_ecn &= ECN_MASK;
-	if (ip_ecn != ECN_NOT_ECT)
+	if (ip_ecn != ECN_NOT_ECT && ecn->mode != ECN_MODE_OFF)
 		ecn->seen_ect = true;
 	switch (ecn->mode) {
 	case ECN_MODE_CLASSIC: return classic_on_segment(ecn, flags, ip_ecn, len);

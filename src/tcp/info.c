@@ -81,11 +81,11 @@ static unsigned info_options(const struct tcp_conn *conn)
 		options |= TEE_TCP_HAS_SACK;
 	if (conn_has(conn, CONN_HAS_WSCALE))
 		options |= TEE_TCP_HAS_WSCALE;
-	if (conn->ecn.mode == ECN_MODE_CLASSIC)
+	if (conn->ecn->mode == ECN_MODE_CLASSIC)
 		options |= TEE_TCP_HAS_ECN;
-	if (conn->ecn.mode == ECN_MODE_ACCURATE)
+	if (conn->ecn->mode == ECN_MODE_ACCURATE)
 		options |= TEE_TCP_HAS_ACCECN;
-	if (conn->ecn.seen_ect)
+	if (conn->ecn->seen_ect)
 		options |= TEE_TCP_ECN_SEEN;
 	if (conn_has(conn, CONN_SYN_DATA_ACKED))
 		options |= TEE_TCP_SYN_DATA;
@@ -147,7 +147,7 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 	info->sndbuf_bytes = conn->settings->s.sndbuf ? conn->settings->s.sndbuf
 						      : conn_config(conn)->tcp_sndbuf_initial;
 	info->sndq_bytes = (uint32_t)byteq_len(&conn->sndq);
-	info->delivered_ce_segs = conn->ecn.ce_delivered;
+	info->delivered_ce_segs = conn->ecn->ce_delivered;
 	if (!info->last_data_sent_ago_ns)
 		info->last_data_sent_ago_ns = 0;
 }

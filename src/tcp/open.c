@@ -56,6 +56,23 @@ static int claim_key(struct tcp *tcp, const struct tcp_key *key, struct seq32 *r
 	return 1;
 }
 
+/* The way out and the source address. MUST-43: the application's; MUST-44, MUST-45: else IP's. */
+static int find_way(struct tcp *tcp, const struct tcp_settings *settings,
+		    const struct tee_endpoint *local, const struct tee_endpoint *remote, int netif,
+		    struct net_path *path, struct tee_ip *ret_local)
+{
+	struct tee_ip next = remote->ip;
+
+	/* MUST-46: never to a group or nowhere. */
+	if (!remote->port)
+		return -TEE_EADDRNOTAVAIL;
+	if (net_is_group(tcp->net, &remote->ip) || ip_is_limited_broadcast(&remote->ip))
+		return -TEE_ENETUNREACH;
+	if (settings->source_route.count && tee_ip_is4(&remote->ip)) /* MUST-51 */
+		memcpy(next.byte + 12, settings->source_route.hops[0], 4);
+	return net_route(tcp->net, &local->ip, &next, netif, path, ret_local);
+}
+
 int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct port_bind *bind,
 		const struct tee_endpoint *local, const struct tee_endpoint *remote,
 		struct event_source *source, struct tcp_conn **ret_conn)
@@ -66,19 +83,10 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	struct seq32 used = seq32(0);
 	struct net_path path;
 	struct tcp_conn *conn;
-	struct tee_ip next;
 	int result, netif = settings->netif ? settings->netif : remote->netif;
 
-	/* MUST-46: never to a group or nowhere. */
-	if (!remote->port)
-		return -TEE_EADDRNOTAVAIL;
-	if (net_is_group(tcp->net, &remote->ip) || ip_is_limited_broadcast(&remote->ip))
-		return -TEE_ENETUNREACH;
-	next = remote->ip;
-	if (settings->source_route.count && tee_ip_is4(&remote->ip)) /* MUST-51 */
-		memcpy(next.byte + 12, settings->source_route.hops[0], 4);
-	result = net_route(tcp->net, &local->ip, &next, netif, &path, &key.local_ip);
-	if (result < 0) /* MUST-43: the application's address; MUST-44, MUST-45: else IP's */
+	result = find_way(tcp, settings, local, remote, netif, &path, &key.local_ip);
+	if (result < 0)
 		return result;
 	if (key.local_port)
 		result = claim_key(tcp, &key, &used);
@@ -105,6 +113,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 		free(conn);
 		return -TEE_ENOMEM;
 	}
+	conn_set_state(conn, TEE_TCP_SYN_SENT);
 	if (settings->source_route.count && conn_is4(conn) &&
 	    conn_follow_route(conn, &settings->source_route) < 0) {
 		conn_end(conn, 0);
@@ -114,7 +123,6 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	ports_hand_over(bind);
 	conn->source = source;
 	count(tcp->engine, COUNT_TCP_ACTIVE_OPENS);
-	conn_set_state(conn, TEE_TCP_SYN_SENT);
 	conn->flags |= CONN_SYN_DUE;
 	if (settings->syn_timeout_ms || settings->user_timeout_ms) {
 		uint32_t ms = settings->syn_timeout_ms ? settings->syn_timeout_ms
@@ -311,9 +319,12 @@ static bool syn_sent_ack_is_good(struct tcp_conn *conn, const struct segment *se
 /* Our SYN is acknowledged: the connection stands, and what came along in the SYN-ACK counts. */
 static void syn_sent_established(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
 {
-	ecn_on_syn_ack(&conn->ecn, conn->syn_retries ? 0 : ecn_syn_flags(conn->settings->s.ecn),
+	struct ecn ecn;
+
+	ecn_on_syn_ack(&ecn, conn->syn_retries ? 0 : ecn_syn_flags(conn->settings->s.ecn),
 		       seg->h.flags, seg->tos & ECN_MASK);
-	if (conn->ecn.mode != ECN_MODE_OFF)
+	conn_set_ecn(conn, &ecn);
+	if (conn->ecn->mode != ECN_MODE_OFF)
 		count(conn_engine(conn), COUNT_TCP_ECN_NEGOTIATED);
 	segment_widen(seg, conn->rcv.irs, conn->rcv.nxt, conn->snd.iss, conn->snd.una);
 	open_syn_acked(conn, seg);
@@ -333,6 +344,8 @@ static void syn_sent_established(struct tcp_conn *conn, struct segment *seg, str
 
 void open_on_syn_sent_segment(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
 {
+	struct ecn ecn;
+
 	if (!syn_sent_ack_is_good(conn, seg))
 		return;
 	/* Second: RST, believed only with an ACK of our SYN (RFC 5961 3.2 calls this enough). */
@@ -359,7 +372,8 @@ void open_on_syn_sent_segment(struct tcp_conn *conn, struct segment *seg, struct
 	/* Both opened at once (MUST-10): "form a SYN,ACK segment and send it". */
 	conn_set_state(conn, TEE_TCP_SYN_RECEIVED);
 	conn->ecn_reply =
-		ecn_on_syn(&conn->ecn, conn->settings->s.ecn, seg->h.flags, seg->tos & ECN_MASK);
+		ecn_on_syn(&ecn, conn->settings->s.ecn, seg->h.flags, seg->tos & ECN_MASK);
+	conn_set_ecn(conn, &ecn);
 	conn->flags |= CONN_SYN_DUE;
 	conn_mark_due(conn);
 }

@@ -481,7 +481,7 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		adapt_ato(conn);
 		measure_rtt(conn, seg);
 	}
-	if (ecn_on_segment(&conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len, seg->gso_segs))
+	if (ecn_on_segment(conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len, seg->gso_segs))
 		conn_ack_now(conn, TEE_WHY_ECN);
 	if (!trim(conn, seg, &text)) {
 		drop(conn_engine(conn), DROP_TCP_OLD_DATA);

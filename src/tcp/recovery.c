@@ -111,8 +111,8 @@ static void start_reduction(struct tcp_conn *conn, enum cc_congestion what)
 	rack_on_tlp_over(conn);
 	prr_start(&tx->prr, conn->snd.nxt - conn->snd.una - tx->map.sacked_bytes);
 	cc_on_congestion(&tx->cc, what, &round);
-	if (what == CC_ECN)
-		conn->ecn.send_cwr = true;
+	if (what == CC_ECN && conn->ecn->mode != ECN_MODE_OFF)
+		conn->ecn->send_cwr = true;
 	tx->cwr_end = conn->snd.nxt;
 }
 
@@ -483,8 +483,8 @@ void recovery_on_rto(struct tcp_conn *conn)
 	tx->cwr_end = conn->snd.nxt;
 	tx->frto_new_data = false;
 	tx->frto = conn_config(conn)->tcp_frto && (is_new || conn->retries > 0) && !reneged;
-	if (conn->ecn.mode == ECN_MODE_CLASSIC)
-		conn->ecn.send_cwr = true;
+	if (conn->ecn->mode == ECN_MODE_CLASSIC)
+		conn->ecn->send_cwr = true;
 	set_state(conn, TEE_RECOVERY_LOSS, "retransmission timeout");
 }
 

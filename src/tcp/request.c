@@ -246,11 +246,13 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 	if (request->node.flags >> 4) {
 		/* The same question gives the same answer as when the SYN came. */
 		bool accurate = (request->node.flags >> 4) == ECN_MODE_ACCURATE;
+		struct ecn ecn;
 
-		conn->ecn_reply = ecn_on_syn(&conn->ecn, listener->settings->s.ecn,
+		conn->ecn_reply = ecn_on_syn(&ecn, listener->settings->s.ecn,
 					     accurate ? TEE_TCP_AE | TEE_TCP_CWR | TEE_TCP_ECE
 						      : TEE_TCP_CWR | TEE_TCP_ECE,
 					     accurate ? request->tos & ECN_MASK : ECN_NOT_ECT);
+		conn_set_ecn(conn, &ecn);
 		count(tcp->engine, COUNT_TCP_ECN_NEGOTIATED);
 	}
 	conn->syn_retries = request->retries;

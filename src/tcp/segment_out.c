@@ -44,7 +44,7 @@ static void put_options(const struct tcp_conn *conn, struct tcp_options *options
 		options->ts_ecr = conn->ts.recent;
 	}
 	put_sack(conn, options);
-	ecn_fill_option(&conn->ecn, options);
+	ecn_fill_option(conn->ecn, options);
 }
 
 uint32_t segment_mss(const struct tcp_conn *conn)
@@ -53,7 +53,7 @@ uint32_t segment_mss(const struct tcp_conn *conn)
 
 	/* MUST-16: also less the options that not every segment has; AccECN's is on all of its own. */
 	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn_ooo(conn) && conn_ooo(conn)->range_count) &&
-	    conn->ecn.mode != ECN_MODE_ACCURATE)
+	    conn->ecn->mode != ECN_MODE_ACCURATE)
 		return mss;
 	struct tcp_options options = {0};
 	put_options(conn, &options);
@@ -160,14 +160,14 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 
 	header.window = header_window(conn);
 	put_options(conn, &header.options);
-	header.flags |= ecn_out_flags(&conn->ecn, out->is_new_data);
+	header.flags |= ecn_out_flags(conn->ecn, out->is_new_data);
 	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */
 	if (conn_has(conn, CONN_URGENT_OUT) && conn->tx->urgent > seq &&
 	    conn->tx->urgent - seq <= 65535) {
 		header.flags |= TEE_TCP_URG;
 		header.urgent = (uint16_t)(conn->tx->urgent - seq);
 	}
-	finish(conn, &header, ecn_ip_bits(&conn->ecn, out->is_new_data), out->why, out->mss, frame);
+	finish(conn, &header, ecn_ip_bits(conn->ecn, out->is_new_data), out->why, out->mss, frame);
 	if (conn_has(conn, CONN_DSACK_DUE)) {
 		conn->flags &= ~(uint32_t)CONN_DSACK_DUE;
 		count(conn_engine(conn), COUNT_TCP_DSACK_OUT);

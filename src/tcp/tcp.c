@@ -38,6 +38,7 @@ struct tcp *tcp_new(struct net *net)
 	tcp->engine = engine;
 	tcp->net = net;
 	tcp->isn_secret = engine->secret;
+	ecn_init(&tcp->ecn_off);
 	demux_init(&tcp->demux, &engine->secret);
 	timewait_queue_init(&tcp->timewait, &tcp->demux, 2 * engine->config.tcp_msl_ns,
 			    engine->config.timewait_max);
@@ -125,7 +126,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key, struct set
 	conn->ts.offset = isn_ts_offset(&tcp->isn_secret, key);
 	conn->flags = CONN_QUICKACK;
 	conn->heard_at_ns = tcp->engine->now_ns;
-	ecn_init(&conn->ecn);
+	conn->ecn = &tcp->ecn_off;
 	receive_init_window(conn);
 	tcp->conn_count++;
 	return conn;
@@ -180,6 +181,8 @@ static void conn_free(struct tcp_conn *conn)
 	byteq_clear(&conn->rcvq);
 	rx_free(conn->rx);
 	tx_free(conn->tx);
+	if (conn->ecn != &conn->tcp->ecn_off)
+		free(conn->ecn);
 	settings_release(conn->settings);
 	free(conn);
 }
@@ -473,6 +476,18 @@ struct tcp_rx *rx_get(struct tcp_conn *conn)
 	rx->space_mark = conn->rcvq.start;
 	conn->rx = rx;
 	return rx;
+}
+
+void conn_set_ecn(struct tcp_conn *conn, const struct ecn *ecn)
+{
+	struct ecn *off = &conn->tcp->ecn_off;
+
+	if (conn->ecn == off && ecn->mode != ECN_MODE_OFF)
+		conn->ecn = malloc(sizeof(*ecn));
+	if (!conn->ecn)
+		conn->ecn = off;
+	if (conn->ecn != off)
+		*conn->ecn = *ecn;
 }
 
 /* Effective send MSS (MUST-16, RFC 9293 3.7.1): the peer's, the path's, less every-segment options. */

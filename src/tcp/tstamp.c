@@ -13,7 +13,7 @@
 
 static bool is_recent_valid(const struct tstamp *ts, uint64_t now_ns)
 {
-	return ts->has_recent && now_ns - ts->recent_at_ns <= RECENT_MAX_NS;
+	return ts->recent_at_ns && now_ns - ts->recent_at_ns <= RECENT_MAX_NS;
 }
 
 bool tstamp_paws_rejects(const struct tstamp *ts, uint32_t val, uint64_t now_ns)
@@ -26,8 +26,7 @@ void tstamp_update(struct tstamp *ts, uint32_t val, uint64_t now_ns)
 	if (is_recent_valid(ts, now_ns) && tstamp_before(val, ts->recent))
 		return;
 	ts->recent = val;
-	ts->recent_at_ns = now_ns;
-	ts->has_recent = true;
+	ts->recent_at_ns = now_ns ? now_ns : 1;
 }
 
 uint64_t tstamp_rtt_ns(const struct tstamp *ts, uint32_t ecr, uint64_t now_ns)
