@@ -400,9 +400,12 @@ int run_program_serve(struct run *run)
 		close(run->notify_fd);
 		tee_host_unwatch_fd(run->host, run->notify_fd);
 		run->notify_fd = -1;
-		while (waitpid(run->child, &run->status, 0) < 0 && errno == EINTR)
-			continue;
-		run->has_ended = true;
+		while (!run->has_ended) {
+			struct pollfd news = {.fd = run->signal_fd, .events = POLLIN};
+
+			poll(&news, 1, -1);
+			on_signal(run, run->signal_fd, news.revents);
+		}
 	}
 	return run->status;
 }
