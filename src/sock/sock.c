@@ -31,6 +31,7 @@ void sock_room_init(struct sock_room *room, struct tee_stack *stack, struct engi
 	room->udp = udp;
 	list_init(&room->all);
 	room->count = 0;
+	room->spare = NULL;
 }
 
 static struct tee_socket *sock_of_node(struct list *node)
@@ -71,10 +72,14 @@ void sock_dealloc(struct tee_socket *socket)
 
 struct sock_draft *sock_draft_new(struct sock_room *room, enum tee_family family)
 {
-	struct sock_draft *draft = calloc(1, sizeof(*draft));
+	struct sock_draft *draft = room->spare;
 
 	if (!draft)
+		draft = malloc(sizeof(*draft));
+	if (!draft)
 		return NULL;
+	room->spare = NULL;
+	memset(draft, 0, sizeof(*draft));
 	tcp_settings_init(&draft->settings, room->tcp);
 	if (family == TEE_FAMILY_IPV4)
 		draft->local.ip = TEE_IP4(0, 0, 0, 0);
@@ -88,7 +93,8 @@ void sock_draft_free(struct sock_room *room, struct sock_draft *draft)
 	if (!draft)
 		return;
 	ports_unbind(room->tcp, draft->bind);
-	free(draft);
+	free(room->spare);
+	room->spare = draft;
 }
 
 int sock_new(struct sock_room *room, enum tee_socket_type type, enum tee_family family,
@@ -189,6 +195,8 @@ void sock_room_fini(struct sock_room *room)
 	LIST_FOR_EACH_SAFE(node, &room->all)
 	sock_dealloc(sock_of_node(node));
 	CHECK(room->count == 0);
+	free(room->spare);
+	room->spare = NULL;
 }
 
 /* ---- asked ---- */

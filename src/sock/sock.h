@@ -23,6 +23,8 @@ struct sock_room {
 	struct udp *udp;
 	struct list all; /* of tee_socket.node */
 	size_t count;
+	struct sock_draft
+		*spare; /* freed last: drafts come and go, and would leave holes in the heap */
 };
 
 /* Which member of the socket's union holds. */
