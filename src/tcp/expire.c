@@ -130,7 +130,9 @@ static void expire_persist(struct tcp_conn *conn)
 
 	if (!tx)
 		return;
-	if (tx->probe_count >= most ||
+	/* An application may wait for ever; a connection that nobody holds any more may not, even if
+	   the peer answers, or anybody could make us keep any number of them. */
+	if ((conn_has(conn, CONN_IS_ORPHAN) ? tx->probe_backoff : tx->probe_count) >= most ||
 	    (user_ms && tx->probe_count && silent >= user_ms * TEE_NS_PER_MS)) {
 		give_up(conn);
 		return;

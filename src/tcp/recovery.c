@@ -493,13 +493,22 @@ void recovery_on_mtu(struct tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
 	struct send_record *record;
+	bool any = false;
 
 	if (!tx)
 		return;
 	for (record = sendmap_first(&tx->map); record; record = sendmap_next(record)) {
 		if (record->mss > conn->snd.mss && record->end - record->start > conn->snd.mss &&
 		    !(record->flags & SENT_SACKED))
-			sendmap_mark_lost(&tx->map, record);
+			any |= sendmap_mark_lost(&tx->map, record);
+	}
+	/* As after a timeout, but with the window as it is: the next ACK must not read these losses as
+	   congestion. */
+	if (any && tx->recovery < TEE_RECOVERY_RECOVERY) {
+		tx->recover = conn->snd.nxt;
+		tx->undo_possible = false;
+		tx->frto = false;
+		set_state(conn, TEE_RECOVERY_LOSS, "path MTU shrank");
 	}
 	conn_mark_due(conn);
 }
