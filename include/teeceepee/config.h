@@ -14,100 +14,102 @@ extern "C" {
 #endif
 
 enum tee_ecn_mode {
-	TEE_ECN_OFF,	   /* never */
-	TEE_ECN_ON,	   /* ask for it and accept it (RFC 3168) */
-	TEE_ECN_PASSIVE,   /* accept it when the peer asks: the default */
-	TEE_ECN_ACCURATE,  /* ask for AccECN (RFC 9768), fall back to RFC 3168 */
+	TEE_ECN_OFF,      /* never */
+	TEE_ECN_ON,       /* ask for it and accept it (RFC 3168) */
+	TEE_ECN_PASSIVE,  /* accept it when the peer asks: the default */
+	TEE_ECN_ACCURATE, /* ask for AccECN (RFC 9768), fall back to RFC 3168 */
 };
 
 enum { TEE_CC_NAME_SIZE = 16 };
 
 /* Every field has its unit in its name; `_count` and `_max` without unit are numbers of things. */
 struct tee_config {
-	uint64_t seed;		   /* of the generator all randomness comes from; 0 is a seed too */
-	uint8_t secret[16];	   /* key of ISNs, ports, SYN cookies (RFC 6528, 6056, 4987); when all
+	uint64_t seed;      /* of the generator all randomness comes from; 0 is a seed too */
+	uint8_t secret[16]; /* key of ISNs, ports, SYN cookies (RFC 6528, 6056, 4987); when all
 				      zero it is drawn from `seed` */
 
 	/* limits */
-	size_t memory_bytes_max;   /* packet buffers and queues together */
-	uint32_t conn_max;	   /* TCP connections in all */
-	uint32_t timewait_max;	   /* connections in TIME-WAIT; past it the oldest ends early */
-	uint32_t syn_queue_max;	   /* half-open connections a listener; past it SYN cookies */
-	uint32_t neighbour_max;	   /* entries of the neighbour cache */
+	size_t memory_bytes_max; /* packet buffers and queues together */
+	uint32_t conn_max;       /* TCP connections in all */
+	uint32_t timewait_max;   /* connections in TIME-WAIT; past it the oldest ends early */
+	uint32_t syn_queue_max;  /* half-open connections a listener; past it SYN cookies */
+	uint32_t neighbour_max;  /* entries of the neighbour cache */
 	uint32_t neighbour_pending_max; /* packets that wait for one neighbour */
 	uint32_t route_max;
-	uint32_t reassembly_bytes_max;	/* IP fragments in wait, in all */
+	uint32_t reassembly_bytes_max; /* IP fragments in wait, in all */
 	uint32_t reassembly_datagrams_max;
 	uint64_t reassembly_timeout_ns; /* RFC 791, RFC 8200: 30 to 60 s */
-	uint32_t icmp_rate_per_s;	/* ICMP errors that we send, a second (RFC 1812 4.3.2.8) */
+	uint32_t icmp_rate_per_s;       /* ICMP errors that we send, a second (RFC 1812 4.3.2.8) */
 	uint32_t challenge_ack_rate_per_s; /* RFC 5961 section 7; 0: no limit */
-	uint64_t oow_ack_interval_ns;	/* a connection answers out-of-window segments without data at
+	uint64_t oow_ack_interval_ns; /* a connection answers out-of-window segments without data at
 					   most this often (ACK-loop protection) */
-	uint32_t udp_queue_bytes_max;	/* receive queue of one UDP socket */
+	uint32_t udp_queue_bytes_max; /* receive queue of one UDP socket */
 
 	/* IP */
-	uint8_t ttl;		   /* hop limit of what we send (MUST-49) */
-	bool forward_icmp_echo;	   /* answer echo requests */
-	bool ip_source_route;	   /* believe IPv4 source routes that come in, and answer along them
+	uint8_t ttl;            /* hop limit of what we send (MUST-49) */
+	bool forward_icmp_echo; /* answer echo requests */
+	bool ip_source_route;   /* believe IPv4 source routes that come in, and answer along them
 				      (RFC 1122 3.2.1.8); off, they are dropped */
-	bool pmtud;		   /* set DF and learn path MTUs (RFC 1191, 8201) */
+	bool pmtud;             /* set DF and learn path MTUs (RFC 1191, 8201) */
 	uint16_t port_min, port_max; /* ephemeral ports, both included */
-	bool ipv6_slaac;	   /* autoconfigure from router advertisements (RFC 4862) */
-	uint32_t dad_transmits;	   /* neighbour solicitations of duplicate detection (RFC 4862) */
-	bool acd;		   /* probe IPv4 addresses before use and defend them (RFC 5227) */
-	uint64_t acd_second_ns;	   /* what RFC 5227 and RFC 4862 call a second while they probe an address:
+	bool ipv6_slaac;             /* autoconfigure from router advertisements (RFC 4862) */
+	uint32_t dad_transmits;      /* neighbour solicitations of duplicate detection (RFC 4862) */
+	bool acd; /* probe IPv4 addresses before use and defend them (RFC 5227) */
+	uint64_t
+		acd_second_ns; /* what RFC 5227 and RFC 4862 call a second while they probe an address:
 				      less on links whose neighbours answer in microseconds; 0: as the
 				      link says, else 1 s */
 
 	/* TCP: negotiation */
 	bool tcp_sack, tcp_dsack;
-	bool tcp_timestamps;	   /* RFC 7323 */
+	bool tcp_timestamps; /* RFC 7323 */
 	bool tcp_window_scaling;
 	enum tee_ecn_mode tcp_ecn;
-	uint32_t tcp_mss_max;	   /* cap on the MSS that we announce and use; 0: none */
-	uint32_t tcp_min_snd_mss;  /* never send smaller segments than this because of the peer's MSS */
-	bool tcp_syn_cookies;	   /* when the SYN queue is full (RFC 4987) */
+	uint32_t tcp_mss_max; /* cap on the MSS that we announce and use; 0: none */
+	uint32_t
+		tcp_min_snd_mss; /* never send smaller segments than this because of the peer's MSS */
+	bool tcp_syn_cookies;    /* when the SYN queue is full (RFC 4987) */
 	bool tcp_abort_on_overflow;
-	uint32_t tcp_fastopen;	   /* RFC 7413: bit 0 client, bit 1 server; 4: client without cookie;
+	uint32_t tcp_fastopen; /* RFC 7413: bit 0 client, bit 1 server; 4: client without cookie;
 				      0x200: server without cookie; 0x400: all listeners */
 	uint32_t tcp_listen_backlog_max;
 
 	/* TCP: timers (RFC 6298, 9293 3.8) */
 	uint64_t tcp_rto_initial_ns, tcp_rto_min_ns, tcp_rto_max_ns;
 	uint64_t tcp_delack_min_ns, tcp_delack_max_ns; /* delayed ACK: below 500 ms (MUST-40) */
-	uint64_t tcp_msl_ns;	   /* half of TIME-WAIT */
+	uint64_t tcp_msl_ns;                           /* half of TIME-WAIT */
 	uint64_t tcp_fin_wait2_timeout_ns; /* of a closed socket that waits for the peer's FIN */
 	uint64_t tcp_keepalive_idle_ns, tcp_keepalive_interval_ns;
 	uint32_t tcp_keepalive_probe_count;
 	uint32_t tcp_syn_retries, tcp_synack_retries;
 	uint32_t tcp_retries1, tcp_retries2; /* RFC 9293 R1 and R2, as counts of retransmissions */
-	uint32_t tcp_orphan_retries;	     /* R2 of a connection whose socket is closed; 0: 8 */
-	uint64_t tcp_user_timeout_ns;	     /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */
+	uint32_t tcp_orphan_retries;         /* R2 of a connection whose socket is closed; 0: 8 */
+	uint64_t tcp_user_timeout_ns;        /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */
 
 	/* TCP: sending */
-	char tcp_cc[TEE_CC_NAME_SIZE]; /* "cubic", "newreno", "bbr" */
+	char tcp_cc[TEE_CC_NAME_SIZE];  /* "cubic", "newreno", "bbr" */
 	uint32_t tcp_initial_cwnd_segs; /* RFC 6928 */
-	uint32_t tcp_dupack_threshold;	/* RFC 5681: 3 */
-	bool tcp_limited_transmit;	/* RFC 3042 */
-	bool tcp_rack, tcp_tlp;		/* RFC 8985 */
-	bool tcp_frto;			/* RFC 5682 */
-	bool tcp_undo;			/* RFC 4015, 3708 */
-	bool tcp_prr;			/* RFC 9937 */
-	bool tcp_hystart;		/* RFC 9406 */
-	bool tcp_pacing;		/* pace every controller, not only those that demand it */
+	uint32_t tcp_dupack_threshold;  /* RFC 5681: 3 */
+	bool tcp_limited_transmit;      /* RFC 3042 */
+	bool tcp_rack, tcp_tlp;         /* RFC 8985 */
+	bool tcp_frto;                  /* RFC 5682 */
+	bool tcp_undo;                  /* RFC 4015, 3708 */
+	bool tcp_prr;                   /* RFC 9937 */
+	bool tcp_hystart;               /* RFC 9406 */
+	bool tcp_pacing;                /* pace every controller, not only those that demand it */
 	bool tcp_slow_start_after_idle; /* RFC 5681 section 4.1 */
-	bool tcp_cwnd_validation;	/* RFC 7661: no growth when the application is the limit */
-	bool tcp_metrics_save;		/* share RTT, ssthresh between connections (RFC 9040) */
-	uint32_t tcp_metrics_max;	/* hosts remembered */
-	uint64_t tcp_metrics_age_ns;	/* what is older is not believed */
+	bool tcp_cwnd_validation;       /* RFC 7661: no growth when the application is the limit */
+	bool tcp_metrics_save;          /* share RTT, ssthresh between connections (RFC 9040) */
+	uint32_t tcp_metrics_max;       /* hosts remembered */
+	uint64_t tcp_metrics_age_ns;    /* what is older is not believed */
 	uint32_t tcp_notsent_lowat_bytes; /* 0xffffffff: off */
-	uint32_t tcp_tso_bytes_max;	/* largest super-segment; 0: what the netif takes */
+	uint32_t tcp_tso_bytes_max;       /* largest super-segment; 0: what the netif takes */
 
 	/* TCP: buffers, bytes */
 	uint32_t tcp_sndbuf_min, tcp_sndbuf_initial, tcp_sndbuf_max;
 	uint32_t tcp_rcvbuf_min, tcp_rcvbuf_initial, tcp_rcvbuf_max;
-	bool tcp_autotuning;	   /* grow both towards their max with the path's BDP */
-	uint32_t tcp_ooo_bytes_max; /* out-of-order data a connection may hold; 0: the window */
+	bool tcp_autotuning;         /* grow both towards their max with the path's BDP */
+	uint32_t tcp_ooo_bytes_max;  /* out-of-order data a connection may hold; 0: the window */
 	uint32_t tcp_ooo_ranges_max; /* separate out-of-order ranges a connection may hold */
 };
 

@@ -28,19 +28,19 @@ struct tee_host;
  */
 struct tee_host_config {
 	struct tee_config stack;
-	const char *link;	/* a link string; NULL: "slirp" */
-	const char *ip;		/* "10.0.4.4/24", or NULL: as the link says, else DHCP */
-	const char *ip6;	/* or NULL: as the link says, else SLAAC */
+	const char *link; /* a link string; NULL: "slirp" */
+	const char *ip;   /* "10.0.4.4/24", or NULL: as the link says, else DHCP */
+	const char *ip6;  /* or NULL: as the link says, else SLAAC */
 	const char *gateway, *gateway6, *dns;
-	uint32_t mtu;		/* 0: the link's */
-	const char *impair;	/* "loss=2%,delay=20ms" or NULL */
-	const char *pcap_path;	/* record into this file, or NULL */
+	uint32_t mtu;                /* 0: the link's */
+	const char *impair;          /* "loss=2%,delay=20ms" or NULL */
+	const char *pcap_path;       /* record into this file, or NULL */
 	uint64_t address_timeout_ns; /* how long to wait for an address; 0: 15 s */
-	uint64_t spin_ns;	/* poll this long before sleeping; 0: sleep at once */
-	const char *hostname;	/* told to the DHCP server; NULL: none */
-	int cancel_fd;		/* a descriptor that becomes readable when the program wants to end:
+	uint64_t spin_ns;            /* poll this long before sleeping; 0: sleep at once */
+	const char *hostname;        /* told to the DHCP server; NULL: none */
+	int cancel_fd;       /* a descriptor that becomes readable when the program wants to end:
 				   blocking calls then return -TEE_ECANCELED; -1: none */
-	tee_trace_fn *trace;	/* a trace consumer from the first frame on, or NULL */
+	tee_trace_fn *trace; /* a trace consumer from the first frame on, or NULL */
 	void *trace_arg;
 };
 

@@ -42,8 +42,8 @@ enum {
 	TEE_TCP_HAS_SACK = 2,
 	TEE_TCP_HAS_WSCALE = 4,
 	TEE_TCP_HAS_ECN = 8,
-	TEE_TCP_ECN_SEEN = 16,	/* at least one segment with ECT arrived */
-	TEE_TCP_SYN_DATA = 32,	/* data in SYN was acknowledged (RFC 7413) */
+	TEE_TCP_ECN_SEEN = 16, /* at least one segment with ECT arrived */
+	TEE_TCP_SYN_DATA = 32, /* data in SYN was acknowledged (RFC 7413) */
 	TEE_TCP_HAS_ACCECN = 64,
 };
 
@@ -54,7 +54,7 @@ struct tee_tcp_info {
 	unsigned options; /* TEE_TCP_HAS_… */
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t retransmits; /* RTOs in a row */
-	uint8_t probes;	     /* zero-window or keep-alive probes in a row without answer */
+	uint8_t probes;      /* zero-window or keep-alive probes in a row without answer */
 	uint8_t backoff;
 	bool delivery_rate_app_limited;
 	uint8_t fastopen_client_fail; /* as Linux: 0 not known, 1 no cookie, 2 SYN data lost … */
@@ -62,7 +62,8 @@ struct tee_tcp_info {
 	uint64_t rto_ns, ato_ns, rtt_ns, rttvar_ns, min_rtt_ns, rcv_rtt_ns;
 	uint32_t snd_mss, rcv_mss, advmss, pmtu;
 	/* segments, as Linux counts them */
-	uint32_t unacked_segs, sacked_segs, lost_segs, retrans_out_segs, reordering_segs, reord_seen;
+	uint32_t unacked_segs, sacked_segs, lost_segs, retrans_out_segs, reordering_segs,
+		reord_seen;
 	uint32_t snd_cwnd_segs, snd_ssthresh_segs; /* ssthresh 0x7fffffff: not set */
 	uint64_t cwnd_bytes, ssthresh_bytes;
 	uint32_t rcv_ssthresh, rcv_space, rcv_wnd, snd_wnd;
@@ -74,8 +75,8 @@ struct tee_tcp_info {
 	uint32_t segs_out, segs_in, data_segs_out, data_segs_in;
 	uint32_t notsent_bytes;
 	uint64_t busy_ns, rwnd_limited_ns, sndbuf_limited_ns;
-	uint32_t total_retrans_segs, delivered_segs, delivered_ce_segs, dsack_dups_segs, rcv_ooopack,
-		rehash;
+	uint32_t total_retrans_segs, delivered_segs, delivered_ce_segs, dsack_dups_segs,
+		rcv_ooopack, rehash;
 	uint32_t sndbuf_bytes, rcvbuf_bytes, sndq_bytes, rcvq_bytes, ooo_bytes;
 	uint32_t total_rto, total_rto_recoveries;
 	uint64_t total_rto_time_ns;
@@ -88,8 +89,9 @@ struct tee_socket_entry {
 	struct tee_socket *socket; /* NULL when the application has closed it or not yet accepted */
 	struct tee_endpoint local, remote;
 	struct tee_tcp_info tcp; /* TCP only; of TIME-WAIT only the state */
-	uint32_t recvq, sendq;	 /* bytes; of a listener: waiting connections, backlog */
-	const char *timer_name;	 /* "on" (retransmission), "persist", "keepalive", "timewait", … or "" */
+	uint32_t recvq, sendq;   /* bytes; of a listener: waiting connections, backlog */
+	const char *
+		timer_name; /* "on" (retransmission), "persist", "keepalive", "timewait", … or "" */
 	uint64_t timer_left_ns;
 };
 

@@ -21,17 +21,17 @@ struct tee_link;
 /* What a link offers; filled in when it opens. */
 struct tee_link_info {
 	enum tee_netif_kind kind;
-	char name[64];	   /* "tap:tee0" */
+	char name[64];      /* "tap:tee0" */
 	struct tee_mac mac; /* the address that the stack should use on it */
-	uint32_t mtu;	   /* largest IP packet, bytes */
-	unsigned offloads; /* TEE_OFFLOAD_… */
+	uint32_t mtu;       /* largest IP packet, bytes */
+	unsigned offloads;  /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max;
 	bool virtual_time; /* simulated: no file descriptor, driven by now_ns */
 	/* What the link itself knows of addresses, so that nothing need be asked (slirp, passt). */
 	bool has_ip4, has_ip6;
 	struct tee_ip ip4, gateway4, dns4, ip6, gateway6, dns6;
 	unsigned prefix4_bits, prefix6_bits;
-	bool wants_dhcp; /* an Ethernet where an address must be asked for */
+	bool wants_dhcp;        /* an Ethernet where an address must be asked for */
 	uint64_t acd_second_ns; /* what to set config.acd_second_ns to; 0: nothing special */
 	/* The MAC is the host's too: addresses made from it, and DHCP's identity, would be the host's. */
 	bool shares_mac;
@@ -122,11 +122,11 @@ struct tee_impairment {
 	double burst_enter, burst_leave, burst_loss; /* Gilbert-Elliott: p(good->bad), p(bad->good),
 							loss while bad */
 	uint64_t delay_ns, jitter_ns;
-	double reorder;		  /* share of packets that overtake: sent with no delay … */
-	uint64_t reorder_gap_ns;  /* … or, without a delay, held back this long (default 1 ms) */
+	double reorder;          /* share of packets that overtake: sent with no delay … */
+	uint64_t reorder_gap_ns; /* … or, without a delay, held back this long (default 1 ms) */
 	double duplicate, corrupt;
 	uint64_t rate_bytes_per_s; /* 0: no limit */
-	uint32_t queue_bytes;	   /* before the rate limit; 0: 100 ms worth, at least 64 KiB */
+	uint32_t queue_bytes;      /* before the rate limit; 0: 100 ms worth, at least 64 KiB */
 	uint64_t seed;
 	bool rx, tx; /* which directions; both false means both */
 };

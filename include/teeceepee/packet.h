@@ -33,9 +33,9 @@ enum tee_checksum_state {
 enum tee_gso_type { TEE_GSO_NONE, TEE_GSO_TCP4, TEE_GSO_TCP6, TEE_GSO_UDP };
 
 enum {
-	TEE_PKT_HEADROOM = 128,	   /* bytes kept free before the frame, for headers put in front */
+	TEE_PKT_HEADROOM = 128,    /* bytes kept free before the frame, for headers put in front */
 	TEE_FRAME_HEAD_SIZE = 192, /* room for Ethernet, IPv6 with an extension, TCP with options */
-	TEE_FRAME_SLICES = 18,	   /* most pieces of payload in one frame */
+	TEE_FRAME_SLICES = 18,     /* most pieces of payload in one frame */
 	TEE_FRAME_LEN_MAX = 65535 + 14,
 };
 
@@ -44,19 +44,19 @@ enum {
  * the rest belongs to the stack.
  */
 struct tee_pkt {
-	struct tee_pkt *next;	/* stack: queues */
-	struct tee_pool *pool;	/* where the memory goes back to */
-	uint32_t ref_count;	/* holders of this buffer */
-	uint32_t capacity;	/* bytes at `data` */
-	uint32_t off;		/* link: first byte of the frame in `data` */
-	uint32_t len;		/* link: bytes of the frame */
-	uint16_t gso_size;	/* link: payload bytes a segment of a super-frame, else 0 */
-	uint8_t gso_type;	/* link: enum tee_gso_type */
+	struct tee_pkt *next;   /* stack: queues */
+	struct tee_pool *pool;  /* where the memory goes back to */
+	uint32_t ref_count;     /* holders of this buffer */
+	uint32_t capacity;      /* bytes at `data` */
+	uint32_t off;           /* link: first byte of the frame in `data` */
+	uint32_t len;           /* link: bytes of the frame */
+	uint16_t gso_size;      /* link: payload bytes a segment of a super-frame, else 0 */
+	uint8_t gso_type;       /* link: enum tee_gso_type */
 	uint8_t checksum_state; /* link: enum tee_checksum_state */
-	uint16_t netif;		/* stack: where it came in */
-	uint16_t flags;		/* stack */
-	uint64_t at_ns;		/* link: when it arrived, 0 if not known */
-	uint64_t scratch[4];	/* stack: what a queue needs to remember */
+	uint16_t netif;         /* stack: where it came in */
+	uint16_t flags;         /* stack */
+	uint64_t at_ns;         /* link: when it arrived, 0 if not known */
+	uint64_t scratch[4];    /* stack: what a queue needs to remember */
 	uint8_t *data;
 };
 
@@ -73,16 +73,16 @@ struct tee_frame {
 	uint16_t head_off;
 	uint16_t head_len;
 	uint16_t slice_count;
-	uint16_t gso_size;	/* 0: not a super-frame */
-	uint8_t gso_type;	/* enum tee_gso_type */
-	bool checksum_partial;	/* the link or its peer completes it: csum_start and csum_offset hold */
-	uint16_t csum_start;	/* bytes from the frame's start to where summing begins */
-	uint16_t csum_offset;	/* from csum_start to the checksum field (which holds the folded,
+	uint16_t gso_size;     /* 0: not a super-frame */
+	uint8_t gso_type;      /* enum tee_gso_type */
+	bool checksum_partial; /* the link or its peer completes it: csum_start and csum_offset hold */
+	uint16_t csum_start;  /* bytes from the frame's start to where summing begins */
+	uint16_t csum_offset; /* from csum_start to the checksum field (which holds the folded,
 				   uncomplemented pseudo-header sum) */
-	uint32_t len;		/* the whole frame, bytes */
-	uint16_t why;		/* enum tee_why: the reason it was sent (trace.h) */
-	uint16_t l3_off;	/* bytes from the frame's start to the IP header; 0 on a raw-IP netif */
-	uint64_t depart_at_ns;	/* not before this instant (pacing); at or before now: at once */
+	uint32_t len;         /* the whole frame, bytes */
+	uint16_t why;         /* enum tee_why: the reason it was sent (trace.h) */
+	uint16_t l3_off; /* bytes from the frame's start to the IP header; 0 on a raw-IP netif */
+	uint64_t depart_at_ns; /* not before this instant (pacing); at or before now: at once */
 	struct tee_slice slices[TEE_FRAME_SLICES];
 	struct tee_pkt *holds[TEE_FRAME_SLICES]; /* references that keep the slices alive */
 	uint8_t head[TEE_FRAME_HEAD_SIZE];

@@ -142,42 +142,47 @@ TEE_API int tee_local_name(const struct tee_socket *socket, struct tee_endpoint 
 TEE_API int tee_remote_name(const struct tee_socket *socket, struct tee_endpoint *ret_remote);
 
 enum tee_option {
-	TEE_OPT_NODELAY,	  /* switches Nagle off (MUST-17) */
+	TEE_OPT_NODELAY, /* switches Nagle off (MUST-17) */
 	TEE_OPT_CORK,
-	TEE_OPT_KEEPALIVE,	  /* off by default (MUST-25) */
-	TEE_OPT_KEEPIDLE_NS, TEE_OPT_KEEPINTVL_NS, TEE_OPT_KEEPCNT,
-	TEE_OPT_USER_TIMEOUT_NS,  /* 0: none (MUST-21) */
-	TEE_OPT_LINGER_NS,	  /* TEE_NEVER: off; 0: close sends RST */
-	TEE_OPT_LINGER2_NS,	  /* life of an orphan in FIN-WAIT-2; TEE_NEVER: do not linger there */
-	TEE_OPT_REUSEADDR, TEE_OPT_REUSEPORT,
-	TEE_OPT_RCVBUF, TEE_OPT_SNDBUF, /* bytes; setting one stops its autotuning */
+	TEE_OPT_KEEPALIVE, /* off by default (MUST-25) */
+	TEE_OPT_KEEPIDLE_NS,
+	TEE_OPT_KEEPINTVL_NS,
+	TEE_OPT_KEEPCNT,
+	TEE_OPT_USER_TIMEOUT_NS, /* 0: none (MUST-21) */
+	TEE_OPT_LINGER_NS,       /* TEE_NEVER: off; 0: close sends RST */
+	TEE_OPT_LINGER2_NS, /* life of an orphan in FIN-WAIT-2; TEE_NEVER: do not linger there */
+	TEE_OPT_REUSEADDR,
+	TEE_OPT_REUSEPORT,
+	TEE_OPT_RCVBUF,
+	TEE_OPT_SNDBUF, /* bytes; setting one stops its autotuning */
 	TEE_OPT_RCVLOWAT,
 	TEE_OPT_MAXSEG,
-	TEE_OPT_TTL, TEE_OPT_TOS, /* hop limit; traffic class (MUST-48, SHLD-21) */
-	TEE_OPT_RECV_TOS,	  /* get only: of the last segment (MAY-9) */
+	TEE_OPT_TTL,
+	TEE_OPT_TOS,      /* hop limit; traffic class (MUST-48, SHLD-21) */
+	TEE_OPT_RECV_TOS, /* get only: of the last segment (MAY-9) */
 	TEE_OPT_V6ONLY,
 	TEE_OPT_SYNCNT,
-	TEE_OPT_SYN_TIMEOUT_NS,	  /* gives up opening after this; 0: by SYNCNT */
+	TEE_OPT_SYN_TIMEOUT_NS, /* gives up opening after this; 0: by SYNCNT */
 	TEE_OPT_WINDOW_CLAMP,
 	TEE_OPT_QUICKACK,
 	TEE_OPT_DEFER_ACCEPT_NS,
 	TEE_OPT_NOTSENT_LOWAT,
-	TEE_OPT_OOBINLINE,	  /* urgent data in the stream; on, and the only way here */
+	TEE_OPT_OOBINLINE, /* urgent data in the stream; on, and the only way here */
 	TEE_OPT_BROADCAST,
-	TEE_OPT_NETIF,		  /* bind to one netif; 0: any */
-	TEE_OPT_MTU_DISCOVER,	  /* 0: never set DF, 1: as configured, 2: always */
-	TEE_OPT_MTU,		  /* get only: of the path */
-	TEE_OPT_FASTOPEN,	  /* listener: queue length of pending fast-open requests */
+	TEE_OPT_NETIF,            /* bind to one netif; 0: any */
+	TEE_OPT_MTU_DISCOVER,     /* 0: never set DF, 1: as configured, 2: always */
+	TEE_OPT_MTU,              /* get only: of the path */
+	TEE_OPT_FASTOPEN,         /* listener: queue length of pending fast-open requests */
 	TEE_OPT_FASTOPEN_CONNECT, /* with a cookie at hand connect() waits for the first send */
 	TEE_OPT_FASTOPEN_NO_COOKIE,
-	TEE_OPT_NOOPT,		  /* no TCP options but MSS */
-	TEE_OPT_PACING_RATE,	  /* cap, bytes a second; UINT64_MAX: none */
-	TEE_OPT_ECN,		  /* enum tee_ecn_mode for this socket */
-	TEE_OPT_ACCEPTING,	  /* get only: is it listening */
-	TEE_OPT_INQ,		  /* get only: bytes to read */
-	TEE_OPT_OUTQ,		  /* get only: bytes not yet acknowledged */
-	TEE_OPT_OUTQ_NOTSENT,	  /* get only */
-	TEE_OPT_URGENT_AHEAD,	  /* get only: bytes up to and including the urgent byte (MUST-33) */
+	TEE_OPT_NOOPT,        /* no TCP options but MSS */
+	TEE_OPT_PACING_RATE,  /* cap, bytes a second; UINT64_MAX: none */
+	TEE_OPT_ECN,          /* enum tee_ecn_mode for this socket */
+	TEE_OPT_ACCEPTING,    /* get only: is it listening */
+	TEE_OPT_INQ,          /* get only: bytes to read */
+	TEE_OPT_OUTQ,         /* get only: bytes not yet acknowledged */
+	TEE_OPT_OUTQ_NOTSENT, /* get only */
+	TEE_OPT_URGENT_AHEAD, /* get only: bytes up to and including the urgent byte (MUST-33) */
 	TEE_OPT_COUNT
 };
 /* 0, -TEE_ENOPROTOOPT (not for this socket), -TEE_EINVAL (value), -TEE_EISCONN and the like. */

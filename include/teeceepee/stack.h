@@ -50,17 +50,17 @@ enum tee_netif_kind {
 /* What the link under a netif takes over. Bits. */
 enum {
 	TEE_OFFLOAD_TX_CHECKSUM = 1, /* completes partial TCP and UDP checksums */
-	TEE_OFFLOAD_TSO4 = 2,	     /* takes TCP/IPv4 super-frames */
+	TEE_OFFLOAD_TSO4 = 2,        /* takes TCP/IPv4 super-frames */
 	TEE_OFFLOAD_TSO6 = 4,
 	TEE_OFFLOAD_RX_TRUSTED = 8, /* never corrupts: received checksums need no check */
 };
 
 struct tee_netif_config {
 	enum tee_netif_kind kind;
-	char name[16];	   /* for people */
+	char name[16]; /* for people */
 	struct tee_mac mac;
 	bool shares_mac;   /* the host beside us has the same MAC: DHCP needs a name of our own */
-	uint32_t mtu;	   /* largest IP packet, bytes */
+	uint32_t mtu;      /* largest IP packet, bytes */
 	unsigned offloads; /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max; /* largest IP packet of a super-frame; 0: 65535 */
 };
@@ -83,7 +83,7 @@ struct tee_addr_info {
 	unsigned prefix_bits;
 	enum tee_addr_state state;
 	enum tee_addr_origin origin;
-	uint64_t valid_until_ns; /* TEE_NEVER for static ones */
+	uint64_t valid_until_ns;     /* TEE_NEVER for static ones */
 	struct tee_mac conflict_mac; /* who has it, in TEE_ADDR_CONFLICT */
 };
 
@@ -151,16 +151,16 @@ TEE_API bool tee_has_output(const struct tee_stack *stack, int netif);
 enum {
 	TEE_EV_READABLE = 1, /* data, a datagram, end of stream, or a connection to accept */
 	TEE_EV_WRITABLE = 2,
-	TEE_EV_ERROR = 4,    /* tee_take_error() tells which */
-	TEE_EV_RDHUP = 8,    /* the peer will send no more */
-	TEE_EV_HUP = 16,     /* both directions ended */
-	TEE_EV_URGENT = 32,  /* urgent data ahead (MUST-32) */
+	TEE_EV_ERROR = 4,   /* tee_take_error() tells which */
+	TEE_EV_RDHUP = 8,   /* the peer will send no more */
+	TEE_EV_HUP = 16,    /* both directions ended */
+	TEE_EV_URGENT = 32, /* urgent data ahead (MUST-32) */
 };
 
 struct tee_event {
 	struct tee_socket *socket;
-	void *user;	   /* what tee_socket_set_user() set */
-	unsigned ready;	   /* TEE_EV_… as of now */
+	void *user;     /* what tee_socket_set_user() set */
+	unsigned ready; /* TEE_EV_… as of now */
 };
 
 /*

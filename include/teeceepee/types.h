@@ -32,36 +32,36 @@ extern "C" {
  */
 enum tee_error {
 	TEE_EOK = 0,
-	TEE_EAGAIN,	      /* would block: nothing to read, no room to write, nobody to accept */
-	TEE_EINPROGRESS,      /* the connection is being opened; wait for TEE_EV_WRITABLE */
-	TEE_EALREADY,	      /* an earlier connect has not finished */
-	TEE_EISCONN,	      /* already connected */
-	TEE_ENOTCONN,	      /* not connected */
-	TEE_ECONNREFUSED,     /* the peer answered our SYN with RST, or ICMP said port unreachable */
-	TEE_ECONNRESET,	      /* the peer reset the connection */
-	TEE_ECONNABORTED,     /* the connection ended before it was accepted, or by tee_abort() */
-	TEE_ETIMEDOUT,	      /* retransmission, keep-alive or user timeout ran out */
-	TEE_EHOSTUNREACH,     /* no neighbour answered, or ICMP host unreachable */
-	TEE_ENETUNREACH,      /* no route, or ICMP network unreachable */
-	TEE_ENOPROTOOPT,      /* unknown option, or ICMP protocol unreachable */
-	TEE_EADDRINUSE,	      /* the local address and port are taken */
-	TEE_EADDRNOTAVAIL,    /* the local address is not ours, or no free port is left */
-	TEE_EAFNOSUPPORT,     /* the address family doesn't fit the socket */
-	TEE_EINVAL,	      /* an argument or the socket's state forbids it */
-	TEE_EPIPE,	      /* sending was shut down */
-	TEE_EMSGSIZE,	      /* the datagram is larger than can be sent */
-	TEE_ENOMEM,	      /* the allocator refused */
-	TEE_ENOBUFS,	      /* a configured limit was reached */
-	TEE_EDESTADDRREQ,     /* no destination was given */
-	TEE_EACCES,	      /* broadcast without TEE_OPT_BROADCAST, or forbidden by the link */
-	TEE_EOPNOTSUPP,	      /* not for this kind of socket */
-	TEE_EIO,	      /* the link failed */
-	TEE_ENODEV,	      /* no such interface or link; it may have gone away while running */
-	TEE_ENOENT,	      /* the name was not found */
-	TEE_EPERM,	      /* a privilege is missing */
-	TEE_EPROTO,	      /* the other end broke the protocol */
-	TEE_ECANCELED,	      /* ended by the caller */
-	TEE_ENETDOWN,	      /* the interface is down */
+	TEE_EAGAIN,        /* would block: nothing to read, no room to write, nobody to accept */
+	TEE_EINPROGRESS,   /* the connection is being opened; wait for TEE_EV_WRITABLE */
+	TEE_EALREADY,      /* an earlier connect has not finished */
+	TEE_EISCONN,       /* already connected */
+	TEE_ENOTCONN,      /* not connected */
+	TEE_ECONNREFUSED,  /* the peer answered our SYN with RST, or ICMP said port unreachable */
+	TEE_ECONNRESET,    /* the peer reset the connection */
+	TEE_ECONNABORTED,  /* the connection ended before it was accepted, or by tee_abort() */
+	TEE_ETIMEDOUT,     /* retransmission, keep-alive or user timeout ran out */
+	TEE_EHOSTUNREACH,  /* no neighbour answered, or ICMP host unreachable */
+	TEE_ENETUNREACH,   /* no route, or ICMP network unreachable */
+	TEE_ENOPROTOOPT,   /* unknown option, or ICMP protocol unreachable */
+	TEE_EADDRINUSE,    /* the local address and port are taken */
+	TEE_EADDRNOTAVAIL, /* the local address is not ours, or no free port is left */
+	TEE_EAFNOSUPPORT,  /* the address family doesn't fit the socket */
+	TEE_EINVAL,        /* an argument or the socket's state forbids it */
+	TEE_EPIPE,         /* sending was shut down */
+	TEE_EMSGSIZE,      /* the datagram is larger than can be sent */
+	TEE_ENOMEM,        /* the allocator refused */
+	TEE_ENOBUFS,       /* a configured limit was reached */
+	TEE_EDESTADDRREQ,  /* no destination was given */
+	TEE_EACCES,        /* broadcast without TEE_OPT_BROADCAST, or forbidden by the link */
+	TEE_EOPNOTSUPP,    /* not for this kind of socket */
+	TEE_EIO,           /* the link failed */
+	TEE_ENODEV,        /* no such interface or link; it may have gone away while running */
+	TEE_ENOENT,        /* the name was not found */
+	TEE_EPERM,         /* a privilege is missing */
+	TEE_EPROTO,        /* the other end broke the protocol */
+	TEE_ECANCELED,     /* ended by the caller */
+	TEE_ENETDOWN,      /* the interface is down */
 	TEE_ERROR_COUNT
 };
 
@@ -78,8 +78,8 @@ struct tee_ip {
 };
 
 #define TEE_IP_ANY ((struct tee_ip){{0}})
-#define TEE_IP4(a, b, c, d)                                                                        \
-	((struct tee_ip){{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, (a), (b), (c), (d)}})
+#define TEE_IP4(a, b, c, d) \
+ ((struct tee_ip){{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, (a), (b), (c), (d)}})
 
 enum { TEE_IP_TEXT_SIZE = 64, TEE_ENDPOINT_TEXT_SIZE = 80 };
 

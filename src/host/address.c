@@ -297,10 +297,11 @@ static void tell_link(struct tee_host *host)
 	host->told_count = count;
 	/* The host's own card doesn't hear what it sends, so probing can't find this conflict. */
 	if (host->link->ops->set_addresses(host->link, ips, count) == -TEE_EADDRINUSE)
-		host_fail(host, -TEE_EADDRINUSE,
-			  "the host itself has our address on %s: take another with --ip, or another "
-			  "MAC with --link packet:INTERFACE,mac=MAC",
-			  host->link->info.name);
+		host_fail(
+			host, -TEE_EADDRINUSE,
+			"the host itself has our address on %s: take another with --ip, or another "
+			"MAC with --link packet:INTERFACE,mac=MAC",
+			host->link->info.name);
 }
 
 static void check_kept(struct tee_host *host, bool is_static, const struct tee_ip *ip)

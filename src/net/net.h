@@ -77,8 +77,8 @@ bool net_has_output(const struct netif *netif);
 struct net_path {
 	struct netif *netif;
 	struct neighbour *neighbour; /* NULL on netifs without link addresses */
-	uint32_t mtu;        /* of the path, IP packet, bytes */
-	uint32_t generation; /* stale when it differs from net_generation() */
+	uint32_t mtu;                /* of the path, IP packet, bytes */
+	uint32_t generation;         /* stale when it differs from net_generation() */
 };
 uint32_t net_generation(const struct net *net);
 

@@ -48,8 +48,8 @@ struct byteq_chain {
 };
 
 struct byteq {
-	uint64_t start; /* stream offset of the first byte */
-	uint64_t end;   /* one past the last; end - start bytes are queued */
+	uint64_t start;            /* stream offset of the first byte */
+	uint64_t end;              /* one past the last; end - start bytes are queued */
 	struct byteq_chain *chain; /* NULL while there is no node, so that an idle queue is small */
 };
 

@@ -100,8 +100,9 @@ struct tcp_tx {
 	struct rate rate;
 	struct pacer pacer;
 
-	uint64_t small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
-	uint64_t urgent;    /* with CONN_URGENT_OUT */
+	uint64_t
+		small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
+	uint64_t urgent;   /* with CONN_URGENT_OUT */
 
 	/* recovery.c */
 	uint8_t recovery; /* enum tee_recovery_state */
@@ -141,8 +142,8 @@ enum tx_limit { TX_IDLE, TX_BUSY, TX_RWND_LIMITED, TX_SNDBUF_LIMITED };
 
 /* What only a receiver of text needs, allocated lazily by rx_get(). */
 struct tcp_rx {
-	struct reassembly *ooo; /* NULL: nothing out of order */
-	uint64_t urgent;        /* with CONN_URGENT_IN */
+	struct reassembly *ooo;          /* NULL: nothing out of order */
+	uint64_t urgent;                 /* with CONN_URGENT_IN */
 	uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
 	/* autotuning: dynamic right-sizing */
 	uint64_t space_mark; /* offset read when the current measurement began */
@@ -162,10 +163,10 @@ struct tcp_conn {
 	struct tcp_listener *listener; /* while queued for accept, else NULL */
 	struct settings_ref *settings; /* shared until somebody changes it */
 	struct port_bind *bind;
-	struct tcp_tx *tx;       /* NULL until something is to be sent */
-	struct list due;         /* in tcp->due[netif]: has something for output */
-	struct list accept_node; /* in listener->ready */
-	struct timer timer;      /* the earliest of deadlines[] */
+	struct tcp_tx *tx;                       /* NULL until something is to be sent */
+	struct list due;                         /* in tcp->due[netif]: has something for output */
+	struct list accept_node;                 /* in listener->ready */
+	struct timer timer;                      /* the earliest of deadlines[] */
 	uint64_t deadlines[CONN_TX_TIMER_FIRST]; /* the others are in tx; see conn_deadline() */
 	struct net_path path;
 
@@ -186,15 +187,15 @@ struct tcp_conn {
 	} snd;
 
 	/* receiving: receive.c */
-	struct byteq rcvq;      /* [read, nxt) */
-	struct tcp_rx *rx;      /* NULL until text comes */
+	struct byteq rcvq; /* [read, nxt) */
+	struct tcp_rx *rx; /* NULL until text comes */
 	struct {
 		struct seq32 irs;
 		uint32_t last_ack_ms;
 		uint64_t nxt;
-		uint64_t adv;   /* right edge of the window that was advertised last */
-		uint64_t acked; /* Last.ACK.sent (RFC 7323) */
-		uint64_t fin;   /* offset of the peer's FIN, 0: not seen */
+		uint64_t adv;          /* right edge of the window that was advertised last */
+		uint64_t acked;        /* Last.ACK.sent (RFC 7323) */
+		uint64_t fin;          /* offset of the peer's FIN, 0: not seen */
 		uint32_t buf;          /* bytes the receive buffer may hold now (autotuned) */
 		uint16_t mss;          /* estimate of the peer's segment size */
 		uint16_t unacked_segs; /* segments with text since the last ACK */
@@ -203,7 +204,7 @@ struct tcp_conn {
 		uint8_t dupacks_due; /* without SACK: how many equal ACKs the peer is to get */
 		uint8_t tos;         /* of the last segment (MAY-9) */
 		uint32_t unacked_bytes;
-		uint32_t ato_ms; /* delayed-ACK timeout, adaptive; 0: no data yet */
+		uint32_t ato_ms;       /* delayed-ACK timeout, adaptive; 0: no data yet */
 		uint32_t last_data_ms; /* coarse clock, for tcp_info, as last_ack_ms */
 	} rcv;
 	uint16_t ack_why;   /* enum tee_why; 0: no ACK is due now */
@@ -213,7 +214,7 @@ struct tcp_conn {
 	uint8_t syn_retries;
 	uint32_t last_data_sent_ms, last_ack_sent_ms;
 	struct tstamp ts;
-	struct ecn *ecn;         /* tcp->ecn_off, or its own when ECN was agreed on */
+	struct ecn *ecn;          /* tcp->ecn_off, or its own when ECN was agreed on */
 	uint64_t syn_sent_at_ns;  /* for the first RTT sample */
 	uint64_t heard_at_ns;     /* last segment from the peer: keep-alive */
 	uint64_t oow_acked_at_ns; /* last answer to an unacceptable segment */
@@ -282,7 +283,8 @@ struct tcp {
 	struct list dead;               /* connections to be freed at the end of the entry */
 	struct siphash_key isn_secret;
 	struct settings_ref *default_settings;
-	struct settings_ref *open_settings; /* of the connection opened last: the next may share them */
+	struct settings_ref
+		*open_settings; /* of the connection opened last: the next may share them */
 	uint32_t conn_count;
 	uint32_t port_counter;
 	/* While a SYN that ends a TIME-WAIT is dealt with: the ISN must lie beyond this (MAY-2). */

@@ -23,8 +23,8 @@ enum tcp_node_kind { TCP_NODE_CONN, TCP_NODE_REQUEST, TCP_NODE_TIMEWAIT };
 
 struct tcp_node {
 	struct tcp_key key;
-	uint8_t kind; /* enum tcp_node_kind */
-	uint8_t flags; /* the kind's own */
+	uint8_t kind;   /* enum tcp_node_kind */
+	uint8_t flags;  /* the kind's own */
 	uint16_t netif; /* number the connection is confined to; 0: any */
 };
 

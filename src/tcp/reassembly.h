@@ -24,16 +24,16 @@ struct reassembly {
 	struct rb_tree tree;
 	struct list recent; /* ranges, the most recently touched first */
 	uint64_t serial;
-	uint64_t bytes;	     /* in all */
-	uint64_t memory;     /* buffer bytes held */
+	uint64_t bytes;  /* in all */
+	uint64_t memory; /* buffer bytes held */
 	uint32_t range_count;
 };
 
 struct reassembly_result {
-	bool is_duplicate;	   /* all or a part of it was already here … */
-	uint64_t dup_start, dup_end; /* … the first such part (for DSACK) */
+	bool is_duplicate;               /* all or a part of it was already here … */
+	uint64_t dup_start, dup_end;     /* … the first such part (for DSACK) */
 	uint64_t range_start, range_end; /* the range it fell into */
-	bool filled_part;	   /* it closed or narrowed a hole between ranges */
+	bool filled_part;                /* it closed or narrowed a hole between ranges */
 };
 
 void reassembly_init(struct reassembly *ooo);

@@ -10,15 +10,15 @@
 #include "wire/tcp.h"
 
 struct segment {
-	struct tcp_header h;	/* flags, options, ports */
-	uint32_t len;		/* payload bytes, without SYN and FIN */
-	uint32_t payload_off;	/* in pkt->data */
-	uint32_t gso_segs;	/* wire segments in this super-frame, 1 for a plain one */
-	uint8_t tos;		/* of the IP header: DSCP, ECN */
+	struct tcp_header h;  /* flags, options, ports */
+	uint32_t len;         /* payload bytes, without SYN and FIN */
+	uint32_t payload_off; /* in pkt->data */
+	uint32_t gso_segs;    /* wire segments in this super-frame, 1 for a plain one */
+	uint8_t tos;          /* of the IP header: DSCP, ECN */
 	/* widened by segment_widen(); signed, since a number may lie before the stream */
-	int64_t seq, ack;	/* seq of the first octet, a SYN included */
-	int64_t end;		/* one past the last octet, SYN and FIN included */
-	int64_t urgent;		/* offset of the octet after the urgent data (MUST-62); valid with URG */
+	int64_t seq, ack; /* seq of the first octet, a SYN included */
+	int64_t end;      /* one past the last octet, SYN and FIN included */
+	int64_t urgent;   /* offset of the octet after the urgent data (MUST-62); valid with URG */
 };
 
 static inline bool segment_has(const struct segment *seg, unsigned flags)

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 struct tstamp {
-	uint32_t offset;	  /* added to the clock (RFC 7323 section 5.4) */
-	uint32_t recent;	  /* TS.Recent */
-	uint64_t recent_at_ns;	  /* when it was set; 0: never */
+	uint32_t offset;       /* added to the clock (RFC 7323 section 5.4) */
+	uint32_t recent;       /* TS.Recent */
+	uint64_t recent_at_ns; /* when it was set; 0: never */
 };
 
 /* TSval to send now. One tick is a millisecond. */

@@ -36,7 +36,7 @@ struct tcp_sack_block {
 
 struct tcp_options {
 	bool has_mss, has_wscale, has_sack_permitted, has_ts, has_fastopen, has_accecn;
-	bool fastopen_exp; /* came (or goes) in the experimental form */
+	bool fastopen_exp;       /* came (or goes) in the experimental form */
 	bool fastopen_malformed; /* came with a cookie of a length that RFC 7413 doesn't know */
 	bool was_malformed;
 	uint16_t mss;

@@ -26,12 +26,12 @@ struct cc_ops;
 struct cc {
 	const struct cc_ops *ops;
 	uint64_t cwnd_bytes;
-	uint64_t ssthresh_bytes;  /* CC_SSTHRESH_INFINITE: not set */
+	uint64_t ssthresh_bytes;                         /* CC_SSTHRESH_INFINITE: not set */
 	uint64_t prior_cwnd_bytes, prior_ssthresh_bytes; /* before the last reduction, for undo */
-	uint64_t pacing_rate;	  /* bytes a second that the controller wants; 0: derive from cwnd */
+	uint64_t pacing_rate; /* bytes a second that the controller wants; 0: derive from cwnd */
 	uint32_t mss;
 	uint32_t initial_cwnd_bytes;
-	bool hystart;		  /* configured */
+	bool hystart; /* configured */
 	bool is_state_external;
 	union {
 		uint64_t align;
@@ -44,12 +44,12 @@ struct cc {
 struct cc_round {
 	uint64_t now_ns;
 	uint64_t srtt_ns, min_rtt_ns; /* 0: none yet */
-	uint64_t pipe_bytes;	      /* in flight after this ACK */
-	uint64_t una, nxt;	      /* offsets */
+	uint64_t pipe_bytes;          /* in flight after this ACK */
+	uint64_t una, nxt;            /* offsets */
 	uint64_t delivered_total_bytes;
 	bool is_cwnd_limited;
-	bool in_recovery;	      /* fast recovery or CWR */
-	bool in_loss;		      /* after a timeout */
+	bool in_recovery; /* fast recovery or CWR */
+	bool in_loss;     /* after a timeout */
 };
 
 struct cc_ops {
@@ -65,10 +65,13 @@ struct cc_ops {
 	void (*on_congestion)(struct cc *cc, void *state, enum cc_congestion what,
 			      const struct cc_round *round);
 	void (*on_rto)(struct cc *cc, void *state, const struct cc_round *round);
-	void (*on_recovery_exit)(struct cc *cc, void *state, const struct cc_round *round); /* may be NULL */
-	void (*on_undo)(struct cc *cc, void *state, const struct cc_round *round);	    /* may be NULL */
-	void (*on_idle)(struct cc *cc, void *state, uint64_t idle_ns, const struct cc_round *round); /* may be NULL */
-	void (*on_sent)(struct cc *cc, void *state, uint64_t bytes, const struct cc_round *round); /* may be NULL */
+	void (*on_recovery_exit)(struct cc *cc, void *state,
+				 const struct cc_round *round);                    /* may be NULL */
+	void (*on_undo)(struct cc *cc, void *state, const struct cc_round *round); /* may be NULL */
+	void (*on_idle)(struct cc *cc, void *state, uint64_t idle_ns,
+			const struct cc_round *round); /* may be NULL */
+	void (*on_sent)(struct cc *cc, void *state, uint64_t bytes,
+			const struct cc_round *round);         /* may be NULL */
 	void (*check)(const struct cc *cc, const void *state); /* may be NULL */
 };
 

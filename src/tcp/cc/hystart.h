@@ -10,8 +10,9 @@
 enum { HYSTART_CSS_ROUNDS = 5 };
 
 struct hystart {
-	uint64_t window_end;	/* offset whose ACK ends the round */
-	uint32_t current_min_rtt_us, last_min_rtt_us, css_baseline_min_rtt_us; /* UINT32_MAX: none */
+	uint64_t window_end; /* offset whose ACK ends the round */
+	uint32_t current_min_rtt_us, last_min_rtt_us,
+		css_baseline_min_rtt_us; /* UINT32_MAX: none */
 	uint16_t rtt_sample_count;
 	uint8_t css_rounds;
 	bool in_css;
@@ -23,8 +24,8 @@ void hystart_init(struct hystart *hystart);
  * `acked_bytes` (limited to 8 * mss when not paced), and in *ret_exit whether slow start is over
  * (set ssthresh to cwnd).
  */
-uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t rtt_ns, uint64_t una,
-			uint64_t nxt, uint32_t mss, bool is_paced, bool *ret_exit);
+uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t rtt_ns,
+			uint64_t una, uint64_t nxt, uint32_t mss, bool is_paced, bool *ret_exit);
 
 /*
  * One ACK of a controller in slow start: grows the window, with HyStart++ as long as ssthresh is

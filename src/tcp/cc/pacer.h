@@ -8,7 +8,7 @@
 struct pacer {
 	uint64_t next_at_ns; /* nothing leaves before this */
 	uint64_t max_rate;   /* cap from the application, bytes a second; UINT64_MAX: none */
-	uint64_t rate;	     /* in force; 0: not paced */
+	uint64_t rate;       /* in force; 0: not paced */
 };
 
 void pacer_init(struct pacer *pacer);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct prr {
-	uint64_t delivered_bytes; /* prr_delivered */
-	uint64_t out_bytes;	  /* prr_out */
+	uint64_t delivered_bytes;  /* prr_delivered */
+	uint64_t out_bytes;        /* prr_out */
 	uint64_t recover_fs_bytes; /* RecoverFS: in flight when recovery began */
 };
 

@@ -7,27 +7,27 @@
 #include "tcp/loss/sendmap.h"
 
 struct rack {
-	uint64_t xmit_at_ns;	/* RACK.xmit_ts: latest sent time of delivered records */
-	uint64_t end;		/* RACK.end_seq */
-	uint64_t rtt_ns;	/* RACK.rtt */
-	uint64_t fack;		/* highest offset delivered */
-	uint64_t min_rtt_ns;	/* the caller's windowed minimum, copied in */
+	uint64_t xmit_at_ns; /* RACK.xmit_ts: latest sent time of delivered records */
+	uint64_t end;        /* RACK.end_seq */
+	uint64_t rtt_ns;     /* RACK.rtt */
+	uint64_t fack;       /* highest offset delivered */
+	uint64_t min_rtt_ns; /* the caller's windowed minimum, copied in */
 	uint32_t reo_wnd_mult;
 	uint32_t reo_wnd_persist; /* recoveries left before the multiplier is reset */
-	uint64_t dsack_round;	  /* offset that ends the round in which a DSACK was counted; NONE */
+	uint64_t dsack_round; /* offset that ends the round in which a DSACK was counted; NONE */
 	bool reordering_seen;
 	/* TLP */
 	bool tlp_is_retrans;
-	uint64_t tlp_end;	/* TLP.end_seq: snd.nxt when the probe left; 0: no probe in flight */
+	uint64_t tlp_end; /* TLP.end_seq: snd.nxt when the probe left; 0: no probe in flight */
 };
 
 struct rack_args {
 	uint64_t now_ns;
-	uint64_t srtt_ns;	/* 0: no sample yet */
+	uint64_t srtt_ns; /* 0: no sample yet */
 	uint64_t min_rtt_ns;
 	uint32_t mss;
 	uint32_t dupack_threshold;
-	bool in_recovery;	/* fast recovery or after a timeout */
+	bool in_recovery; /* fast recovery or after a timeout */
 	uint64_t snd_nxt;
 	uint64_t ts_echo_before_ns; /* what the echoed timestamp stands for was sent before this
 				       instant; 0: no timestamps */

@@ -7,11 +7,12 @@
 #include "tcp/loss/sendmap.h"
 
 struct rate {
-	uint64_t delivered_bytes;   /* in all, by the latest ACK */
+	uint64_t delivered_bytes; /* in all, by the latest ACK */
 	uint64_t delivered_at_ns;
-	uint64_t first_sent_at_ns;  /* send time of the record that started the current interval */
-	uint64_t app_limited_until; /* delivered_bytes value up to which samples are app-limited; 0 */
-	uint64_t lost_bytes;	    /* in all; whoever marks losses adds them, before rate_on_ack() */
+	uint64_t first_sent_at_ns; /* send time of the record that started the current interval */
+	uint64_t
+		app_limited_until; /* delivered_bytes value up to which samples are app-limited; 0 */
+	uint64_t lost_bytes; /* in all; whoever marks losses adds them, before rate_on_ack() */
 	/* the last good sample, for tcp_info */
 	uint64_t last_bytes, last_interval_ns;
 	bool last_app_limited;

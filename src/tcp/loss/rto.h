@@ -7,13 +7,15 @@
 #include <stdint.h>
 
 struct rto {
-	uint64_t srtt_ns;     /* 0: no sample yet */
-	uint64_t rttvar_ns;   /* smoothed mean deviation */
-	uint64_t margin_ns;   /* what the RTO adds to srtt: 4 * rttvar's recent peak, at least min_ns */
-	uint64_t mdev_max_ns; /* largest 4 * rttvar of this round trip (the margin sinks once a round trip) */
-	uint64_t round_end;   /* offset that ends the round over which mdev_max_ns is taken */
-	uint64_t base_ns;     /* RTO without back-off, clamped */
-	uint32_t backoff;     /* doublings in force */
+	uint64_t srtt_ns;   /* 0: no sample yet */
+	uint64_t rttvar_ns; /* smoothed mean deviation */
+	uint64_t
+		margin_ns; /* what the RTO adds to srtt: 4 * rttvar's recent peak, at least min_ns */
+	uint64_t
+		mdev_max_ns; /* largest 4 * rttvar of this round trip (the margin sinks once a round trip) */
+	uint64_t round_end; /* offset that ends the round over which mdev_max_ns is taken */
+	uint64_t base_ns;   /* RTO without back-off, clamped */
+	uint32_t backoff;   /* doublings in force */
 	/* windowed minimum over 300 s: best, second, third best with their times */
 	struct {
 		uint64_t at_ns, rtt_ns;

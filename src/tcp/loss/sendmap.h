@@ -39,23 +39,23 @@ enum {
 	SENT_LOST = 2,
 	SENT_RETRANS = 4,
 	SENT_EVER_RETRANS = 8,
-	SENT_FIN = 16,	     /* the last offset of the range is the FIN */
+	SENT_FIN = 16, /* the last offset of the range is the FIN */
 	SENT_APP_LIMITED = 32,
-	SENT_PROBE = 64,     /* last sent as tail loss probe */
-	SENT_EOR = 128,	     /* a record of the application ends here: never merged with the next */
+	SENT_PROBE = 64, /* last sent as tail loss probe */
+	SENT_EOR = 128,  /* a record of the application ends here: never merged with the next */
 };
 
 struct send_record {
-	struct rb_node node;	 /* by start */
+	struct rb_node node; /* by start */
 	union {
-		struct list by_time;	/* in the order of the last transmission (RACK) */
+		struct list by_time;    /* in the order of the last transmission (RACK) */
 		struct rb_node by_kind; /* in sendmap.lost or sendmap.sacked */
 	};
 	uint64_t start, end;
-	uint64_t sent_at_ns;	 /* last transmission */
-	uint32_t mss;		 /* segment size when sent; a range counts ceil(len / mss) segments */
-	uint32_t segs;		 /* that count; of a merged range, the sum */
-	uint16_t xmit_count;	 /* transmissions */
+	uint64_t sent_at_ns; /* last transmission */
+	uint32_t mss;        /* segment size when sent; a range counts ceil(len / mss) segments */
+	uint32_t segs;       /* that count; of a merged range, the sum */
+	uint16_t xmit_count; /* transmissions */
 	uint16_t flags;
 	/* delivery snapshot, taken at (re)transmission (rate.c) */
 	uint64_t delivered_bytes, delivered_at_ns, first_sent_at_ns;
@@ -64,14 +64,15 @@ struct send_record {
 
 struct sendmap {
 	struct rb_tree tree;
-	struct list by_time;	 /* records in the network, oldest transmission first */
+	struct list by_time; /* records in the network, oldest transmission first */
 	struct rb_tree lost, sacked;
 	uint64_t una, nxt;
 	uint64_t sacked_bytes, lost_bytes, retrans_bytes;
-	uint32_t segs, sacked_segs, lost_segs, retrans_segs; /* the same in segments, for tcp_info */
+	uint32_t segs, sacked_segs, lost_segs,
+		retrans_segs;    /* the same in segments, for tcp_info */
 	uint64_t highest_sacked; /* end of the highest SACKed range (FACK); una when none */
 	uint32_t record_count;
-	uint64_t judged;	/* sack_mark_lost() has judged everything below */
+	uint64_t judged; /* sack_mark_lost() has judged everything below */
 };
 
 void sendmap_init(struct sendmap *map, uint64_t una);
