@@ -5,9 +5,13 @@ _teeceepee()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='curl serve nc ping sim link help --help --version'
+		words='curl serve nc ping run sim link help version --help --version'
 	elif [[ $prev == --link ]]; then
 		words='slirp passt: tap: packet:'
+	elif [[ $prev == --cc ]]; then
+		words='cubic newreno bbr'
+	elif [[ $prev == --color ]]; then
+		words='auto always never'
 	elif [[ $cur == -* ]]; then
 		words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -o -e '--[a-z0-9-]*')
 	else

@@ -30,7 +30,7 @@ static const struct argp_option options[] = {
 	{"include", 'i', NULL, 0, "Print the response's headers too", 0},
 	{"header", 'H', "LINE", 0, "Send this header", 0},
 	{"data", 'd', "DATA", 0, "Send as POST; '@FILE' sends a file's content", 0},
-	{"data-raw", OPTION_DATA_RAW, "DATA", 0, "The same, with no meaning in '@'", 0},
+	{"data-raw", OPTION_DATA_RAW, "DATA", 0, "As --data, with no meaning in '@'", 0},
 	{"get", 'G', NULL, 0, "Put the data of -d behind the URL and GET", 0},
 	{"request", 'X', "METHOD", 0, "Use this method", 0},
 	{"range", 'r', "RANGE", 0, "Fetch these bytes, such as 0-499", 0},
