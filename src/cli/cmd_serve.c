@@ -113,6 +113,7 @@ static void print_url(const struct serve *serve, const struct tee_ip *ip)
 static void print_urls(const struct serve *serve)
 {
 	struct tee_stack *stack = tee_host_stack(serve->cli.host);
+	const char *link = serve->cli.config.link ? serve->cli.config.link : "slirp";
 	struct tee_addr_info info;
 
 	printf("serving %s; Ctrl-C ends\n", serve->dir_name);
@@ -120,6 +121,10 @@ static void print_urls(const struct serve *serve)
 	     i++)
 		if (info.state == TEE_ADDR_PREFERRED && info.origin != TEE_ADDR_LINK_LOCAL)
 			print_url(serve, &info.ip);
+	if (strcmp(link, "slirp") == 0)
+		printf("nobody outside reaches these over slirp; --link slirp:tcp=8080-%u lets port "
+		       "8080 of the host lead here\n",
+		       serve->port);
 	fflush(stdout);
 }
 

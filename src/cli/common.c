@@ -50,7 +50,7 @@ static const struct argp_option options[] = {
 	 "Our IPv6 address; without it the link's own, or SLAAC. 'none': no IPv6", 100},
 	{"gateway", OPTION_GATEWAY, "ADDR", 0, "IPv4 router, with --ip", 100},
 	{"gateway6", OPTION_GATEWAY6, "ADDR", 0, "IPv6 router, with --ip6", 100},
-	{"dns", OPTION_DNS, "ADDR,…", 0, "Name servers; without it those of the network", 100},
+	{"dns", OPTION_DNS, "ADDR,...", 0, "Name servers; without it those of the network", 100},
 	{"mtu", OPTION_MTU, "BYTES", 0, "Largest IP packet to send", 100},
 	{NULL, 0, NULL, 0, "The stack:", 101},
 	{"impair", OPTION_IMPAIR, "SPEC", 0,
@@ -70,7 +70,7 @@ static const struct argp_option options[] = {
 	{"pcap", OPTION_PCAP, "FILE", 0, "Record every frame into a pcapng file", 102},
 	{"stats", OPTION_STATS, NULL, 0,
 	 "Print sockets and counters at the end (SIGUSR1: sockets now)", 102},
-	{"json", OPTION_JSON, NULL, 0, "Print such tables as JSON", 102},
+	{"json", OPTION_JSON, NULL, 0, "Print what --stats and SIGUSR1 print as JSON", 102},
 	{"color", OPTION_COLOR, "WHEN", 0, "auto, always or never", 102},
 	{0},
 };
@@ -155,6 +155,18 @@ static void set_field(struct argp_state *state, struct tee_config *config, const
 		argp_error(state, "'%s' is no value for %s", equals + 1, name);
 }
 
+/* The configuration takes any name and the stack falls back to its default: only here a typo is told. */
+static void set_controller(struct argp_state *state, struct tee_config *config, const char *name)
+{
+	static const char *const names[] = {"cubic", "newreno", "reno", "bbr"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0 && tee_config_set(config, "tcp_cc", name) >= 0)
+			return;
+	argp_error(state, "there is no congestion controller '%s'; there are: cubic, newreno, bbr",
+		   name);
+}
+
 static void set_color(struct argp_state *state, struct cli *cli, const char *text)
 {
 	if (strcmp(text, "auto") == 0)
@@ -209,10 +221,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_SPIN:
 		config->spin_ns = cli_number(state, "--spin", arg, 0, 1000000) * TEE_NS_PER_US;
 		break;
-	case OPTION_CC:
-		if (tee_config_set(&config->stack, "tcp_cc", arg) < 0)
-			argp_error(state, "'%s' can't be a congestion controller's name", arg);
-		break;
+	case OPTION_CC: set_controller(state, &config->stack, arg); break;
 	case OPTION_SET: set_field(state, &config->stack, arg); break;
 	default: return parse_looks(key, arg, state);
 	}
