@@ -141,6 +141,25 @@ static void add_options(struct line *line, const struct tee_trace_seg *seg)
 		add(line, "%s%u..%u", i == 0 ? "  sack " : ",", seg->sack[i][0], seg->sack[i][1]);
 }
 
+/*
+ * Where there is no connection any more, as in TIME-WAIT, the initial numbers aren't known, and
+ * both relative ones are 0, as they never are after a handshake: then those of the wire are told.
+ */
+static void add_numbers(struct line *line, const struct tee_trace_seg *seg)
+{
+	bool is_relative = seg->flags & TEE_TCP_SYN || seg->rel_seq != 0 || seg->rel_ack != 0;
+	uint32_t seq = is_relative ? seg->rel_seq : seg->seq;
+
+	if (seg->len > 0)
+		add(line, "  seq %u..%u (%u)", seq, seq + seg->len, seg->len);
+	else
+		add(line, "  seq %u", seq);
+	if (seg->flags & TEE_TCP_ACK)
+		add(line, "  ack %u", is_relative ? seg->rel_ack : seg->ack);
+	if (!is_relative)
+		add(line, " (absolute)");
+}
+
 static void format_segment(struct line *line, const struct trace_printer *printer,
 			   const struct tee_trace *trace)
 {
@@ -150,12 +169,7 @@ static void format_segment(struct line *line, const struct trace_printer *printe
 
 	add_who(line, printer, trace, is_out);
 	add(line, "%-7s", trace_format_flags(seg->flags, flags));
-	if (seg->len > 0)
-		add(line, "  seq %u..%u (%u)", seg->rel_seq, seg->rel_seq + seg->len, seg->len);
-	else
-		add(line, "  seq %u", seg->rel_seq);
-	if (seg->flags & TEE_TCP_ACK)
-		add(line, "  ack %u", seg->rel_ack);
+	add_numbers(line, seg);
 	add(line, "  win %u", seg->window);
 	add_options(line, seg);
 	if (is_out && trace->why != TEE_WHY_NONE)

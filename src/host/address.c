@@ -283,7 +283,7 @@ int host_address_wait(struct tee_host *host, const struct tee_host_config *confi
 
 static void tell_link(struct tee_host *host)
 {
-	struct tee_ip ips[HOST_ADDRESS_MAX];
+	struct tee_ip ips[HOST_ADDRESS_MAX] = {0};
 	struct tee_addr_info info;
 	unsigned count = 0;
 
