@@ -21,6 +21,9 @@ static struct tee_host *open_host(const char *link, const char *ip, uint64_t spi
 	struct tee_host *host;
 
 	tee_host_config_init(&config);
+	/* One host keeps its secret from program to program, so that the peer's TIME-WAITs of the last one know
+	   the next one's sequence numbers and timestamps for new (RFC 6528, 6191). */
+	config.stack.seed = 1;
 	config.link = link;
 	if (strcmp(ip, "-") != 0) {
 		bool is6 = strchr(ip, ':') != NULL;
