@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): an enumerator can't stand in parentheses here */
 static const char *const counter_names[] = {
 #define X(name, text) [name] = text,
 	TEE_COUNTERS(X)

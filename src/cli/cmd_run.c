@@ -35,9 +35,11 @@ static void add_publish(struct run_command *command, struct argp_state *state, c
 		argp_error(state, "at most %d ports can be published", RUN_PUBLISH_MAX);
 	snprintf(text, sizeof(text), "%s", arg);
 	port = strrchr(text, ':');
-	if (!port)
+	if (!port) {
 		argp_error(state,
 			   "'%s' is no value for --publish: it takes [ADDRESS:]HOSTPORT:PORT", arg);
+		return;
+	}
 	*port++ = '\0';
 	publish->port = read_port(state, port);
 	publish->host.ip = TEE_IP4(127, 0, 0, 1);

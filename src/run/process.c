@@ -73,8 +73,10 @@ static pid_t leader_of(pid_t tid)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "Tgid: %d", &leader) == 1)
+		if (strncmp(line, "Tgid:", 5) == 0) {
+			leader = (int)strtol(line + 5, NULL, 10);
 			break;
+		}
 	fclose(file);
 	return leader;
 }

@@ -126,6 +126,13 @@ void run_wake_held(struct run *run, struct run_sock *sock)
 	}
 }
 
+/* A line of /proc/PID/status that holds a signal mask; other lines change nothing. */
+static void read_mask(const char *line, const char *name, uint64_t *mask)
+{
+	if (strncmp(line, name, strlen(name)) == 0)
+		*mask = strtoull(line + strlen(name), NULL, 16);
+}
+
 /* Has the thread a signal that it neither blocks nor ignores? */
 static bool has_signal(pid_t tid)
 {
@@ -138,10 +145,10 @@ static bool has_signal(pid_t tid)
 	if (!file)
 		return false;
 	while (fgets(line, sizeof(line), file)) {
-		sscanf(line, "SigPnd: %" SCNx64, &own);
-		sscanf(line, "ShdPnd: %" SCNx64, &shared);
-		sscanf(line, "SigBlk: %" SCNx64, &blocked);
-		sscanf(line, "SigIgn: %" SCNx64, &ignored);
+		read_mask(line, "SigPnd:", &own);
+		read_mask(line, "ShdPnd:", &shared);
+		read_mask(line, "SigBlk:", &blocked);
+		read_mask(line, "SigIgn:", &ignored);
 	}
 	fclose(file);
 	return ((own | shared) & ~blocked & ~ignored) != 0;

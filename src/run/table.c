@@ -133,14 +133,18 @@ struct run_sock *run_find_accepted(struct run *run, int fd)
 	struct sockaddr_un name = {0};
 	socklen_t len = sizeof(name) - 1;
 	struct run_sock *sock;
+	static const char prefix[] = "teeceepee/";
 	uint64_t serial;
-	int owner;
+	char *end;
+	long owner;
 
 	if (getpeername(fd, (struct sockaddr *)&name, &len) < 0 || name.sun_family != AF_UNIX ||
-	    name.sun_path[0] ||
-	    sscanf(name.sun_path + 1, "teeceepee/%d/%" SCNu64, &owner, &serial) != 2 ||
-	    owner != (int)getpid())
+	    name.sun_path[0] || strncmp(name.sun_path + 1, prefix, strlen(prefix)) != 0)
 		return NULL;
+	owner = strtol(name.sun_path + 1 + strlen(prefix), &end, 10);
+	if (owner != (long)getpid() || *end != '/')
+		return NULL;
+	serial = strtoull(end + 1, NULL, 10);
 	sock = find_serial(run, serial);
 	if (!sock || sock->cookie || run_sock_rename(sock, fd) < 0)
 		return NULL;
@@ -239,7 +243,6 @@ void run_weak_collect(struct run *run, enum run_weak kind)
 	struct list *weak = &run->weak[kind];
 	char path[64], *line = NULL;
 	size_t size = 0;
-	uint64_t serial;
 	FILE *file;
 
 	if (list_is_empty(weak))
@@ -251,10 +254,13 @@ void run_weak_collect(struct run *run, enum run_weak kind)
 	LIST_FOR_EACH(node, weak)
 	CONTAINER_OF(node, struct run_sock, role_node)->is_alive = false;
 	while (getline(&line, &size, file) > 0) {
+		const char *data = strstr(line, "data:");
 		struct run_sock *sock;
 
-		if (sscanf(line, "tfd: %*d events: %*x data: %" SCNx64, &serial) == 1 &&
-		    (sock = find_serial(run, serial)))
+		if (strncmp(line, "tfd:", 4) != 0 || !data)
+			continue;
+		sock = find_serial(run, strtoull(data + 5, NULL, 16));
+		if (sock)
 			sock->is_alive = true;
 	}
 	free(line);

@@ -133,7 +133,8 @@ static void draw_grid(FILE *out, const struct panel *panel, double y, double top
 			"<text x=\"%d\" y=\"%.1f\" class=\"left\">%g</text>\n",
 			PLOT_LEFT, at, width, PLOT_LEFT - 6, at + 4, top * i / 4);
 	}
-	for (double t = 0; t <= seconds * 1.0001; t += step) {
+	for (unsigned i = 0; i * step <= seconds * 1.0001; i++) {
+		double t = i * step;
 		double at = PLOT_LEFT + width * t / seconds;
 
 		fprintf(out, "<path d=\"M%.1f %.1fv%d\" class=\"grid\"/>\n", at, y, PANEL_HEIGHT);

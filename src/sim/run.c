@@ -85,7 +85,7 @@ static bool run_make_flows(struct run *run, char *ret_error)
 
 	for (unsigned i = 0; i < scenario->flow_count; i++)
 		run->flow_count += scenario->flows[i].count;
-	run->flows = calloc(run->flow_count, sizeof(*run->flows));
+	run->flows = calloc(run->flow_count + 1, sizeof(*run->flows)); /* none is no failure */
 	if (!run->flows) {
 		snprintf(ret_error, SCENARIO_ERROR_SIZE, "no memory for %zu flows",
 			 run->flow_count);

@@ -284,7 +284,7 @@ void receive_on_read(struct tcp_conn *conn)
 		conn->rx->space_mark = conn->rcvq.start;
 		conn->rx->space_at_ns = now;
 	}
-	if (conn_has(conn, CONN_URGENT_IN) && conn->rcvq.start >= conn->rx->urgent)
+	if (conn->rx && conn_has(conn, CONN_URGENT_IN) && conn->rcvq.start >= conn->rx->urgent)
 		conn->flags &= ~(uint32_t)CONN_URGENT_IN;
 	if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT ||
 	    conn_has(conn, CONN_FIN_RECEIVED) || !conn_is_synchronized(conn))

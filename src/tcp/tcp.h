@@ -45,7 +45,8 @@ enum {
 	TCP_SET_BROADCAST = 8192,
 	TCP_SET_LINGER = 16384,
 };
-enum { TCP_MS_NONE = 0, TCP_MS_NEVER = 0xffffffff };
+#define TCP_MS_NONE  0
+#define TCP_MS_NEVER UINT32_MAX
 
 struct tcp_settings {
 	struct srcroute source_route; /* count 0: none */
