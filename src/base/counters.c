@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* NOLINTNEXTLINE(bugprone-macro-parentheses): an enumerator can't stand in parentheses here */
 static const char *const counter_names[] = {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a designator's initialiser needs none */
 #define X(name, text) [name] = text,
 	TEE_COUNTERS(X)
 #undef X

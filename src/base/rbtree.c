@@ -115,6 +115,7 @@ static void rebalance_after_remove(struct rb_tree *tree, struct rb_node *node,
 			rotate(tree, parent, is_left);
 			sibling = is_left ? parent->right : parent->left;
 		}
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a doubly black node has a sibling */
 		outer = is_left ? sibling->right : sibling->left;
 		inner = is_left ? sibling->left : sibling->right;
 		if (!is_red(outer) && !is_red(inner)) {

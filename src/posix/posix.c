@@ -201,12 +201,14 @@ struct posix_file *posix_new_file(struct posix_world *world, enum posix_kind kin
 		index++;
 	if (index == world->file_capacity) {
 		unsigned capacity = world->file_capacity ? 2 * world->file_capacity : 16;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what is counted */
 		struct posix_file **files = realloc(world->files, capacity * sizeof(*files));
 
 		if (!files) {
 			free(file);
 			return NULL;
 		}
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what is counted */
 		memset(files + index, 0, (capacity - index) * sizeof(*files));
 		world->files = files;
 		world->file_capacity = capacity;

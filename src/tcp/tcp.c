@@ -81,6 +81,7 @@ struct settings_ref *settings_ref_for_open(struct tcp *tcp, const struct tcp_set
 {
 	struct settings_ref *last = tcp->open_settings;
 
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): a difference in padding only means that nothing is shared */
 	if (!last || memcmp(&last->s, from, sizeof(*from)) != 0) {
 		settings_release(last);
 		last = tcp->open_settings = settings_ref_new(from);

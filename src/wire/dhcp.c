@@ -312,7 +312,8 @@ static void put_options(struct writer *w, const struct dhcp *dhcp)
 	put_ip(w, OPT_REQUESTED_IP, &dhcp->requested_ip);
 	put_ip(w, OPT_SERVER_ID, &dhcp->server_id);
 	if (dhcp->subnet_bits > 0)
-		put_be32(w, OPT_SUBNET_MASK, UINT32_MAX << (32 - MIN(dhcp->subnet_bits, 32u)));
+		put_be32(w, OPT_SUBNET_MASK,
+			 dhcp->subnet_bits < 32 ? ~(UINT32_MAX >> dhcp->subnet_bits) : UINT32_MAX);
 	put_ip(w, OPT_ROUTER, &dhcp->router);
 	if (dhcp->dns_count > 0) {
 		unsigned count = MIN(dhcp->dns_count, (unsigned)DHCP_DNS_MAX);
