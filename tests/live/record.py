@@ -73,10 +73,17 @@ def sending(lab):
     with open(lab.path("data"), "rb") as data:
         lab.tee("nc", *wire.options(), "--pcap", path, wire.peer4, 9000, stdin=data).check_exit(0)
     packets = check_recording(lab, path)
-    lengths = [int(line) for line in tshark(lab, path, "-Y", f"ip.src == {wire.own4}", "-T",
-                                            "fields", "-e", "tcp.len") if line]
-    check_equal(sum(lengths), 5 << 20, "bytes of payload in the recording")
-    return f"{packets} packets, the largest with {max(lengths)} bytes"
+    rows = tshark(lab, path, "-Y", f"ip.src == {wire.own4} and tcp.len > 0", "-T", "fields",
+                  "-e", "tcp.seq", "-e", "tcp.len")
+    # A busy machine may make the stack probe for a tail that is only late: what came twice counts once.
+    end = sent = largest = 0
+    for start, length in sorted(tuple(map(int, row.split())) for row in rows if row):
+        check(start <= max(end, 1), f"the recording lacks what comes before {start}")
+        sent += max(0, start + length - max(end, start))
+        end = max(end, start + length)
+        largest = max(largest, length)
+    check_equal(sent, 5 << 20, "bytes of payload in the recording")
+    return f"{packets} packets, the largest with {largest} bytes"
 
 
 @live.case("UDP in fragments, ping, DHCP and ARP, recorded")
