@@ -3,10 +3,10 @@
 
     shared.py RUNNER FOLDER DIFFERENCES [--least TIER=PERCENT]...
 
-FOLDER holds index.csv and the scripts. DIFFERENCES names, one a line with a sentence behind a
-colon, the scripts that are not right to pass. Fails if a portable script fails that is not named, if
-one that is named passes, if more than two in a hundred portable ones are named, or if a tier passes
-less than its --least. Prints the counts by feature.
+FOLDER holds index.csv and the scripts. DIFFERENCES (expected.csv, which the runner's --expected
+reads too) names those that are not right to pass, with a sentence each. Fails if a script fails that
+is not named, if one that is named passes, if more than two in a hundred portable ones are named, or if
+a tier passes less than its --least. Prints the counts by feature.
 """
 
 import argparse
@@ -22,16 +22,11 @@ NAMED_MAX = 0.02
 
 
 def read_differences(path):
-    named = {}
-    with open(path, encoding="utf-8") as source:
-        for number, line in enumerate(source, 1):
-            line = line.strip()
-            if not line or line.startswith("#"):
-                continue
-            script, colon, why = line.partition(": ")
-            if not colon or len(why) < 20:
-                raise SystemExit(f"{path}:{number}: a script, a colon, a sentence")
-            named[script] = why
+    with open(path, encoding="utf-8", newline="") as source:
+        named = {row["script"]: row["reason"] for row in csv.DictReader(source)}
+    for script, why in named.items():
+        if len(why) < 20:
+            raise SystemExit(f"{path}: {script} has no sentence")
     return named
 
 
@@ -69,7 +64,7 @@ def main():
             problems.append(f"{script} did not run")
         elif passed and script in named:
             problems.append(f"{script} passes and is named as a difference")
-        elif not passed and script not in named and tier == "portable":
+        elif not passed and script not in named:
             problems.append(f"{script} fails")
     for script in sorted(set(named) - {row["script"] for row in rows}):
         problems.append(f"{script} is named and does not exist")
