@@ -9,7 +9,7 @@ SEEDS ?=
 # As environment variables, so that a quote inside a value stays a quote.
 export URL SEEDS DESTDIR
 
-.PHONY: all help run test test-programs bench bench-quick bench-grid fuzz sim conformance mutants check format install \
+.PHONY: all help run test test-programs bench bench-quick bench-grid bench-run fuzz sim conformance mutants check format install \
 	clean deps
 
 all: ## build the library, the program, the examples and the tests
@@ -49,6 +49,12 @@ bench-grid: ## ours and Linux's goodput over loss, delay, reordering and rate
 	@tools/setup "$(BUILD)"
 	@ninja -C "$(BUILD)" --quiet
 	@bench/run --build "$(BUILD)" --grid
+
+bench-run: ## what `teeceepee run` costs a program, beside slirp4netns and pasta
+	@tools/install-deps build bench
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet
+	@bench/run --build "$(BUILD)" --programs
 
 fuzz: ## run each fuzz target for SECONDS=60 from the committed corpus
 	@tools/install-deps build test

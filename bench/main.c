@@ -13,6 +13,7 @@ static const struct {
 	{"kernel-memory", bench_kernel_memory}, {"our-client", bench_our_client},
 	{"our-memory", bench_our_memory},       {"bridge", bench_bridge},
 	{"our-core", bench_our_core},           {"our-many", bench_our_many},
+	{"overhead", bench_overhead},
 };
 
 int main(int argc, char **argv)
@@ -22,5 +23,5 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], roles[i].name) == 0)
 			return roles[i].run(argc - 2, argv + 2);
 	bench_fail("this program is started by bench/run; it plays kernel-server, kernel-client, "
-		   "kernel-memory, our-client, our-memory, bridge");
+		   "kernel-memory, our-client, our-memory, bridge, our-core, our-many, overhead");
 }
