@@ -397,7 +397,8 @@ int bridge_new(struct tee_host *host, struct tee_socket *socket, int fd,
 	bridge->socket = socket;
 	bridge->fd = fd;
 	bridge->far_fd = -1;
-	bridge->is_fd_readable = bridge->is_fd_writable = true;
+	/* What the far end has written already makes the first edge. */
+	bridge->is_fd_writable = true;
 	if (hooks)
 		bridge->hooks = *hooks;
 	result = host_watch_epoll(host, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_fd,

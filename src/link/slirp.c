@@ -80,6 +80,7 @@ struct slirp_link {
 	uint64_t clock_until_ns;
 	bool is_filled;   /* watch and wake_at_ns say what libslirp wants now */
 	bool wants_cycle; /* something was put in that only a cycle carries on */
+	bool is_quiet;    /* whoever slept has just seen that no descriptor is ready */
 	bool guards_sigpipe;
 	struct tee_pool *pool;       /* of the last recv(); NULL before the first */
 	struct tee_pool *early_pool; /* for what libslirp answers before that */
@@ -253,6 +254,11 @@ static void slirp_cycle(struct slirp_link *self)
 
 	slirp_run_timers(self);
 	slirp_refill(self);
+	if (self->is_quiet && !self->wants_cycle && self->now_ns < self->wake_at_ns) {
+		self->is_quiet = false;
+		return;
+	}
+	self->is_quiet = false;
 	ready = slirp_watch_wait(&self->watch);
 	if (ready == 0 && !self->wants_cycle && self->now_ns < self->wake_at_ns)
 		return;
@@ -342,6 +348,15 @@ static int slirp_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsi
 	slirp_refill(self);
 	fds[0] = (struct tee_link_poll){.fd = self->watch.epoll_fd, .events = POLLIN};
 	return 1;
+}
+
+static void slirp_poll_done(struct tee_link *link, const struct tee_link_poll *fds, unsigned n,
+			    uint64_t now_ns)
+{
+	struct slirp_link *self = (struct slirp_link *)link;
+
+	(void)now_ns;
+	self->is_quiet = n > 0 && fds[0].revents == 0;
 }
 
 static uint64_t slirp_deadline(struct tee_link *link)
@@ -442,6 +457,7 @@ static const struct tee_link_ops slirp_ops = {
 	.recv = slirp_recv,
 	.send = slirp_send,
 	.poll_fds = slirp_poll_fds,
+	.poll_done = slirp_poll_done,
 	.deadline = slirp_deadline,
 	.counter = slirp_counter,
 	.close = slirp_close,

@@ -76,6 +76,7 @@ struct run_sock {
 	int native_sndbuf;
 	bool is_told;   /* the program knows that it is connected */
 	bool is_waited; /* a blocking connect() waits, or did until a signal came */
+	bool is_filled; /* CONNECTING: the program's end has no room left */
 	bool has_remote;
 	struct tee_endpoint local, remote; /* as last known */
 	/* A name server that the stack can't reach, and who answers in its place (resolv.c). */
@@ -124,6 +125,7 @@ struct run_call {
 	struct run *run;
 	const struct seccomp_notif *request;
 	bool is_held;          /* it has been here before */
+	bool is_woken;         /* … and comes because `sock` has news */
 	bool is_timed;         /* `deadline_ns` has been set */
 	bool is_expired;       /* and has come */
 	uint64_t deadline_ns;  /* when a held call gives up */
@@ -156,6 +158,8 @@ int run_write(const struct run_call *call, uint64_t address, const void *buf, si
 bool run_is_valid(const struct run_call *call);
 /* A duplicate of descriptor `fd` of a process; -errno. */
 int run_take_fd(pid_t pid, int fd);
+/* Closes what run_take_fd() keeps open from call to call. */
+void run_forget_pids(void);
 /*
  * Puts `fd`, of `sock` (or NULL), into the program and answers its call with the new number, at once:
  * RUN_DONE or -errno.
@@ -213,6 +217,8 @@ run_call_fn run_call_sendto, run_call_recvfrom, run_call_sendmsg, run_call_recvm
 
 /* The stack's socket of a record that has one. */
 struct tee_socket *run_socket_of(const struct run_sock *sock);
+/* A connect() that waited returns before its time, and the program may poll the socket next. */
+void run_connect_leave(const struct run_call *call);
 /* Joins our end with the stack's socket; 0 or -errno. The record is CONNECTED. */
 int run_stream_join(struct run_sock *sock, int our_fd);
 /* Takes the record, a listener or draft whose descriptors are all closed, out of the world. */

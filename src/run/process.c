@@ -100,18 +100,49 @@ static int open_pidfd(pid_t tid)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/*
+ * A pidfd costs more than all the rest of taking a descriptor, so those of the callers seen last are kept.
+ * One goes on meaning the thread that it was opened for; when that has ended, and its id belongs to
+ * another, it is opened anew.
+ */
+static struct {
+	pid_t tid;
+	int pidfd; /* valid when tid isn't 0 */
+} kept_pids[64];
+
+static void forget_pid(unsigned index)
+{
+	if (kept_pids[index].tid)
+		close(kept_pids[index].pidfd);
+	kept_pids[index].tid = 0;
+}
+
+void run_forget_pids(void)
+{
+	for (unsigned i = 0; i < sizeof(kept_pids) / sizeof(kept_pids[0]); i++)
+		forget_pid(i);
+}
+
 int run_take_fd(pid_t pid, int fd)
 {
-	int pidfd = open_pidfd(pid);
+	unsigned index = (unsigned)pid % (sizeof(kept_pids) / sizeof(kept_pids[0]));
 	long taken;
+	int pidfd;
 
+	if (kept_pids[index].tid == pid) {
+		taken = syscall(SYS_pidfd_getfd, kept_pids[index].pidfd, fd, 0);
+		if (taken >= 0)
+			return (int)taken;
+	}
+	/* An ended thread has no descriptors either: ESRCH, or of older kernels EBADF. */
+	forget_pid(index);
+	pidfd = open_pidfd(pid);
 	if (pidfd < 0)
 		return pidfd;
+	kept_pids[index].tid = pid;
+	kept_pids[index].pidfd = pidfd;
 	taken = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	if (taken < 0)
-		taken = -errno;
-	close(pidfd);
-	return (int)taken;
+	return taken < 0 ? -errno : (int)taken;
 }
 
 int64_t run_give_fd(const struct run_call *call, struct run_sock *sock, int fd, bool is_cloexec)

@@ -149,6 +149,7 @@ static void fill(struct run_sock *sock, int theirs)
 	if (getsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &sock->native_sndbuf, &len) < 0)
 		sock->native_sndbuf = 0;
 	setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	sock->is_filled = true;
 	for (unsigned i = 0; i < FILLERS; i++)
 		if (send(theirs, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			break;
@@ -158,8 +159,12 @@ static void fill(struct run_sock *sock, int theirs)
 static void drain(struct run_sock *sock)
 {
 	char bytes[FILLER_BYTES * FILLERS];
-	int theirs = run_dup_far_end(sock), size = sock->native_sndbuf;
+	int theirs, size = sock->native_sndbuf;
 
+	if (!sock->is_filled)
+		return;
+	sock->is_filled = false;
+	theirs = run_dup_far_end(sock);
 	if (theirs >= 0) {
 		/* The kernel doubles what it is told: twice the room that a fresh socket has. */
 		setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -231,7 +236,6 @@ static void on_connecting(void *arg, struct tee_socket *socket, unsigned ready)
 	if (state == TEE_TCP_SYN_SENT || state == TEE_TCP_SYN_RECEIVED)
 		return;
 	tee_host_watch_socket(run->host, socket, NULL, NULL);
-	tee_host_unwatch_fd(run->host, our_fd);
 	drain(sock);
 	if (run_stream_join(sock, our_fd) < 0) {
 		give_up(sock, ENOMEM);
@@ -248,7 +252,8 @@ static void on_left(void *arg, int fd, short revents)
 		give_up(arg, ECONNABORTED);
 }
 
-static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoint *remote)
+static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoint *remote,
+		     bool waits)
 {
 	struct run *run = sock->run;
 	struct tee_socket *socket = run_socket_of(sock);
@@ -272,8 +277,10 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 	run_weak_remove(sock);
 	sock->our_fd = result;
 	sock->state = RUN_CONNECTING;
-	sock->is_told = false;
-	fill(sock, theirs);
+	sock->is_told = sock->is_filled = false;
+	/* Nobody polls it while its only caller waits. */
+	if (!waits)
+		fill(sock, theirs);
 	if (host_watch_epoll(run->host, sock->our_fd, EPOLLRDHUP | EPOLLET, on_left, sock) < 0 ||
 	    tee_host_watch_socket(run->host, socket, on_connecting, sock) < 0) {
 		give_up(sock, ENOMEM);
@@ -330,6 +337,8 @@ static int64_t finish(struct run_call *call, struct run_sock *sock, int theirs)
 		if (!waits)
 			return -EALREADY;
 		sock->is_waited = true;
+		if (call->is_expired && !sock->is_filled)
+			fill(sock, theirs);
 		return run_hold(call, sock, run_timeout_ns(theirs, SO_SNDTIMEO), -EINPROGRESS);
 	case RUN_FAILED: {
 		int error = sock->error ? sock->error : ECONNABORTED;
@@ -379,6 +388,7 @@ static bool goes_native(struct run_call *call, struct run_sock *sock, int theirs
 static int64_t connect_draft(struct run_call *call, struct run_sock *sock, int *theirs)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	bool waits = !run_is_nonblocking(*theirs);
 	struct tee_endpoint remote;
 	int family, result;
 	int64_t verdict;
@@ -395,8 +405,8 @@ static int64_t connect_draft(struct run_call *call, struct run_sock *sock, int *
 		if (verdict < 0)
 			return verdict;
 	}
-	verdict = begin(sock, *theirs, &remote);
-	if (verdict != -EINPROGRESS || run_is_nonblocking(*theirs))
+	verdict = begin(sock, *theirs, &remote, waits);
+	if (verdict != -EINPROGRESS || !waits)
 		return verdict;
 	sock->is_waited = true;
 	return run_hold(call, sock, run_timeout_ns(*theirs, SO_SNDTIMEO), -EINPROGRESS);
@@ -416,11 +426,28 @@ static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, in
 	return run_datagram_connect(sock, &remote);
 }
 
-int64_t run_call_connect(struct run_call *call)
+void run_connect_leave(const struct run_call *call)
 {
 	int theirs;
 	struct run_sock *sock = run_find(call, (int)call->request->data.args[0], &theirs);
+
+	if (!sock)
+		return;
+	if (sock->state == RUN_CONNECTING && !sock->is_filled)
+		fill(sock, theirs);
+	close(theirs);
+}
+
+int64_t run_call_connect(struct run_call *call)
+{
+	struct run_sock *sock;
 	int64_t verdict;
+	int theirs;
+
+	/* What it waited for; whatever another thread did to the descriptor meanwhile. */
+	if (call->is_woken && call->sock->state != RUN_CONNECTING)
+		return finish(call, call->sock, -1);
+	sock = run_find(call, (int)call->request->data.args[0], &theirs);
 
 	if (!sock)
 		return call->is_held ? -EBADF : RUN_CONTINUE;

@@ -91,12 +91,13 @@ static int64_t serve(struct run_call *call)
 
 /* ---- held calls ---- */
 
-static void try_again(struct held *held)
+static void try_again(struct held *held, bool is_woken)
 {
 	struct run *run = held->call.run;
 	int64_t verdict;
 
 	held->call.is_held = true;
+	held->call.is_woken = is_woken;
 	verdict = serve(&held->call);
 	if (verdict == RUN_HOLD)
 		return;
@@ -122,7 +123,7 @@ void run_wake_held(struct run *run, struct run_sock *sock)
 		struct list *node = list_pop_front(&ours);
 
 		list_push_back(&run->held, node);
-		try_again(CONTAINER_OF(node, struct held, node));
+		try_again(CONTAINER_OF(node, struct held, node), true);
 	}
 }
 
@@ -162,13 +163,15 @@ static void look_at(struct held *held, uint64_t now_ns)
 		list_remove(&held->node);
 		free(held);
 	} else if (has_signal((pid_t)held->request.pid)) {
+		if (held->request.data.nr == SYS_connect)
+			run_connect_leave(&held->call);
 		answer(run, held->request.id, -KERNEL_ERESTARTSYS);
 		list_remove(&held->node);
 		free(held);
 	} else {
 		held->call.is_expired = now_ns >= held->call.deadline_ns;
 		/* Its socket may have been closed by another thread. */
-		try_again(held);
+		try_again(held, false);
 	}
 }
 
@@ -461,6 +464,7 @@ void run_program_end(struct run *run)
 		close_fd(run->weak_fds[i]);
 	close_fd(run->rendezvous_fd);
 	close_fd(run->signal_fd);
+	run_forget_pids();
 	if (run->dir[0]) {
 		unlink(run->rendezvous.sun_path);
 		rmdir(run->dir);
