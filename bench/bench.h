@@ -67,7 +67,7 @@ int bench_our_memory(int argc, char **argv);    /* COUNT */
 int bench_kernel_memory(int argc, char **argv); /* COUNT */
 int bench_our_core(int argc, char **argv);      /* 64k|mss|mss-offload|64 ROUNDS */
 int bench_our_many(int argc, char **argv);
-int bench_overhead(int argc, char **argv);      /* SECONDS */
-int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B IMPAIRMENT */
+int bench_overhead(int argc, char **argv); /* SECONDS */
+int bench_bridge(int argc, char **argv);   /* TAP-A TAP-B IMPAIRMENT */
 
 #endif
