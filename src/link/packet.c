@@ -20,7 +20,8 @@
  * Multicast for IPv6 (RFC 4861 7.2: solicited-node groups) is joined at the card by memberships of
  * the socket, which end with it: all multicast until addresses are known, then just their groups.
  *
- * Frames carry virtio-net headers (vnet.c), so that super-frames pass both ways. Receiving is
+ * Frames carry virtio-net headers (vnet.c), so that super-frames pass both ways; without them segments
+ * that come in a row are joined here (gro.c). Receiving is
  * recvmmsg() into large packets (rx.c), sending sendmmsg(). PACKET_QDISC_BYPASS spares the queueing
  * discipline where the card segments by itself; elsewhere the kernel must cut super-frames, which it does
  * only on the ordinary path. A card's full ring shows as ENOBUFS without any descriptor to wait for,
@@ -42,6 +43,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include "base/check.h"
+#include "link/gro.h"
 #include "link/netdev.h"
 #include "link/packet_filter.h"
 #include "link/packet_groups.h"
@@ -52,6 +54,7 @@
 enum {
 	PACKET_VNET_LEN = 10,
 	PACKET_RX_BATCH = 16,
+	PACKET_RX_FRAMES = 192, /* read by one recv, at most: 256 KiB of an ordinary Ethernet */
 	PACKET_TX_BATCH = 32,
 	PACKET_BUFFER_BYTES = 16 << 20,
 };
@@ -66,6 +69,8 @@ struct packet_link {
 	bool is_down;                     /* the interface went down; it may be gone */
 	uint64_t retry_at_ns, look_at_ns; /* TEE_NEVER when not set */
 	struct packet_groups groups;
+	bool joins; /* no virtio-net headers: gro makes super-frames of segments in a row */
+	struct gro gro;
 	struct rx_buffer rx[PACKET_RX_BATCH];
 	uint64_t rx_frames, tx_frames, rx_super, tx_super, rx_no_memory, rx_malformed, rx_dropped,
 		tx_down, tx_refused, tx_full;
@@ -120,50 +125,57 @@ static unsigned packet_prepare_rx(struct packet_link *self, struct tee_pool *poo
 	return count;
 }
 
-/* Makes packets of what was read; returns how many made sense. */
+/* Makes packets of what was read, behind the `count` that stand in the array; returns how many stand then. */
 static unsigned packet_take_rx(struct packet_link *self, struct tee_pool *pool,
 			       const struct packet_rx_batch *batch, unsigned n,
-			       struct tee_pkt **ret_pkts)
+			       struct tee_pkt **pkts, unsigned count)
 {
-	unsigned count = 0;
-
 	for (unsigned i = 0; i < n; i++) {
 		const struct mmsghdr *message = &batch->messages[i];
 		struct tee_pkt *pkt;
+		uint32_t len;
 
 		if (message->msg_len <= self->vnet_len ||
 		    (message->msg_hdr.msg_flags & MSG_TRUNC)) {
 			self->rx_malformed++;
 			continue;
 		}
-		pkt = rx_buffer_take(&self->rx[i], pool,
-				     message->msg_len - (uint32_t)self->vnet_len);
+		len = message->msg_len - (uint32_t)self->vnet_len;
+		self->rx_frames++;
+		if (self->joins &&
+		    gro_join(&self->gro, tee_pkt_bytes(self->rx[i].pkt), len, TEE_CHECKSUM_UNKNOWN))
+			continue;
+		pkt = rx_buffer_take(&self->rx[i], pool, len);
 		if (!vnet_to_pkt(&batch->vnet[i], pkt)) {
 			self->rx_malformed++;
 			tee_pkt_release(pkt);
 			continue;
 		}
-		self->rx_super += pkt->gso_size > 0;
-		ret_pkts[count++] = pkt;
+		pkts[count] = pkt;
+		if (self->joins)
+			gro_hold(&self->gro, count);
+		count++;
 	}
 	return count;
 }
 
-/* One recvmmsg(): packets in *ret_count; the result is how many frames the kernel gave, or -TEE_ENODEV. */
-static int packet_read(struct packet_link *self, struct tee_pool *pool, struct tee_pkt **ret_pkts,
-		       unsigned n, unsigned *ret_count, uint64_t now_ns)
+/*
+ * One recvmmsg(): up to `n` packets behind the *count in the array. The result is how many frames the kernel
+ * gave, 0 when there are no more, or -TEE_ENODEV.
+ */
+static int packet_read(struct packet_link *self, struct tee_pool *pool, struct tee_pkt **pkts,
+		       unsigned n, unsigned *count, uint64_t now_ns)
 {
 	struct packet_rx_batch batch;
 	unsigned room = packet_prepare_rx(self, pool, &batch, MIN(n, (unsigned)PACKET_RX_BATCH));
 	int got;
 
-	*ret_count = 0;
 	if (room == 0)
 		return packet_discard(self);
 	got = recvmmsg(self->fd, batch.messages, room, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : packet_look(self, now_ns);
-	*ret_count = packet_take_rx(self, pool, &batch, (unsigned)got, ret_pkts);
+	*count = packet_take_rx(self, pool, &batch, (unsigned)got, pkts, *count);
 	return got < (int)room ? 0 : got;
 }
 
@@ -171,20 +183,21 @@ static int packet_recv(struct tee_link *link, struct tee_pool *pool, struct tee_
 		       unsigned n, uint64_t now_ns)
 {
 	struct packet_link *self = (struct packet_link *)link;
-	unsigned count = 0;
+	unsigned count = 0, frames = 0;
 	int more = 1;
 
 	if (self->is_down && now_ns >= self->look_at_ns && packet_look(self, now_ns) < 0)
 		return -TEE_ENODEV;
-	while (more > 0 && count < n) {
-		unsigned taken;
-
-		more = packet_read(self, pool, ret_pkts + count, n - count, &taken, now_ns);
-		count += taken;
+	if (self->joins)
+		gro_begin(&self->gro, TEE_NETIF_ETHERNET, pool, ret_pkts);
+	while (more > 0 && count < n && frames < PACKET_RX_FRAMES) {
+		more = packet_read(self, pool, ret_pkts, n - count, &count, now_ns);
+		frames += more > 0 ? (unsigned)more : 0;
 	}
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
 		ret_pkts[i]->at_ns = now_ns;
-	self->rx_frames += count;
+		self->rx_super += ret_pkts[i]->gso_size > 0;
+	}
 	return more < 0 && count == 0 ? more : (int)count;
 }
 
@@ -298,6 +311,7 @@ static bool packet_counter(struct tee_link *link, unsigned idx, const char **ret
 		{"packet.tx_interface_down", &self->tx_down},
 		{"packet.tx_refused", &self->tx_refused},
 		{"packet.tx_card_full", &self->tx_full},
+		{"packet.rx_joined", &self->gro.joined},
 	};
 	struct tpacket_stats stats;
 	socklen_t len = sizeof(stats);
@@ -497,6 +511,7 @@ static int packet_open_parts(struct packet_link *self, const struct link_spec *s
 	info->shares_mac = !memcmp(info->mac.byte, netdev.mac.byte, sizeof(info->mac.byte));
 	self->ifindex = netdev.ifindex;
 	packet_set_offloads(self, spec->name, offload);
+	self->joins = self->vnet_len == 0;
 	return packet_start(self, &netdev, ret_error);
 }
 

@@ -27,6 +27,7 @@
 #include "base/byteorder.h"
 #include "base/check.h"
 #include "link/deframe.h"
+#include "link/gro.h"
 #include "link/passt_process.h"
 #include "link/spec.h"
 
@@ -46,6 +47,7 @@ struct passt_link {
 	bool is_gone;
 	bool waits_for_room; /* the socket took less than it was offered */
 	struct deframe deframe;
+	struct gro gro;
 	uint32_t pending_off, pending_len; /* the rest of a frame that was begun */
 	uint64_t rx_frames, tx_frames, rx_no_memory, rx_bad_length;
 	uint8_t pending[DEFRAME_PREFIX_LEN + TEE_FRAME_LEN_MAX];
@@ -79,6 +81,7 @@ static int passt_recv(struct tee_link *link, struct tee_pool *pool, struct tee_p
 
 	if (self->is_gone)
 		return -TEE_ENODEV;
+	gro_begin(&self->gro, TEE_NETIF_ETHERNET, pool, ret_pkts);
 	while (count < n) {
 		const uint8_t *frame;
 		struct tee_pkt *pkt;
@@ -97,6 +100,9 @@ static int passt_recv(struct tee_link *link, struct tee_pool *pool, struct tee_p
 		}
 		if (result <= 0)
 			break;
+		self->rx_frames++;
+		if (gro_join(&self->gro, frame, len, TEE_CHECKSUM_UNKNOWN))
+			continue;
 		pkt = tee_pkt_new(pool, len);
 		if (!pkt) {
 			self->rx_no_memory++;
@@ -105,9 +111,9 @@ static int passt_recv(struct tee_link *link, struct tee_pool *pool, struct tee_p
 		memcpy(tee_pkt_bytes(pkt), frame, len);
 		pkt->len = len;
 		pkt->at_ns = now_ns;
-		ret_pkts[count++] = pkt;
+		ret_pkts[count] = pkt;
+		gro_hold(&self->gro, count++);
 	}
-	self->rx_frames += count;
 	if (count > 0)
 		return (int)count;
 	return self->is_gone ? -TEE_ENODEV : 0;
@@ -252,6 +258,7 @@ static bool passt_counter(struct tee_link *link, unsigned idx, const char **ret_
 		{"passt.tx_frames", self->tx_frames},
 		{"passt.rx_no_memory", self->rx_no_memory},
 		{"passt.rx_bad_length", self->rx_bad_length},
+		{"passt.rx_joined", self->gro.joined},
 	};
 
 	if (idx >= ARRAY_LEN(counters))

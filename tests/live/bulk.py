@@ -115,6 +115,33 @@ for wire_kind, family_of_wire, bytes_of_wire in (
     register(wire_kind, family_of_wire, "out of nc", upload_from_us, bytes_of_wire)
 
 
+def without_offloads(lab, kind, function):
+    """Segments of the wire's size one by one, as without any offload: our side joins them."""
+    wire = kind(lab)
+    wire.link += ",offload=0"
+    if kind is live.Packet:
+        live.need("ethtool")
+        for device, ns in ((wire.device, None), (wire.peer_device, wire.ns)):
+            lab.command("ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off", "tx", "off",
+                        "rx", "off", ns=ns)
+    return function(lab, wire, 4, 8 * MIB if lab.quick else 200 * MIB)
+
+
+@live.case("200 MiB by curl, tap without offloads", quick=True)
+def tap_segments_in(lab):
+    return without_offloads(lab, live.Tap, download)
+
+
+@live.case("200 MiB out of nc, tap without offloads")
+def tap_segments_out(lab):
+    return without_offloads(lab, live.Tap, upload_from_us)
+
+
+@live.case("200 MiB into nc -l, packet without offloads", quick=True)
+def packet_segments_in(lab):
+    return without_offloads(lab, live.Packet, upload_into_us)
+
+
 def impaired(lab, function, family):
     size = 2 * MIB if lab.quick else 100 * MIB
     return function(lab, live.Tap(lab), family, size, ["--impair", BAD_ROAD, "--seed", "20"], 180)
