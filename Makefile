@@ -9,7 +9,7 @@ SEEDS ?=
 # As environment variables, so that a quote inside a value stays a quote.
 export URL SEEDS DESTDIR
 
-.PHONY: all help run test test-programs bench bench-quick bench-grid bench-run fuzz sim conformance mutants check format install \
+.PHONY: all help run test test-programs bench bench-quick bench-grid bench-run fuzz sim script-kernel conformance mutants check format install \
 	clean deps
 
 all: ## build the library, the program, the examples and the tests
@@ -65,6 +65,12 @@ sim: ## random worlds in virtual time (SEEDS=N: how many, SEEDS=A-B: which)
 	@tools/setup "$(BUILD)"
 	@ninja -C "$(BUILD)" --quiet
 	@tests/sim/run --build "$(BUILD)" $${SEEDS:+--seeds "$$SEEDS"}
+
+script-kernel: ## our Linux-like scripts, run against this machine's own kernel
+	@tools/install-deps build
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet tests/script/kernel-script
+	@"$(BUILD)/tests/script/kernel-script" --jobs=8 --tolerance_usecs=50000 tests/script/kernel
 
 conformance: ## write docs/conformance.md from the tests that pass
 	@tools/install-deps build test

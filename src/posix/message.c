@@ -320,7 +320,8 @@ static void add_cmsg(struct posix_msg *msg, int level, int type, int32_t value)
 		msg->flags |= LINUX_MSG_CTRUNC;
 		return;
 	}
-	msg->cmsg[msg->cmsg_count++] = (struct posix_cmsg){level, type, value};
+	msg->cmsg[msg->cmsg_count++] =
+		(struct posix_cmsg){.level = level, .type = type, .value = value};
 }
 
 /* Fills the pieces from the byte `from` on; returns how much came, or an error when none did. */

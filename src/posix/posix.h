@@ -45,11 +45,13 @@ struct posix_epoll_event {
 	uint64_t data;
 };
 
-enum { POSIX_CMSG_MAX = 4, POSIX_SOCKADDR_SIZE = 28 };
+enum { POSIX_CMSG_MAX = 4, POSIX_CMSG_DATA_MAX = 48, POSIX_SOCKADDR_SIZE = 28 };
 
 struct posix_cmsg {
 	int level, type;
 	int32_t value;
+	uint32_t len; /* of `data`, for what is more than a number; 0: `value` is all */
+	uint8_t data[POSIX_CMSG_DATA_MAX];
 };
 
 struct posix_msg {

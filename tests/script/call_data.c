@@ -173,7 +173,7 @@ static bool read_cmsg(const struct value *item, struct posix_cmsg *ret, char *te
 		return CALL_FAIL("control message not understood");
 	if (!call_number(call_field(item, "cmsg_data"), &data))
 		return CALL_FAIL("data of a control message not understood");
-	*ret = (struct posix_cmsg){(int)level, (int)type, (int32_t)data};
+	*ret = (struct posix_cmsg){.level = (int)level, .type = (int)type, .value = (int32_t)data};
 	return true;
 }
 

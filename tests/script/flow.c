@@ -53,6 +53,8 @@ static uint32_t echo_of(const struct flow *flow, uint32_t script)
 		if (flow->stamps[index].script == script)
 			return flow->stamps[index].live;
 	}
+	if (flow->has_linear_stamps)
+		return script - flow->first_script_stamp + flow->first_live_stamp;
 	return script;
 }
 

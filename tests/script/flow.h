@@ -35,6 +35,7 @@ struct flow {
 	} stamps[FLOW_STAMPS_MAX];
 	unsigned stamp_count; /* in all; the table is a ring */
 	bool has_first_stamp;
+	bool has_linear_stamps; /* what was not sent counts from the first, too */
 	uint32_t first_script_stamp, first_live_stamp;
 };
 

@@ -16,6 +16,10 @@
 
 #include "index.h"
 #include "report.h"
+#include "rig.h"
+
+/* What test runners take for "cannot be run here". */
+enum { EXIT_SKIP = 77 };
 
 struct list {
 	char **paths;
@@ -104,6 +108,7 @@ static void usage(FILE *file)
 	      "  -v, --verbose      print the packets of each script\n"
 	      "      --strict       compare order of options, wscale, exact windows and PSH too\n"
 	      "      --no-offload   the interface takes no super-frames and no unfinished checksums\n"
+	      "      --record       print what comes back instead of comparing it\n"
 	      "      --index=FILE   CSV of script, feature, portability, note: counts by feature\n"
 	      "      --expected=FILE  CSV of script and reason: those that it is right to fail\n"
 	      "      --tier=NAME    with --index: portable, linux-flavoured, bsd-flavoured, or\n"
@@ -129,6 +134,7 @@ struct arguments {
 enum {
 	OPT_STRICT = 256,
 	OPT_NO_OFFLOAD,
+	OPT_RECORD,
 	OPT_INDEX,
 	OPT_EXPECTED,
 	OPT_TIER,
@@ -145,6 +151,7 @@ static const struct option long_options[] = {
 	{"help", no_argument, NULL, 'h'},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"no-offload", no_argument, NULL, OPT_NO_OFFLOAD},
+	{"record", no_argument, NULL, OPT_RECORD},
 	{"index", required_argument, NULL, OPT_INDEX},
 	{"expected", required_argument, NULL, OPT_EXPECTED},
 	{"tier", required_argument, NULL, OPT_TIER},
@@ -190,6 +197,7 @@ static void parse_arguments(int argc, char **argv, struct arguments *args)
 		case 'h': usage(stdout); exit(0);
 		case OPT_STRICT: args->run.is_strict = true; break;
 		case OPT_NO_OFFLOAD: args->run.has_no_offloads = true; break;
+		case OPT_RECORD: args->run.is_recording = true; break;
 		case OPT_INDEX: args->index_path = optarg; break;
 		case OPT_EXPECTED: args->expected_path = optarg; break;
 		case OPT_TIER: args->tier = optarg; break;
@@ -249,8 +257,13 @@ int main(int argc, char **argv)
 	struct job *jobs;
 	unsigned count;
 	bool all_passed;
+	char error[WIRE_ERROR_SIZE];
 
 	parse_arguments(argc, argv, &args);
+	if (!rig_can_run(error)) {
+		fprintf(stderr, "%s\n", error);
+		return EXIT_SKIP;
+	}
 	for (int i = optind; i < argc; i++)
 		add_argument(&list, argv[i]);
 	if (args.index_path && !(index = index_read(args.index_path)))
@@ -263,7 +276,8 @@ int main(int argc, char **argv)
 	count = make_jobs(&list, index, expected, args.tier, jobs);
 	if (args.report.form == REPORT_TAP)
 		puts("TAP version 13");
-	pool_run(jobs, count, &args.run, args.run.is_verbose ? 1 : args.jobs, tell, &args.report);
+	pool_run(jobs, count, &args.run,
+		 args.run.is_verbose || args.run.is_recording ? 1 : args.jobs, tell, &args.report);
 	all_passed = report_end(&args.report, jobs, count) && count;
 	if (args.junit_path && !report_junit(args.junit_path, jobs, count)) {
 		fprintf(stderr, "%s: %s\n", args.junit_path, strerror(errno));

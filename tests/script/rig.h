@@ -46,6 +46,8 @@ struct rig {
 
 /* What scripts presume: addresses, MTU; stack: its defaults. */
 void rig_config_init(struct rig_config *config, bool is_ip6);
+/* Is there what runs need? Our stack is always there, a kernel with rights to it is not. */
+bool rig_can_run(char error[WIRE_ERROR_SIZE]);
 /* NULL with a message when the stack refuses the configuration. */
 struct rig *rig_new(const struct rig_config *config, char error[WIRE_ERROR_SIZE]);
 void rig_free(struct rig *rig);

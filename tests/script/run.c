@@ -102,6 +102,8 @@ static void check_return_time(struct run *run, int64_t return_us)
 {
 	int64_t now_us = run_now_us(run);
 
+	if (run->options->is_recording)
+		return;
 	if (now_us < return_us - run->tolerance_us || now_us > return_us + run->tolerance_us)
 		run_fail(run, RUN_FAIL, "the call returned at %.6f, expected at %.6f",
 			 (double)now_us / 1e6, (double)return_us / 1e6);
@@ -192,7 +194,10 @@ static void finish_call(struct run *run, struct live_call *call, const struct ev
 	note_call(run, call);
 	ok = call_check(call, text);
 	call_end(call);
-	if (!ok)
+	if (run->options->is_recording)
+		run_record(run, "%s() = %lld %s", call->spec->name, (long long)call->result,
+			   ok ? "" : text);
+	else if (!ok)
 		run_fail(run, RUN_FAIL, "%s", text);
 	if (is_call(call, "socket") && call->result >= 0) {
 		int64_t type = call->spec->args[1]->number & LINUX_SOCK_TYPE_MASK;
@@ -220,7 +225,8 @@ void run_pending(struct run *run)
 		return;
 	}
 	rig_flush(run->rig);
-	if (run_now_us(run) > run->pending_return_us + run->tolerance_us) {
+	if (!run->options->is_recording &&
+	    run_now_us(run) > run->pending_return_us + run->tolerance_us) {
 		run->event = run->pending_event;
 		run_fail(run, RUN_FAIL, "the call did not return by %.6f",
 			 (double)run->pending_return_us / 1e6);
@@ -233,6 +239,8 @@ static void await_pending(struct run *run)
 	while (run->has_pending) {
 		int64_t limit_us = run->pending_return_us + run->tolerance_us;
 
+		if (run->options->is_recording && run_now_us(run) >= limit_us)
+			run_fail(run, RUN_FAIL, "the call does not return");
 		if (run_step(run, limit_us))
 			continue;
 		run_until(run, limit_us + 1);
@@ -305,7 +313,11 @@ static void run_code(struct run *run, const char *code)
 
 	switch (code_run(&run->code, code, message)) {
 	case CODE_HOLDS: return;
-	case CODE_FAILS: run_fail(run, RUN_FAIL, "%s", message);
+	case CODE_FAILS:
+		if (!run->options->is_recording)
+			run_fail(run, RUN_FAIL, "%s", message);
+		run_record(run, "%s", message);
+		return;
 	case CODE_UNSUPPORTED: run_fail(run, RUN_UNSUPPORTED, "code: %s", message);
 	}
 }
@@ -323,9 +335,14 @@ static void run_event(struct run *run, const struct event *event)
 	}
 	if (base_us + event->time.us > run_now_us(run))
 		run_until(run, base_us + event->time.us);
-	else if (base_us + event->time.us < run_now_us(run) - run->tolerance_us)
+	else if (base_us + event->time.us < run_now_us(run) - run->tolerance_us &&
+		 !run->options->is_recording)
 		run_fail(run, RUN_FAIL, "it is %.6f already", (double)run_now_us(run) / 1e6);
 	run->rig->tag = (int)run->index;
+	if (run->options->is_recording) {
+		run_record_packets(run, run_current_flow(run));
+		run_record(run, "| %s", event->source);
+	}
 	switch (event->kind) {
 	case EVENT_PACKET: run_inbound(run, event->packet); break;
 	case EVENT_CALL:

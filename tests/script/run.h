@@ -17,6 +17,7 @@ enum run_verdict {
 struct run_options {
 	bool is_strict;       /* order of options, window, wscale and PSH count */
 	bool is_verbose;      /* print packets as they pass */
+	bool is_recording;    /* tell what comes instead of comparing it */
 	bool has_no_offloads; /* the interface takes plain packets only */
 	int64_t tolerance_us; /* -1: the script's, or 10 ms */
 	/* "--name=value" as scripts have them; these come after the script's own */

@@ -25,7 +25,7 @@ static bool is_blank(const struct flow *flow)
 }
 
 /* A socket that was only made has no packets: the script still speaks of the one before. */
-static struct flow *current_flow(struct run *run)
+struct flow *run_current_flow(struct run *run)
 {
 	if (!run->has_flow) {
 		run->has_flow = true;
@@ -42,6 +42,10 @@ static struct flow *current_flow(struct run *run)
 static void open_passively(struct run *run, struct flow *flow, const struct packet_spec *spec)
 {
 	if (flow->is_active) {
+		if (run->options->is_recording)
+			run_record_packets(run, flow);
+		if (flow->has_ports)
+			return;
 		/* The script left out our own first packet; it tells the port all the same. */
 		for (struct rig_packet *packet = run->rig->first; packet; packet = packet->next)
 			if (!*packet->error && flow_owns(flow, &packet->wire))
@@ -117,7 +121,7 @@ static void fill_icmp(const struct run *run, const struct flow *flow,
 
 void run_inbound(struct run *run, const struct packet_spec *spec)
 {
-	struct flow *flow = current_flow(run);
+	struct flow *flow = run_current_flow(run);
 	static uint8_t bytes[WIRE_PACKET_MAX];
 	struct wire_packet packet = {0};
 	char text[FLOW_TEXT_SIZE];
@@ -337,7 +341,7 @@ static void check_time(struct run *run, uint64_t at_ns, int64_t first_us, int64_
 void run_outbound(struct run *run, const struct event *event)
 {
 	const struct packet_spec *spec = event->packet;
-	struct flow *flow = current_flow(run);
+	struct flow *flow = run_current_flow(run);
 	bool is_icmp = spec->proto == PACKET_ICMP, matches;
 	char text[FLOW_TEXT_SIZE], came[FLOW_TEXT_SIZE];
 	struct rig_packet *packet;
@@ -345,6 +349,10 @@ void run_outbound(struct run *run, const struct event *event)
 	uint64_t at_ns;
 
 	window_of_time(run, &event->time, &first_us, &last_us);
+	if (run->options->is_recording) {
+		run_until(run, first_us + run->tolerance_us);
+		return;
+	}
 	packet = await(run, flow, is_icmp, last_us);
 	if (!packet)
 		fail_missing(run, flow, is_icmp, last_us);
@@ -380,10 +388,14 @@ static bool is_answer_to_last(const struct run *run, const struct rig_packet *pa
 
 void run_check_leftovers(struct run *run)
 {
-	struct flow *flow = current_flow(run);
+	struct flow *flow = run_current_flow(run);
 	struct rig_packet *packet;
 	char text[FLOW_TEXT_SIZE];
 
+	if (run->options->is_recording) {
+		run_record_packets(run, flow);
+		return;
+	}
 	while ((packet = take_own(run, flow, false))) {
 		bool is_expected = packet->tag > (int)run->last_packet_index ||
 				   is_answer_to_last(run, packet);

@@ -66,12 +66,20 @@ void run_pending(struct run *run);
 /* run_packet.c */
 void run_inbound(struct run *run, const struct packet_spec *spec);
 void run_outbound(struct run *run, const struct event *event);
+/* The flow that packets of the script belong to now. */
+struct flow *run_current_flow(struct run *run);
 /* Packets that nothing expected, once the script is over. */
 void run_check_leftovers(struct run *run);
 void run_remember_packet(struct run *run, const struct flow *flow, const struct wire_packet *packet,
 			 bool is_inbound, uint64_t at_ns, const char *remark);
 /* What still lies unread, for a failure's report. */
 void run_remember_unread(struct run *run);
+
+/* run_record.c */
+void run_record(const struct run *run, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Tells what the stack sent. */
+void run_record_packets(struct run *run, struct flow *flow);
 
 /* run_setup.c */
 void run_setup(struct run *run);
