@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -446,6 +447,13 @@ int tee_bridge(struct tee_host *host, struct tee_socket *socket, int *ret_fd)
 struct tee_socket *bridge_socket(const struct bridge *bridge)
 {
 	return bridge->socket;
+}
+
+uint32_t bridge_unread(const struct bridge *bridge)
+{
+	int count = 0;
+
+	return ioctl(bridge->fd, FIONREAD, &count) < 0 || count < 0 ? 0 : (uint32_t)count;
 }
 
 void bridge_stop_in(struct bridge *bridge)

@@ -30,6 +30,8 @@ struct bridge_hooks {
 int bridge_new(struct tee_host *host, struct tee_socket *socket, int fd,
 	       const struct bridge_hooks *hooks, struct bridge **ret_bridge);
 /* The bridge's socket, to ask it for names and options. */
+/* Bytes that the far end has written and that are not in the send queue yet. */
+uint32_t bridge_unread(const struct bridge *bridge);
 struct tee_socket *bridge_socket(const struct bridge *bridge);
 /* shutdown(SHUT_RD) of the far end: it reads the end of the stream, what still comes is thrown away. */
 void bridge_stop_in(struct bridge *bridge);

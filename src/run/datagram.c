@@ -120,7 +120,10 @@ static bool forward(struct run_sock *sock)
 		/* An empty datagram and the end look the same. */
 		if (count == 0 && poll(&state, 1, 0) == 1 && state.revents & POLLHUP)
 			return false;
-		tee_send(run_socket_of(sock), run->buffer, (size_t)count, 0);
+		if (sock->domain == AF_NETLINK)
+			run_netlink_input(sock, run->buffer, (size_t)count);
+		else
+			tee_send(run_socket_of(sock), run->buffer, (size_t)count, 0);
 	}
 }
 
@@ -187,7 +190,8 @@ int run_datagram_start(struct run_sock *sock, int our_fd)
 
 	if (result < 0)
 		return -posix_errno(result);
-	result = tee_host_watch_socket(run->host, run_socket_of(sock), on_stack, sock);
+	if (sock->posix_fd >= 0)
+		result = tee_host_watch_socket(run->host, run_socket_of(sock), on_stack, sock);
 	if (result < 0) {
 		tee_host_unwatch_fd(run->host, our_fd);
 		return -posix_errno(result);

@@ -19,10 +19,13 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -62,7 +65,7 @@ static bool is_native_option(int name)
 
 static int add_options(scmp_filter_ctx filter, int call)
 {
-	static const int levels[] = {IPPROTO_IP, IPPROTO_UDP, IPPROTO_IPV6};
+	static const int levels[] = {IPPROTO_IP, IPPROTO_UDP, IPPROTO_IPV6, SOL_NETLINK};
 	enum { LAST_OPTION = 82 };
 	int result = 0;
 
@@ -79,9 +82,27 @@ static int add_options(scmp_filter_ctx filter, int call)
 	return result;
 }
 
+/* What asks for interfaces or would change them, and for bytes of a socket (nic.c). */
+static int add_ioctls(scmp_filter_ctx filter)
+{
+	static const unsigned commands[] = {
+		SIOCOUTQ,       SIOCATMARK,     SIOCGIFNAME,    SIOCGIFCONF,    SIOCGIFFLAGS,
+		SIOCSIFFLAGS,   SIOCGIFADDR,    SIOCSIFADDR,    SIOCGIFDSTADDR, SIOCSIFDSTADDR,
+		SIOCGIFBRDADDR, SIOCSIFBRDADDR, SIOCGIFNETMASK, SIOCSIFNETMASK, SIOCGIFMETRIC,
+		SIOCSIFMETRIC,  SIOCGIFMTU,     SIOCSIFMTU,     SIOCSIFNAME,    SIOCGIFHWADDR,
+		SIOCSIFHWADDR,  SIOCGIFINDEX,   SIOCGIFTXQLEN,  SIOCSIFTXQLEN,
+	};
+	int result = 0;
+
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(ioctl), 1,
+					   SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, commands[i]));
+	return result;
+}
+
 static int add_rules(scmp_filter_ctx filter)
 {
-	int result = 0;
+	int result = add_ioctls(filter);
 
 	for (unsigned i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, always[i], 0);
@@ -89,6 +110,9 @@ static int add_rules(scmp_filter_ctx filter)
 				   SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_INET));
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1,
 				   SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_INET6));
+	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 2,
+				   SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_NETLINK),
+				   SCMP_A2(SCMP_CMP_MASKED_EQ, 0xffffffff, NETLINK_ROUTE));
 	/* Without an address there is nothing that the kernel wouldn't do as well. */
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(sendto), 1,
 				   SCMP_A4(SCMP_CMP_NE, 0, 0));

@@ -41,6 +41,8 @@ int64_t run_call_bind(struct run_call *call)
 	if (!sock)
 		return RUN_CONTINUE;
 	close(dup);
+	if (sock->domain == AF_NETLINK)
+		return run_netlink_bind(call, sock);
 	if (sock->posix_fd < 0 || len > sizeof(address))
 		return -EINVAL;
 	if (run_read(call, args[1], address, len) < 0)

@@ -27,7 +27,10 @@ static int64_t send_one(struct run_call *call, struct run_sock *sock, const void
 	struct tee_endpoint to;
 	int family, result;
 
-	run_datagram_drain(sock);
+	if (sock->domain == AF_NETLINK) {
+		run_netlink_input(sock, data, len);
+		return (int64_t)len;
+	}
 	if (!name)
 		return run_datagram_send(sock, data, len, NULL);
 	result = run_read_sockaddr(call, name, name_len, &family, &to);
@@ -234,7 +237,7 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 	if (count < 0 || result < 0)
 		return count < 0 ? count : result;
 	if (message.header.msg_name) {
-		uint32_t len = posix_write_sockaddr(&from, sock->domain, name, sizeof(name));
+		uint32_t len = run_put_name(sock, &from, name);
 		uint32_t room = message.header.msg_namelen;
 
 		if (run_write(call, (uintptr_t)message.header.msg_name, name,

@@ -18,6 +18,12 @@ int64_t run_call_getsockname(struct run_call *call)
 	if (!sock)
 		return RUN_CONTINUE;
 	close(dup);
+	if (sock->domain == AF_NETLINK) {
+		uint8_t name[POSIX_SOCKADDR_SIZE];
+		uint32_t len = run_netlink_name(sock->netlink_pid, name);
+
+		return run_write_name(call, name, len, args[1], args[2]);
+	}
 	if (sock->posix_fd >= 0)
 		tee_local_name(run_socket_of(sock), &sock->local);
 	return run_write_sockaddr(call, sock, &sock->local, args[1], args[2]);
@@ -26,7 +32,7 @@ int64_t run_call_getsockname(struct run_call *call)
 static bool has_peer(const struct run_sock *sock)
 {
 	if (sock->state == RUN_DATAGRAM)
-		return sock->has_remote;
+		return sock->has_remote || sock->domain == AF_NETLINK;
 	if (sock->state == RUN_ENDED)
 		return sock->has_remote && !sock->error;
 	return sock->state == RUN_CONNECTED;

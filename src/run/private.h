@@ -39,6 +39,7 @@ enum {
 	RUN_DATAGRAM_MAX = 65536, /* bytes */
 	RUN_IOV_MAX = 1024,
 	RUN_SERVERS_MAX = 8,
+	RUN_NIC_ADDRS_MAX = 64,
 };
 
 /* Two sets of weak references: that of the listeners is small, and looked at more often. */
@@ -91,6 +92,19 @@ struct run_sock {
 	/* DATAGRAM */
 	struct run_source *sources;
 	unsigned source_first, source_count;
+	uint32_t netlink_pid; /* AF_NETLINK: its name */
+};
+
+/* A network interface as the program sees it. */
+struct run_nic {
+	int index;
+	char name[16];
+	unsigned flags;    /* IFF_… */
+	uint16_t hardware; /* ARPHRD_… */
+	uint8_t mac[6];
+	uint32_t mtu;
+	unsigned addr_count;
+	struct tee_addr_info addrs[RUN_NIC_ADDRS_MAX];
 };
 
 struct run {
@@ -173,6 +187,12 @@ int run_read_sockaddr(const struct run_call *call, uint64_t address, uint64_t le
 /* Stores an address as Linux does: cut to the room that *len_address tells, the full length back. */
 int run_write_sockaddr(const struct run_call *call, const struct run_sock *sock,
 		       const struct tee_endpoint *endpoint, uint64_t address, uint64_t len_address);
+/* The same of a name that is made already. */
+int run_write_name(const struct run_call *call, const void *name, uint32_t len, uint64_t address,
+		   uint64_t len_address);
+/* An address as sockets of this kind tell it; its length, at most POSIX_SOCKADDR_SIZE. */
+uint32_t run_put_name(const struct run_sock *sock, const struct tee_endpoint *endpoint,
+		      void *ret_name);
 bool run_is_nonblocking(int fd);
 /* SO_RCVTIMEO or SO_SNDTIMEO of a descriptor, in ns; 0: none. */
 uint64_t run_timeout_ns(int fd, int option);
@@ -206,7 +226,7 @@ void run_sock_bury(struct run_sock *sock, enum run_state state);
 /* A path in our private directory, for a socket to be bound to. */
 void run_path(const struct run *run, uint64_t serial, struct sockaddr_un *ret);
 
-/* ---- stream.c, listen.c, datagram.c, message.c, option.c, names.c ---- */
+/* ---- stream.c, listen.c, datagram.c, message.c, option.c, names.c, nic.c ---- */
 
 run_call_fn run_call_socket, run_call_connect, run_call_shutdown;
 run_call_fn run_call_bind, run_call_listen, run_call_accept;
@@ -214,6 +234,7 @@ run_call_fn run_call_getsockname, run_call_getpeername;
 run_call_fn run_call_setsockopt, run_call_getsockopt;
 run_call_fn run_call_sendto, run_call_recvfrom, run_call_sendmsg, run_call_recvmsg,
 	run_call_sendmmsg, run_call_recvmmsg;
+run_call_fn run_call_ioctl;
 
 /* The stack's socket of a record that has one. */
 struct tee_socket *run_socket_of(const struct run_sock *sock);
@@ -238,6 +259,19 @@ void run_datagram_note(struct run_sock *sock, const struct tee_endpoint *from, c
 /* Who sent the datagram of these bytes, which was taken from the pair or (peeks) only looked at. */
 struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data, size_t len,
 					bool peeks);
+
+/* The interface at a position, 0 up; false past the end. */
+bool run_nic_get(struct run *run, unsigned index, struct run_nic *ret_nic);
+/* The 32 bits of an IPv4 address. */
+uint32_t run_nic_ip4(const struct tee_ip *ip);
+
+/* ---- netlink.c: sockets of AF_NETLINK, in state DATAGRAM, without a socket of the stack's ---- */
+
+/* Answers the requests that the program sent. */
+void run_netlink_input(struct run_sock *sock, const uint8_t *data, size_t len);
+int64_t run_netlink_bind(const struct run_call *call, struct run_sock *sock);
+/* A struct sockaddr_nl; `pid` 0: the kernel, which we play. Returns its length. */
+uint32_t run_netlink_name(uint32_t pid, void *ret_name);
 
 /* ---- resolv.c ---- */
 

@@ -214,21 +214,36 @@ int run_read_sockaddr(const struct run_call *call, uint64_t address, uint64_t le
 	return posix_read_sockaddr(bytes, (uint32_t)len, ret);
 }
 
-int run_write_sockaddr(const struct run_call *call, const struct run_sock *sock,
-		       const struct tee_endpoint *endpoint, uint64_t address, uint64_t len_address)
+int run_write_name(const struct run_call *call, const void *name, uint32_t len, uint64_t address,
+		   uint64_t len_address)
 {
-	uint8_t bytes[POSIX_SOCKADDR_SIZE];
-	uint32_t room, len;
+	uint32_t room;
 
 	if (run_read(call, len_address, &room, sizeof(room)) < 0)
 		return -EFAULT;
 	if ((int32_t)room < 0)
 		return -EINVAL;
-	len = posix_write_sockaddr(endpoint, sock->domain, bytes, sizeof(bytes));
-	if (run_write(call, address, bytes, room < len ? room : len) < 0 ||
+	if (run_write(call, address, name, room < len ? room : len) < 0 ||
 	    run_write(call, len_address, &len, sizeof(len)) < 0)
 		return -EFAULT;
 	return 0;
+}
+
+uint32_t run_put_name(const struct run_sock *sock, const struct tee_endpoint *endpoint,
+		      void *ret_name)
+{
+	if (sock->domain == AF_NETLINK)
+		return run_netlink_name(0, ret_name);
+	return posix_write_sockaddr(endpoint, sock->domain, ret_name, POSIX_SOCKADDR_SIZE);
+}
+
+int run_write_sockaddr(const struct run_call *call, const struct run_sock *sock,
+		       const struct tee_endpoint *endpoint, uint64_t address, uint64_t len_address)
+{
+	uint8_t bytes[POSIX_SOCKADDR_SIZE];
+	uint32_t len = run_put_name(sock, endpoint, bytes);
+
+	return run_write_name(call, bytes, len, address, len_address);
 }
 
 /* ---- waiting ---- */

@@ -77,6 +77,12 @@ static int make_posix(struct run *run, const uint64_t *args)
 	return fd;
 }
 
+static void discard_posix(struct run *run, int posix_fd)
+{
+	if (posix_fd >= 0)
+		posix_close(run->world, posix_fd, NULL);
+}
+
 static void describe(struct run_sock *sock, const uint64_t *args)
 {
 	int type = (int)args[1] & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -86,6 +92,8 @@ static void describe(struct run_sock *sock, const uint64_t *args)
 	sock->protocol = (int)args[2]          ? (int)args[2]
 			 : type == SOCK_STREAM ? IPPROTO_TCP
 					       : IPPROTO_UDP;
+	if (sock->domain == AF_NETLINK)
+		sock->protocol = (int)args[2]; /* NETLINK_ROUTE is 0 */
 }
 
 int64_t run_call_socket(struct run_call *call)
@@ -97,22 +105,24 @@ int64_t run_call_socket(struct run_call *call)
 	int theirs = -1, ours = -1, posix_fd, result;
 	int64_t verdict;
 
-	if (((int)args[1] & 0xf) == SOCK_RAW)
-		return -EPERM;
-	posix_fd = make_posix(run, args);
-	if (posix_fd < 0)
+	if ((int)args[0] == AF_NETLINK ? is_stream : ((int)args[1] & 0xf) == SOCK_RAW)
+		return is_stream ? -ESOCKTNOSUPPORT : -EPERM;
+	/* Of netlink the stack knows nothing. */
+	posix_fd = (int)args[0] == AF_NETLINK ? -1 : make_posix(run, args);
+	if (posix_fd < -1)
 		return posix_fd;
 	result = make_descriptors(call, is_stream, &theirs, &ours);
 	if (result < 0) {
-		posix_close(run->world, posix_fd, NULL);
+		discard_posix(run, posix_fd);
 		return result;
 	}
 	sock = run_sock_new(run, theirs);
 	if (!sock) {
-		posix_close(run->world, posix_fd, NULL);
+		discard_posix(run, posix_fd);
 		verdict = -ENOMEM;
 	} else {
 		describe(sock, args);
+		sock->netlink_pid = (uint32_t)call->request->pid;
 		sock->posix_fd = posix_fd;
 		if (is_stream)
 			run_weak_add(sock, theirs);
@@ -416,9 +426,12 @@ static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, in
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
 	struct tee_endpoint remote = {0};
-	int family;
-	int result = run_read_sockaddr(call, args[1], args[2], &family, &remote);
+	int family, result;
 
+	/* With the kernel, whom it speaks to anyway. */
+	if (sock->domain == AF_NETLINK)
+		return 0;
+	result = run_read_sockaddr(call, args[1], args[2], &family, &remote);
 	if (result < 0)
 		return result;
 	if (family != AF_UNSPEC && goes_native(call, sock, theirs, &remote))
@@ -491,6 +504,8 @@ int64_t run_call_shutdown(struct run_call *call)
 		verdict = -EINVAL;
 	else if (sock->state != RUN_DATAGRAM)
 		verdict = shutdown_stream(sock, how);
+	else if (sock->domain == AF_NETLINK)
+		verdict = -EOPNOTSUPP;
 	else
 		verdict = posix_shutdown(call->run->world, sock->posix_fd, how);
 	close(dup);
@@ -517,8 +532,10 @@ void run_sock_drop(struct run_sock *sock)
 		if (sock->retry_timer > 0)
 			tee_host_cancel(run->host, sock->retry_timer);
 	}
-	tee_host_watch_socket(run->host, socket, NULL, NULL);
-	tee_close(socket);
-	posix_release(run->world, sock->posix_fd);
+	if (socket) {
+		tee_host_watch_socket(run->host, socket, NULL, NULL);
+		tee_close(socket);
+		posix_release(run->world, sock->posix_fd);
+	}
 	run_sock_free(sock);
 }

@@ -59,6 +59,7 @@ static const struct {
 	{SYS_recvmsg, run_call_recvmsg},
 	{SYS_sendmmsg, run_call_sendmmsg},
 	{SYS_recvmmsg, run_call_recvmmsg},
+	{SYS_ioctl, run_call_ioctl},
 };
 
 /* ---- answers ---- */
@@ -430,7 +431,7 @@ static void end_sock(struct run_sock *sock)
 {
 	if (sock->bridge)
 		bridge_end(sock->bridge, false);
-	else if (sock->posix_fd >= 0)
+	else if (sock->posix_fd >= 0 || sock->state == RUN_DATAGRAM)
 		run_sock_drop(sock);
 	else
 		run_sock_free(sock);

@@ -7,6 +7,8 @@ tests/run/semantics.differs says so, and must differ there. Then what is around 
 signals, name look-ups, published ports, and that nothing leaks.
 """
 
+import errno
+import json
 import os
 import signal
 import sys
@@ -142,6 +144,47 @@ def names(lab):
     process = lab.start(*inside, lab.program, "run", *wire.options(), "--dns", wire.peer4,
                         "getent", "ahostsv4", "some.name.test").check_exit(0)
     check(wire.peer4.encode() in process.output(), f"getent said {process.output()!r}")
+
+
+INTERFACES = """
+import ctypes, fcntl, socket, struct
+print(socket.if_nameindex(), socket.if_nametoindex("tee0"), socket.if_indextoname(1))
+s = socket.socket()
+def ask(command, name=b"tee0"):
+    try:
+        return fcntl.ioctl(s, command, struct.pack("40s", name))[16:]
+    except OSError as error:
+        return error.errno
+text = lambda answer: socket.inet_ntoa(answer[4:8])
+buffer = bytearray(400)
+pieces = (ctypes.c_char * 400).from_buffer(buffer)
+size = fcntl.ioctl(s, 0x8912, struct.pack("iP", 400, ctypes.addressof(pieces)))
+size = struct.unpack("i", size[:4])[0]
+print([(buffer[i:i + 16].split(b"\\0")[0].decode(), socket.inet_ntoa(bytes(buffer[i + 20:i + 24])))
+       for i in range(0, size, 40)])
+print(text(ask(0x8915)), text(ask(0x891b)), text(ask(0x8919)), struct.unpack("i", ask(0x8921)[:4])[0],
+      ask(0x8927)[2:8].hex(":"), hex(struct.unpack("H", ask(0x8913)[:2])[0]))
+print(ask(0x8915, b"eth9"), ask(0x8914), ask(0x8922))
+"""
+
+
+@live.case("the program sees the stack's interfaces, by ioctl and netlink", quick=True)
+def interfaces(lab):
+    need("ip")
+    wire = live.Slirp(lab)
+    said = run(lab, wire, sys.executable, "-c", INTERFACES).check_exit(0).output().decode().splitlines()
+    check_equal(said[0], "[(1, 'lo'), (2, 'tee0')] 2 lo", "names and numbers")
+    check_equal(said[1], "[('lo', '127.0.0.1'), ('tee0', '10.0.2.15')]", "SIOCGIFCONF")
+    check_equal(said[2], "10.0.2.15 255.255.255.0 10.0.2.255 16384 52:54:00:54:45:45 0x1043",
+                "address, mask, broadcast address, MTU, MAC and flags")
+    check_equal(said[3], f"{errno.ENODEV} {errno.EPERM} {errno.EPERM}", "no such interface; changes")
+    links = json.loads(run(lab, wire, "ip", "-j", "addr").check_exit(0).output())
+    check_equal([(link["ifname"], [address["local"] for address in link["addr_info"]]) for link in links],
+                [("lo", ["127.0.0.1", "::1"]), ("tee0", ["10.0.2.15", "fd00::15"])], "ip addr")
+    routes = json.loads(run(lab, wire, "ip", "-j", "route").check_exit(0).output())
+    check_equal([(route["dst"], route.get("gateway")) for route in routes],
+                [("default", "10.0.2.2"), ("10.0.2.0/24", None)], "ip route")
+    run(lab, wire, "ip", "link", "set", "tee0", "down").check_exit(2)
 
 
 @live.case("a published port leads to the program", quick=True)
