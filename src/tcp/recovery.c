@@ -142,6 +142,13 @@ static void enter_recovery(struct tcp_conn *conn, bool has_ece)
 	set_state(conn, TEE_RECOVERY_RECOVERY, "fast recovery begins");
 }
 
+/* A reduction that was undone is none any more, even where its state is still held (RFC 6582 3.2). */
+static bool is_reducing(const struct tcp_tx *tx)
+{
+	return (tx->recovery == TEE_RECOVERY_RECOVERY || tx->recovery == TEE_RECOVERY_CWR) &&
+	       tx->cc.prior_cwnd_bytes;
+}
+
 /* ---- ending ---- */
 
 static void end_reduction(struct tcp_conn *conn)
@@ -149,7 +156,8 @@ static void end_reduction(struct tcp_conn *conn)
 	struct tcp_tx *tx = conn->tx;
 	struct cc_round round;
 
-	if (!tx->cc.ops->owns_recovery && tx->cc.ssthresh_bytes != CC_SSTHRESH_INFINITE)
+	if (!tx->cc.ops->owns_recovery && is_reducing(tx) &&
+	    tx->cc.ssthresh_bytes != CC_SSTHRESH_INFINITE)
 		tx->cc.cwnd_bytes = MAX(tx->cc.ssthresh_bytes, tx->cc.mss);
 	recovery_round(conn, &round);
 	cc_on_recovery_exit(&tx->cc, &round);
@@ -315,7 +323,6 @@ static void update_window(struct tcp_conn *conn, struct ack_info *info, uint64_t
 {
 	struct tcp_tx *tx = conn->tx;
 	struct cc_round round;
-	bool reducing = tx->recovery == TEE_RECOVERY_RECOVERY || tx->recovery == TEE_RECOVERY_CWR;
 
 	recovery_round(conn, &round);
 	/* RFC 7661: in slow start the window counts as used when more than half of it was. */
@@ -328,8 +335,11 @@ static void update_window(struct tcp_conn *conn, struct ack_info *info, uint64_t
 	if (tx->cc.ops->owns_recovery) {
 		if (newly_delivered || info->lost_bytes)
 			cc_on_ack(&tx->cc, info, &round);
-	} else if (reducing) {
-		if (newly_delivered) {
+	} else if (is_reducing(tx)) {
+		bool begins = !tx->prr.delivered_bytes && !tx->prr.out_bytes;
+
+		/* The old window goes with the first ACK, even one that delivers nothing. */
+		if (newly_delivered || begins) {
 			uint64_t cwnd = prr_on_ack(
 				&tx->prr, newly_delivered, round.pipe_bytes, tx->cc.ssthresh_bytes,
 				info->cum_acked_bytes && !info->lost_bytes, tx->cc.mss);

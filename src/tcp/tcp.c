@@ -596,18 +596,38 @@ unsigned tcp_output(struct tcp *tcp, struct netif *netif, struct tee_frame *fram
 
 /* ---- checks ---- */
 
+/* What holds of a sender whenever it is at rest. */
+static void check_sender(const struct tcp_conn *conn)
+{
+	const struct tcp_tx *tx = conn->tx;
+	bool is_reducing =
+		(tx->recovery == TEE_RECOVERY_CWR || tx->recovery == TEE_RECOVERY_RECOVERY) &&
+		tx->cc.prior_cwnd_bytes;
+
+	sendmap_check(&tx->map);
+	cc_check(&tx->cc);
+	CHECK(tx->map.nxt == MAX(conn->snd.nxt, 1));
+	CHECK(tx->map.una == MAX(conn->snd.una, 1));
+	/* RFC 9937: a reduction leads from what was in flight to ssthresh. */
+	if (is_reducing && !tx->cc.ops->owns_recovery)
+		CHECK(tx->cc.cwnd_bytes <= MAX(MAX(tx->prr.recover_fs_bytes, tx->cc.ssthresh_bytes),
+					       conn->snd.nxt - conn->snd.una) +
+						   2 * tx->cc.mss);
+	/* RFC 6298 5.1: something watches over what is in flight, or nothing would ever come of it. */
+	if (conn_is_synchronized(conn) && conn->state != TEE_TCP_CLOSED &&
+	    !sendmap_is_empty(&tx->map))
+		CHECK(timers_armed(conn, CONN_RTO) || timers_armed(conn, CONN_PERSIST) ||
+		      timers_armed(conn, CONN_PACE) || !list_is_empty(&conn->due));
+}
+
 void conn_check(const struct tcp_conn *conn)
 {
 	byteq_check(&conn->sndq);
 	byteq_check(&conn->rcvq);
 	CHECK(conn->snd.una <= conn->snd.nxt);
 	CHECK(conn->state != TEE_TCP_LISTEN);
-	if (conn->tx) {
-		sendmap_check(&conn->tx->map);
-		cc_check(&conn->tx->cc);
-		CHECK(conn->tx->map.nxt == MAX(conn->snd.nxt, 1));
-		CHECK(conn->tx->map.una == MAX(conn->snd.una, 1));
-	}
+	if (conn->tx)
+		check_sender(conn);
 	if (conn_ooo(conn)) {
 		reassembly_check(conn_ooo(conn));
 		struct rb_node *first = rb_first(&conn_ooo(conn)->tree);
