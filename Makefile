@@ -72,6 +72,13 @@ script-kernel: ## our Linux-like scripts, run against this machine's own kernel
 	@ninja -C "$(BUILD)" --quiet tests/script/kernel-script
 	@"$(BUILD)/tests/script/kernel-script" --jobs=8 --tolerance_usecs=50000 tests/script/kernel
 
+.PHONY: sim-proof
+sim-proof: ## plant bugs in the stack; the random worlds find, shrink and replay each
+	@tools/install-deps build test
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet tests/sim/worlds
+	@tests/mutants/prove --build "$(BUILD)"
+
 conformance: ## write docs/conformance.md from the tests that pass
 	@tools/install-deps build test
 	@tools/setup "$(BUILD)"

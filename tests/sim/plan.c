@@ -16,12 +16,14 @@
 #include "base/random.h"
 #include "tcp/cc/cc.h"
 
+enum { BULK_BYTES_MIN = 4000 }; /* more is "bulk" */
+
 static const char *const feature_names[] = {
-	"loss",   "burst",  "reorder",    "duplicate", "corrupt",  "cut",
-	"jitter", "rate",   "delay",      "aqm",       "ethernet", "offload",
-	"router", "mtu",    "pool",       "down",      "blackout", "clock",
-	"freeze", "change", "tiny",       "options",   "cc",       "shortwrite",
-	"stall",  "reset",  "earlyclose", "loopback",  "zerocopy", "datagram",
+	"loss",     "burst",    "reorder",    "duplicate", "corrupt", "cut",        "jitter",
+	"rate",     "delay",    "aqm",        "ethernet",  "offload", "router",     "mtu",
+	"pool",     "down",     "blackout",   "clock",     "freeze",  "change",     "tiny",
+	"options",  "cc",       "shortwrite", "stall",     "reset",   "earlyclose", "loopback",
+	"zerocopy", "datagram", "bulk",       "memory",
 };
 _Static_assert(sizeof(feature_names) / sizeof(feature_names[0]) == PLAN_FEATURE_COUNT,
 	       "a name for each feature");
@@ -270,6 +272,20 @@ static void draw_faults(struct random *random, struct plan_faults *faults, uint6
 		faults->change_at_ns = at[5];
 }
 
+static void draw_memory(struct random *random, struct plan_faults *faults, uint64_t off)
+{
+	bool is_wanted = one_in(random, 8);
+	uint64_t at = between_log(random, TEE_NS_PER_MS, 10 * TEE_NS_PER_S);
+	uint64_t span = between_log(random, 10 * TEE_NS_PER_MS, 60 * TEE_NS_PER_S);
+	uint64_t share = between_log(random, 1, 300);
+
+	if (!is_wanted || off >> PLAN_MEMORY & 1)
+		return;
+	faults->memory_at_ns = at;
+	faults->memory_for_ns = span;
+	faults->memory_one_in = share;
+}
+
 /* ---- connections ---- */
 
 static void draw_end(struct random *random, struct plan_end *end, uint64_t off)
@@ -279,6 +295,8 @@ static void draw_end(struct random *random, struct plan_end *end, uint64_t off)
 	bool is_buffered = one_in(random, 6);
 
 	end->bytes = one_in(random, 5) ? 0 : between_log(random, 1, 200000);
+	if (off >> PLAN_BULK & 1 && end->bytes > BULK_BYTES_MIN)
+		end->bytes = BULK_BYTES_MIN;
 	end->write_max = (uint32_t)between_log(random, 1, 65536);
 	if (!is_short || off >> PLAN_SHORT_WRITES & 1)
 		end->write_max = 65536;
@@ -351,6 +369,7 @@ void plan_draw(struct plan *plan, uint64_t seed, const struct plan_without *with
 		draw_conn(&random, &plan->conns[i], off);
 		plan->conns[i].is_left_out = without->conns >> i & 1;
 	}
+	draw_memory(&random, &plan->faults, off);
 }
 
 bool plan_is_hard(const struct plan *plan)
@@ -358,7 +377,7 @@ bool plan_is_hard(const struct plan *plan)
 	const struct plan_faults *faults = &plan->faults;
 
 	return faults->pool_at_ns || faults->down_at_ns || faults->black_at_ns ||
-	       faults->clock_at_ns || faults->freeze_at_ns || plan->has_tiny_backlog ||
-	       plan->config[0].memory_bytes_max < (64 << 20) ||
+	       faults->clock_at_ns || faults->freeze_at_ns || faults->memory_at_ns ||
+	       plan->has_tiny_backlog || plan->config[0].memory_bytes_max < (64 << 20) ||
 	       plan->config[1].memory_bytes_max < (64 << 20);
 }

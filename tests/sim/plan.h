@@ -44,6 +44,8 @@ enum plan_feature {
 	PLAN_LOOPBACK,
 	PLAN_ZERO_COPY,
 	PLAN_DATAGRAMS,
+	PLAN_BULK,
+	PLAN_MEMORY,
 	PLAN_FEATURE_COUNT
 };
 
@@ -87,7 +89,9 @@ struct plan_faults {
 	uint64_t black_at_ns, black_for_ns; /* packets vanish, nobody is told */
 	uint64_t clock_at_ns, clock_by_ns;  /* the clock jumps */
 	uint64_t freeze_at_ns, freeze_for_ns;
-	uint64_t change_at_ns; /* another path */
+	uint64_t change_at_ns;                /* another path */
+	uint64_t memory_at_ns, memory_for_ns; /* allocations fail, one in `memory_one_in` */
+	uint64_t memory_one_in;
 	unsigned pool_host, clock_host, freeze_host;
 	uint64_t change_delay_ns, change_rate;
 };

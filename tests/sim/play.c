@@ -12,6 +12,7 @@
 #include <teeceepee/trace.h>
 
 #include "app.h"
+#include "memory.h"
 
 enum { HOG_BYTES = 4096 };
 /* Longer than anything may take: 15 retransmissions, backed off to two minutes each, and more. */
@@ -38,6 +39,7 @@ static void play_tap(void *arg, struct sim_node *node, bool is_out, const uint8_
 	digest_add(&world->result->digest, head, sizeof(head));
 	digest_add(&world->result->digest, data, len < 128 ? len : 128);
 	world->result->frames++;
+	world->result->virtual_ns = at_ns;
 }
 
 /* ---- what is seen with --loud ---- */
@@ -172,6 +174,21 @@ static void path_change(void *owner, void *arg)
 	link->paths[1].config.rate_bits_per_s = faults->change_rate;
 }
 
+static void memory_short(void *owner, void *arg)
+{
+	const struct plan_faults *faults = arg;
+	const struct sim *sim = owner;
+
+	memory_begin_failing(sim->seed, faults->memory_one_in);
+}
+
+static void memory_long(void *owner, void *arg)
+{
+	(void)owner;
+	(void)arg;
+	memory_end_failing();
+}
+
 static void faults_plan(struct app_world *world, struct sim_link *link, struct hog *hog)
 {
 	const struct plan_faults *faults = &world->plan->faults;
@@ -199,6 +216,10 @@ static void faults_plan(struct app_world *world, struct sim_link *link, struct h
 		       arg);
 	if (faults->change_at_ns)
 		sim_at(sim, faults->change_at_ns, path_change, link, arg);
+	if (faults->memory_at_ns) {
+		sim_at(sim, faults->memory_at_ns, memory_short, sim, arg);
+		sim_at(sim, faults->memory_at_ns + faults->memory_for_ns, memory_long, sim, NULL);
+	}
 }
 
 /* ---- playing ---- */
@@ -231,6 +252,7 @@ static struct sim_link *world_build(struct app_world *world)
 static void world_run(struct app_world *world, uint64_t until_ns, bool waits_for_apps)
 {
 	while (world->result->is_ok && sim_step(world->sim, until_ns)) {
+		digest_add(&world->result->digest, &world->sim->now_ns, sizeof(uint64_t));
 		for (unsigned i = 0; i < PLAN_HOSTS; i++)
 			tee_stack_check(world->hosts[i]->stack);
 		if (waits_for_apps && app_is_done(world))
@@ -257,6 +279,33 @@ static void judge_sacks(struct app_world *world, unsigned host)
 		app_fail(world, "host %u took its peer for a reneger, which it was not", host);
 }
 
+/*
+ * Where the network lost, held back and doubled nothing, nothing may have been taken for lost: duplicate ACKs
+ * and SACKs, and RACK's clock with them, have no cause.
+ */
+static void judge_clean_network(struct app_world *world)
+{
+	uint64_t harm = 0;
+
+	for (unsigned i = 0; i < world->sim->link_count * 2; i++) {
+		const struct sim_path *path = &world->sim->links[i / 2]->paths[i % 2];
+		const struct sim_path_stats *stats = &path->stats;
+
+		harm += stats->drops_queue + stats->drops_aqm + stats->drops_loss +
+			stats->drops_down + stats->drops_memory + stats->reordered +
+			stats->duplicated + stats->corrupted + stats->cut;
+	}
+	if (harm || plan_is_hard(world->plan) || world->plan->faults.change_at_ns)
+		return;
+	for (unsigned i = 0; i < PLAN_HOSTS; i++) {
+		uint64_t count = tee_counter_by_name(world->hosts[i]->stack, "tcp.fast_retrans");
+
+		if (count)
+			app_fail(world, "host %u sent %llu segments again that nobody had lost", i,
+				 (unsigned long long)count);
+	}
+}
+
 static void judge_host(struct app_world *world, unsigned host)
 {
 	struct tee_stack *stack = world->hosts[host]->stack;
@@ -280,8 +329,32 @@ static void judge_host(struct app_world *world, unsigned host)
 		app_fail(world, "host %u: %zu bytes of packet buffers never came back", host, used);
 }
 
+static void play_leaked(struct play_result *result, int64_t blocks)
+{
+	if (!result->is_ok)
+		return;
+	result->is_ok = false;
+	snprintf(result->message, sizeof(result->message), "%lld blocks of memory never came back",
+		 (long long)blocks);
+}
+
+/* A stack that is short of memory from the first call on is not made, or is; it leaks nothing. */
+static void build_without_memory(const struct plan *plan, struct play_result *result)
+{
+	struct app_world world = {.plan = plan, .result = result};
+
+	world.sim = sim_new(plan->seed);
+	memory_begin_failing(plan->seed, plan->faults.memory_one_in);
+	if (world.sim && world_build(&world))
+		sim_start(world.sim);
+	memory_end_failing();
+	sim_free(world.sim);
+}
+
 void play_world(const struct plan *plan, bool is_loud, struct play_result *ret_result)
 {
+	int64_t blocks_before = memory_blocks();
+	uint64_t refused_before = memory_refused();
 	struct app_world world = {.plan = plan, .is_loud = is_loud, .result = ret_result};
 	struct listener listeners[PLAN_HOSTS];
 	struct hog hog = {NULL};
@@ -290,6 +363,8 @@ void play_world(const struct plan *plan, bool is_loud, struct play_result *ret_r
 	memset(ret_result, 0, sizeof(*ret_result));
 	ret_result->is_ok = true;
 	ret_result->digest = UINT64_C(0xcbf29ce484222325);
+	if (plan->faults.memory_one_in)
+		build_without_memory(plan, ret_result);
 	world.sim = sim_new(plan->seed);
 	world.conns = calloc(PLAN_CONNS_MAX, sizeof(*world.conns));
 	link = world.sim && world.conns ? world_build(&world) : NULL;
@@ -316,11 +391,17 @@ void play_world(const struct plan *plan, bool is_loud, struct play_result *ret_r
 		app_judge(&world);
 		for (unsigned i = 0; i < PLAN_HOSTS; i++)
 			judge_host(&world, i);
+		judge_clean_network(&world);
 	}
+	memory_end_failing();
+	ret_result->refused = memory_refused() - refused_before;
 	ret_result->steps = world.sim->steps;
 out:
 	if (hog.first)
 		pool_refill(world.hosts[plan->faults.pool_host], &hog);
 	sim_free(world.sim);
+	world.sim = NULL;
 	free(world.conns);
+	if (memory_blocks() != blocks_before)
+		play_leaked(ret_result, memory_blocks() - blocks_before);
 }

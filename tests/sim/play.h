@@ -14,6 +14,7 @@ struct play_result {
 	uint64_t steps, frames;
 	uint64_t virtual_ns;
 	uint64_t bytes;                     /* that applications read */
+	uint64_t refused;                   /* allocations */
 	unsigned clean_count, failed_count; /* connections */
 };
 

@@ -3,7 +3,7 @@
  * Random worlds as a test: two stacks, a bad network, applications that misbehave, faults; every
  * invariant after every step, every byte in order exactly once, all memory back.
  *
- *     worlds [--seeds N | --seeds A-B | --seed N] [--without LIST] [--jobs N] [--loud]
+ *     worlds [--seeds N | --seeds A-B | --seed N] [--without LIST | --only LIST] [--jobs N] [--loud]
  *
  * Worlds are played in child processes, so that a broken invariant (which aborts) or an endless loop
  * ends only the child. The seed of a world that fails is printed, then the world is shrunk: one
@@ -31,7 +31,8 @@ struct report {
 	uint64_t seed; /* the world being played */
 	bool has_failed;
 	char message[PLAY_MESSAGE_SIZE];
-	uint64_t worlds, frames, steps, bytes, virtual_s, clean, failed;
+	struct play_result played; /* of the world being played, as it goes */
+	uint64_t worlds, frames, steps, bytes, refused, virtual_s, clean, failed;
 };
 
 struct options {
@@ -56,40 +57,41 @@ static double wall_s(void)
 static bool play_once(uint64_t seed, const struct options *options, struct report *report)
 {
 	static struct plan plan;
-	struct play_result result, again;
+	struct play_result *result = &report->played, again;
 
 	report->seed = seed;
 	alarm(options->seconds_max);
 	plan_draw(&plan, seed, &options->without);
-	play_world(&plan, options->is_loud, &result);
-	if (result.is_ok && seed % TWICE_EVERY == 0) {
+	play_world(&plan, options->is_loud, result);
+	if (result->is_ok && seed % TWICE_EVERY == 0) {
 		play_world(&plan, false, &again);
-		if (again.digest != result.digest) {
-			result.is_ok = false;
-			snprintf(result.message, sizeof(result.message),
+		if (again.digest != result->digest) {
+			result->is_ok = false;
+			snprintf(result->message, sizeof(result->message),
 				 "played twice it was not the same: %llu frames, then %llu",
-				 (unsigned long long)result.frames,
+				 (unsigned long long)result->frames,
 				 (unsigned long long)again.frames);
 		}
 	}
 	alarm(0);
-	if (!result.is_ok) {
+	if (!result->is_ok) {
 		report->has_failed = true;
-		memcpy(report->message, result.message, sizeof(report->message));
+		memcpy(report->message, result->message, sizeof(report->message));
 		return false;
 	}
 	report->worlds++;
-	report->frames += result.frames;
-	report->steps += result.steps;
-	report->bytes += result.bytes;
-	report->virtual_s += result.virtual_ns / TEE_NS_PER_S;
-	report->clean += result.clean_count;
-	report->failed += result.failed_count;
+	report->frames += result->frames;
+	report->steps += result->steps;
+	report->bytes += result->bytes;
+	report->refused += result->refused;
+	report->virtual_s += result->virtual_ns / TEE_NS_PER_S;
+	report->clean += result->clean_count;
+	report->failed += result->failed_count;
 	if (options->is_loud)
 		printf("seed %llu: ok, %llu frames, %llu steps, %.3f s of its time, digest %016llx\n",
-		       (unsigned long long)seed, (unsigned long long)result.frames,
-		       (unsigned long long)result.steps, (double)result.virtual_ns / 1e9,
-		       (unsigned long long)result.digest);
+		       (unsigned long long)seed, (unsigned long long)result->frames,
+		       (unsigned long long)result->steps, (double)result->virtual_ns / 1e9,
+		       (unsigned long long)result->digest);
 	return true;
 }
 
@@ -176,44 +178,68 @@ static bool still_fails(const struct options *options, uint64_t seed,
 	return has_failed;
 }
 
+/* How far a world came before it failed: the same frames at the same times give the same digest. */
+static void print_played(const struct play_result *played)
+{
+	printf("  after %llu frames and %.6f s of its time; digest %016llx\n",
+	       (unsigned long long)played->frames, (double)played->virtual_ns / 1e9,
+	       (unsigned long long)played->digest);
+}
+
+static void print_shrunk(const struct options *options, const struct plan *plan, uint64_t seed,
+			 const struct plan_without *least, const struct report *last)
+{
+	struct plan_without rest = {~least->features, ~least->conns};
+	char needs[512];
+	unsigned conns = 0;
+
+	for (unsigned i = 0; i < plan->conn_count; i++)
+		conns += !(least->conns >> i & 1);
+	rest.conns &= (UINT64_C(1) << plan->conn_count) - 1;
+	plan_without_print(&rest, needs, sizeof(needs));
+	printf("the smallest world that still fails: %s\n", last->message);
+	print_played(&last->played);
+	printf("  %u of %u connections, %u of %u features\nplay it again: %s --seed %llu --only %s "
+	       "--loud\n",
+	       conns, plan->conn_count,
+	       PLAN_FEATURE_COUNT - (unsigned)__builtin_popcountll(least->features),
+	       PLAN_FEATURE_COUNT, options->program, (unsigned long long)seed,
+	       needs[0] ? needs : "nothing");
+}
+
 static void shrink(const struct options *options, uint64_t seed, struct report *scratch)
 {
 	struct plan_without least = options->without;
 	bool has_shrunk = true;
-	char text[512], message[PLAY_MESSAGE_SIZE] = "";
+	static struct report last;
 	static struct plan plan;
-	unsigned conns;
 
 	if (!still_fails(options, seed, &least, scratch)) {
 		printf("seed %llu by itself does not fail again: memory of earlier worlds matters\n",
 		       (unsigned long long)seed);
 		return;
 	}
-	memcpy(message, scratch->message, sizeof(message));
+	last = *scratch;
 	plan_draw(&plan, seed, &least);
-	conns = plan.conn_count;
 	while (has_shrunk) {
 		has_shrunk = false;
-		for (unsigned i = 0; i < conns + PLAN_FEATURE_COUNT; i++) {
+		for (unsigned i = 0; i < plan.conn_count + PLAN_FEATURE_COUNT; i++) {
 			struct plan_without candidate = least;
 
-			if (i < conns)
+			if (i < plan.conn_count)
 				candidate.conns |= UINT64_C(1) << i;
 			else
-				candidate.features |= UINT64_C(1) << (i - conns);
+				candidate.features |= UINT64_C(1) << (i - plan.conn_count);
 			if ((candidate.conns == least.conns &&
 			     candidate.features == least.features) ||
 			    !still_fails(options, seed, &candidate, scratch))
 				continue;
 			least = candidate;
 			has_shrunk = true;
-			memcpy(message, scratch->message, sizeof(message));
+			last = *scratch;
 		}
 	}
-	plan_without_print(&least, text, sizeof(text));
-	printf("the smallest world that still fails: %s\nplay it again: %s --seed %llu%s%s --loud\n",
-	       message, options->program, (unsigned long long)seed, text[0] ? " --without " : "",
-	       text);
+	print_shrunk(options, &plan, seed, &least, &last);
 }
 
 static int play_all(const struct options *options)
@@ -245,6 +271,7 @@ static int play_all(const struct options *options)
 		sum.frames += reports[i].frames;
 		sum.steps += reports[i].steps;
 		sum.bytes += reports[i].bytes;
+		sum.refused += reports[i].refused;
 		sum.virtual_s += reports[i].virtual_s;
 		sum.clean += reports[i].clean;
 		sum.failed += reports[i].failed;
@@ -256,16 +283,20 @@ static int play_all(const struct options *options)
 		failures++;
 		printf("seed %llu fails: %s\n", (unsigned long long)reports[i].seed,
 		       reports[i].message);
+		print_played(&reports[i].played);
 		fflush(stdout);
-		shrink(options, reports[i].seed, &reports[JOBS_MAX]);
+		if (!options->is_loud)
+			shrink(options, reports[i].seed, &reports[JOBS_MAX]);
 	}
 	took = wall_s() - started;
 	printf("%llu worlds passed, %u failed; %.0f a second; %.1f days of their time; %llu frames, "
-	       "%llu steps, %llu bytes read; %llu connections clean, %llu broken as planned\n",
+	       "%llu steps, %llu bytes read, %llu allocations refused; %llu connections clean, %llu broken "
+	       "as planned\n",
 	       (unsigned long long)sum.worlds, failures, (double)sum.worlds / took,
 	       (double)sum.virtual_s / 86400, (unsigned long long)sum.frames,
 	       (unsigned long long)sum.steps, (unsigned long long)sum.bytes,
-	       (unsigned long long)sum.clean, (unsigned long long)sum.failed);
+	       (unsigned long long)sum.refused, (unsigned long long)sum.clean,
+	       (unsigned long long)sum.failed);
 	munmap(reports, (JOBS_MAX + 1) * sizeof(*reports));
 	return failures || sum.worlds == 0 ? 1 : 0;
 }
@@ -273,7 +304,8 @@ static int play_all(const struct options *options)
 static int usage(const char *program)
 {
 	fprintf(stderr,
-		"usage: %s [--seeds N|A-B] [--seed N] [--without LIST] [--jobs N] [--loud]\nLIST:",
+		"usage: %s [--seeds N|A-B] [--seed N] [--without LIST | --only LIST] [--jobs N] "
+		"[--loud]\nLIST:",
 		program);
 	for (unsigned i = 0; i < PLAN_FEATURE_COUNT; i++)
 		fprintf(stderr, "%s%s", i ? "," : " ", plan_feature_name(i));
@@ -308,6 +340,7 @@ int main(int argc, char **argv)
 
 		if (strcmp(argv[i], "--loud") == 0) {
 			options.is_loud = true;
+			setvbuf(stdout, NULL, _IOLBF, 0); /* the last line before an abort, too */
 			continue;
 		}
 		if (strcmp(argv[i], "--seeds") == 0) {
@@ -321,6 +354,11 @@ int main(int argc, char **argv)
 			is_ok = options.jobs >= 1 && options.jobs <= JOBS_MAX;
 		} else if (strcmp(argv[i], "--without") == 0) {
 			is_ok = plan_without_parse(value, &options.without);
+		} else if (strcmp(argv[i], "--only") == 0) {
+			is_ok = plan_without_parse(strcmp(value, "nothing") ? value : "",
+						   &options.without);
+			options.without.features ^= (UINT64_C(1) << PLAN_FEATURE_COUNT) - 1;
+			options.without.conns = ~options.without.conns;
 		} else {
 			is_ok = false;
 		}
