@@ -18,7 +18,7 @@
 #include "bench.h"
 #include "pair.h"
 
-enum { PORT = 7, WARM_UP_ROUNDS = 2000, BURST_MAX = 32 };
+enum { PORT = 7, WARM_UP_ROUNDS = 2000, BURST_MAX = 32, READ_BYTES = 64 << 10 };
 
 struct core_case {
 	const char *name;
@@ -75,8 +75,7 @@ __attribute__((noinline)) void core_receive(struct core *core)
 	for (int i = 0; i < core->count; i++)
 		tee_input(end->stack, end->netif, core->pkts[i], core->pair.now_ns);
 	while (left > 0) {
-		size_t want = core->what->write_bytes;
-		ssize_t got = tee_recv(core->server, payload + sizeof(payload) / 2, want, 0);
+		ssize_t got = tee_recv(core->server, payload + sizeof(payload) / 2, READ_BYTES, 0);
 
 		if (got <= 0)
 			bench_fail("the data did not come: %s", tee_strerror((int)got));

@@ -111,6 +111,7 @@ struct tee_config {
 	bool tcp_autotuning;         /* grow both towards their max with the path's BDP */
 	uint32_t tcp_ooo_bytes_max;  /* out-of-order data a connection may hold; 0: the window */
 	uint32_t tcp_ooo_ranges_max; /* separate out-of-order ranges a connection may hold */
+	bool tcp_fast_path; /* a shorter way for the common segment; what it does is the same */
 };
 
 TEE_API void tee_config_init(struct tee_config *config);

@@ -140,6 +140,7 @@ static const struct field fields[] = {
 	BOOL(tcp_autotuning),
 	BYTES(tcp_ooo_bytes_max, 0, UINT32_MAX),
 	COUNT(tcp_ooo_ranges_max, 1),
+	BOOL(tcp_fast_path),
 };
 /* clang-format on */
 
@@ -186,6 +187,7 @@ static void init_tcp_sending(struct tee_config *config)
 	config->tcp_rcvbuf_max = 8 << 20;
 	config->tcp_autotuning = true;
 	config->tcp_ooo_ranges_max = 4096;
+	config->tcp_fast_path = true;
 }
 
 static void init_limits(struct tee_config *config)

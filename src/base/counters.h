@@ -38,6 +38,7 @@
  X(COUNT_TCP_SEGS_IN, "tcp.segs_in")                             \
  X(COUNT_TCP_SEGS_OUT, "tcp.segs_out")                           \
  X(COUNT_TCP_SUPER_IN, "tcp.super_frames_in")                    \
+ X(COUNT_TCP_FAST_IN, "tcp.fast_path_in")                        \
  X(COUNT_TCP_SUPER_OUT, "tcp.super_frames_out")                  \
  X(COUNT_TCP_ACTIVE_OPENS, "tcp.active_opens")                   \
  X(COUNT_TCP_PASSIVE_OPENS, "tcp.passive_opens")                 \

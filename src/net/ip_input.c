@@ -202,7 +202,7 @@ static void unknown_protocol(struct net *net, struct ip_packet *packet)
 	drop_pkt(net->engine, DROP_IP_UNKNOWN_PROTOCOL, packet->pkt);
 }
 
-static void deliver(struct net *net, struct ip_packet *packet)
+static inline void deliver(struct net *net, struct ip_packet *packet)
 {
 	uint8_t protocol = packet->ip.protocol;
 	const struct net_protocol *ops = net->protocols[protocol].ops;
@@ -249,17 +249,21 @@ static void deliver_reassembled(struct net *net, struct ip_packet *packet, struc
 
 void ip_input(struct net *net, struct netif *netif, struct tee_pkt *pkt, bool is_link_group)
 {
-	struct ip_packet packet = {.pkt = pkt, .netif = netif};
+	struct ip_packet packet;
 	bool is_trusted = pkt->checksum_state == TEE_CHECKSUM_PARTIAL ||
 			  (netif->offloads & TEE_OFFLOAD_RX_TRUSTED);
 	enum ip_parse_result verdict;
 	uint32_t pointer;
 
 	count(net->engine, COUNT_IP_IN);
-	verdict = ip_parse(tee_pkt_bytes(pkt), pkt->len, !is_trusted, &packet.ip, &pointer);
+	packet.pkt = pkt;
+	packet.netif = netif;
 	packet.to_group = is_link_group;
-	if (!accept_parse(net, &packet, verdict, pointer))
-		return;
+	if (!ip_parse_plain4(tee_pkt_bytes(pkt), pkt->len, !is_trusted, &packet.ip)) {
+		verdict = ip_parse(tee_pkt_bytes(pkt), pkt->len, !is_trusted, &packet.ip, &pointer);
+		if (!accept_parse(net, &packet, verdict, pointer))
+			return;
+	}
 	/* What follows the packet is the padding of a short Ethernet frame. */
 	pkt->len = packet.ip.total_len;
 	if (!accept_addresses(net, &packet, is_link_group))

@@ -28,12 +28,12 @@ static const uint32_t class_capacities[] = {
 };
 
 enum {
-	CLASS_COUNT = ARRAY_LEN(class_capacities),
+	CLASS_COUNT = POOL_CLASS_COUNT,
 	CLASS_ODD = CLASS_COUNT, /* larger than the largest */
 	CLASS_EXTERNAL,
 	IDLE_BYTES_MAX = 16 << 20,
-	IDLE_NODES_MAX = 1 << 16,
 };
+_Static_assert(ARRAY_LEN(class_capacities) == CLASS_COUNT, "a free list for each class");
 
 struct block {
 	struct tee_pkt pkt;
@@ -46,24 +46,6 @@ struct block {
 struct external {
 	void (*release)(void *arg);
 	void *arg;
-};
-
-/* A chain without a queue. */
-struct idle_chain {
-	struct idle_chain *next;
-};
-
-struct tee_pool {
-	size_t bytes_max;  /* 0: none */
-	size_t bytes_used; /* by what is alive */
-	size_t idle_bytes; /* in the free lists */
-	size_t live_count; /* blocks and nodes */
-	size_t idle_nodes;
-	bool is_freed; /* tee_pool_free() was called; goes with its last block */
-	struct byteq_node *nodes;
-	struct idle_chain *chains;
-	size_t idle_chains;
-	struct tee_pkt *classes[CLASS_COUNT];
 };
 
 struct tee_pool *tee_pool_new(size_t bytes_max)
@@ -120,16 +102,14 @@ size_t tee_pool_bytes_used(const struct tee_pool *pool)
 
 static bool charge(struct tee_pool *pool, size_t bytes)
 {
-	if (pool->bytes_max > 0 &&
-	    (bytes > pool->bytes_max || pool->bytes_used > pool->bytes_max - bytes))
+	if (!pool_charge(pool, bytes))
 		return false;
-	pool->bytes_used += bytes;
 	pool->live_count++;
 	return true;
 }
 
 /* May end the pool. */
-static void discharge(struct tee_pool *pool, size_t bytes)
+static inline void discharge(struct tee_pool *pool, size_t bytes)
 {
 	CHECK(pool->bytes_used >= bytes && pool->live_count > 0);
 	pool->bytes_used -= bytes;
@@ -170,7 +150,7 @@ static struct block *block_new(struct tee_pool *pool, unsigned class_idx, size_t
 	return block;
 }
 
-static void block_free(struct block *block)
+static inline void block_free(struct block *block)
 {
 	struct tee_pool *pool = block->pkt.pool;
 	size_t size = block->charged_bytes;
@@ -255,6 +235,16 @@ struct tee_pkt *tee_pkt_ref(struct tee_pkt *pkt)
 	return pkt;
 }
 
+static __attribute__((noinline)) void external_free(struct block *block)
+{
+	struct external external;
+
+	memcpy(&external, block->bytes, sizeof(external));
+	block_free(block);
+	if (external.release)
+		external.release(external.arg);
+}
+
 void tee_pkt_release(struct tee_pkt *pkt)
 {
 	struct block *block;
@@ -265,56 +255,10 @@ void tee_pkt_release(struct tee_pkt *pkt)
 	if (--pkt->ref_count > 0)
 		return;
 	block = block_of(pkt);
-	if (block->class_idx == CLASS_EXTERNAL) {
-		struct external external;
-
-		memcpy(&external, block->bytes, sizeof(external));
+	if (block->class_idx == CLASS_EXTERNAL)
+		external_free(block);
+	else
 		block_free(block);
-		if (external.release)
-			external.release(external.arg);
-		return;
-	}
-	block_free(block);
-}
-
-/* ---- nodes of byte queues ---- */
-
-struct byteq_node *pool_node_new(struct tee_pkt *pkt, uint32_t off, uint32_t len)
-{
-	struct tee_pool *pool = pkt->pool;
-	struct byteq_node *node = pool->nodes;
-
-	if (!charge(pool, sizeof(*node)))
-		return NULL;
-	if (node) {
-		pool->nodes = node->next;
-		pool->idle_nodes--;
-	} else {
-		node = malloc(sizeof(*node));
-	}
-	if (!node) {
-		discharge(pool, sizeof(*node));
-		return NULL;
-	}
-	*node = (struct byteq_node){.pkt = pkt, .off = off, .len = len};
-	return node;
-}
-
-void pool_node_free(struct byteq_node *node)
-{
-	struct tee_pkt *pkt = node->pkt;
-	struct tee_pool *pool = pkt->pool;
-
-	if (pool->idle_nodes < IDLE_NODES_MAX) {
-		node->next = pool->nodes;
-		pool->nodes = node;
-		pool->idle_nodes++;
-	} else {
-		free(node);
-	}
-	/* The packet is still alive and holds the pool. */
-	discharge(pool, sizeof(*node));
-	tee_pkt_release(pkt);
 }
 
 /* ---- chains of byte queues ---- */
@@ -344,7 +288,7 @@ void pool_chain_free(struct byteq_chain *chain)
 	struct tee_pool *pool = chain->pool;
 	struct idle_chain *idle = (struct idle_chain *)chain;
 
-	if (pool->idle_chains < IDLE_NODES_MAX) {
+	if (pool->idle_chains < POOL_IDLE_NODES_MAX) {
 		idle->next = pool->chains;
 		pool->chains = idle;
 		pool->idle_chains++;

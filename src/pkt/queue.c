@@ -160,7 +160,7 @@ static void drop_empty_tail(struct byteq *queue)
 }
 
 /* Takes over the caller's reference to the packet, if it returns 0. */
-static int link_node(struct byteq *queue, struct tee_pkt *pkt, uint32_t off, uint32_t len)
+static inline int link_node(struct byteq *queue, struct tee_pkt *pkt, uint32_t off, uint32_t len)
 {
 	struct byteq_chain *chain = queue->chain;
 	struct byteq_node *node;
@@ -333,10 +333,8 @@ static uint32_t merge_piece(struct byteq *queue, struct tee_pool *pool, const st
 			    uint32_t off, uint32_t len)
 {
 	const struct byteq_node *tail = last_node(queue);
-	bool fits_tail = tail && !tail->eor && room_behind(tail) >= len;
 
-	if (len >= pkt->capacity / PIECE_SHARE ||
-	    (!fits_tail && pkt->capacity < LARGE_BUFFER_BYTES))
+	if (pkt->capacity < LARGE_BUFFER_BYTES && !(tail && !tail->eor && room_behind(tail) >= len))
 		return 0;
 	return (uint32_t)byteq_append_copy(queue, pool, pkt->data + off, len,
 					   merge_chunk(queue, len));
@@ -352,15 +350,18 @@ int byteq_append_pkt(struct byteq *queue, struct tee_pool *pool, struct tee_pkt 
 	CHECK(off <= pkt->capacity && len <= pkt->capacity - off);
 	/* From now on more than one queue may hold it, so that nobody may count on its edge. */
 	pkt->flags &= (uint16_t)~PKT_IS_CHUNK;
-	drop_empty_tail(queue);
+	if (queue->chain && (queue->chain->is_reserved || queue->chain->tail->len == 0))
+		drop_empty_tail(queue);
 	tail = last_node(queue);
-	if (len > 0 && tail && tail->pkt == pkt && tail->off + tail->len == off && !tail->eor) {
+	if (tail && tail->pkt == pkt && len > 0 && tail->off + tail->len == off && !tail->eor) {
 		/* the next part of the same buffer */
 		tail->len += len;
 		queue->end += len;
 		len = 0;
 	}
-	merged = len > 0 ? merge_piece(queue, pool, pkt, off, len) : 0;
+	merged = len > 0 && len < pkt->capacity / PIECE_SHARE
+			 ? merge_piece(queue, pool, pkt, off, len)
+			 : 0;
 	if (merged == len) {
 		tee_pkt_release(pkt);
 		return 0;
@@ -463,6 +464,32 @@ void byteq_peek(const struct byteq *queue, uint64_t off, void *buf, size_t len)
 		start += node->len;
 		node = node->next;
 	}
+}
+
+void byteq_read(struct byteq *queue, void *buf, size_t len)
+{
+	struct byteq_node *node = first_node(queue);
+	uint8_t *out = buf;
+
+	CHECK(len <= byteq_len(queue));
+	/* Whole nodes from the front go at once; what is left is a part of one, or shares its end with a reservation. */
+	while (len > 0 && node && node->len <= len && node->next) {
+		struct byteq_chain *chain = queue->chain;
+
+		memcpy(out, node->pkt->data + node->off, node->len);
+		out += node->len;
+		len -= node->len;
+		queue->start += node->len;
+		chain->head = node->next;
+		if (chain->cursor == node)
+			chain->cursor = NULL;
+		free_node(chain, node);
+		node = chain->head;
+	}
+	if (len == 0)
+		return;
+	byteq_peek(queue, queue->start, out, len);
+	byteq_drop_to(queue, queue->start + len);
 }
 
 unsigned byteq_view(const struct byteq *queue, struct tee_slice *slices, unsigned n)

@@ -100,6 +100,8 @@ uint64_t byteq_next_eor(struct byteq *queue, uint64_t off, uint64_t len);
 size_t byteq_frame_slices(struct byteq *queue, uint64_t off, size_t len, struct tee_frame *frame);
 /* Copies out [off, off+len); all must be in the queue. */
 void byteq_peek(const struct byteq *queue, uint64_t off, void *buf, size_t len);
+/* Copies out the first `len` bytes, which must be there, and drops them. */
+void byteq_read(struct byteq *queue, void *buf, size_t len);
 /* Fills up to n slices from the queue's start; returns how many. */
 unsigned byteq_view(const struct byteq *queue, struct tee_slice *slices, unsigned n);
 /* Drops everything before `off` (start <= off <= end). */

@@ -287,6 +287,7 @@ struct tcp {
 		*open_settings; /* of the connection opened last: the next may share them */
 	uint32_t conn_count;
 	uint32_t port_counter;
+	uint32_t delack_min_ms, delack_max_ms; /* of the configuration, as they are needed */
 	/* While a SYN that ends a TIME-WAIT is dealt with: the ISN must lie beyond this (MAY-2). */
 	struct seq32 isn_above;
 	bool has_isn_above;
@@ -374,11 +375,21 @@ struct settings_ref *settings_ref_new(const struct tcp_settings *from);
 /* The same, shared with the connection opened last if that had equal ones. */
 struct settings_ref *settings_ref_for_open(struct tcp *tcp, const struct tcp_settings *from);
 void settings_release(struct settings_ref *settings);
-void tcp_reap(struct tcp *tcp); /* frees the dead */
+void tcp_free_dead(struct tcp *tcp);
+/* At the end of an entry: nobody holds a pointer to a dead connection any more. */
+static inline void tcp_reap(struct tcp *tcp)
+{
+	if (!list_is_empty(&tcp->dead))
+		tcp_free_dead(tcp);
+}
 
 /* input.c */
 void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
 void tcp_protocol_input(void *context, struct ip_packet *packet);
+bool tcp_checksum_is_good(const struct ip_packet *packet);
+
+/* fast.c: true: it was the common segment, and is dealt with; the packet is gone */
+bool fast_input(struct tcp *tcp, struct ip_packet *packet);
 
 /* validate.c */
 bool validate_segment(struct tcp_conn *conn, struct segment *seg);
@@ -398,6 +409,16 @@ uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);
 void receive_init_window(struct tcp_conn *conn);
+/* What the arrival of text means for acknowledging and for sizing, whatever becomes of the text. */
+struct arrival {
+	uint32_t len, gso_segs;
+	uint32_t payload_off; /* in pkt->data */
+	uint32_t ts_ecr;      /* 0: none */
+	uint8_t tos;
+	bool is_pushed;
+};
+/* Text that is the very next, all of it inside the window, with no hole behind it; takes the packet over. */
+void receive_next(struct tcp_conn *conn, const struct arrival *arrival, struct tee_pkt *pkt);
 bool receive_is_worth_reading(const struct tcp_conn *conn);
 uint8_t receive_wscale(const struct tee_config *config, const struct tcp_settings *settings);
 void receive_urgent(struct tcp_conn *conn, const struct segment *seg);

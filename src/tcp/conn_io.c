@@ -234,12 +234,16 @@ ssize_t tcp_conn_recv(struct tcp_conn *conn, void *buf, size_t len, unsigned fla
 		return receive_verdict(conn);
 	if (!n)
 		return 0;
-	if (!(flags & TEE_MSG_TRUNC))
-		byteq_peek(&conn->rcvq, conn->rcvq.start, buf, (size_t)n);
-	if (!(flags & TEE_MSG_PEEK)) {
-		byteq_drop_to(&conn->rcvq, conn->rcvq.start + n);
-		receive_on_read(conn);
+	if (flags & TEE_MSG_PEEK) {
+		if (!(flags & TEE_MSG_TRUNC))
+			byteq_peek(&conn->rcvq, conn->rcvq.start, buf, (size_t)n);
+		return (ssize_t)n;
 	}
+	if (flags & TEE_MSG_TRUNC)
+		byteq_drop_to(&conn->rcvq, conn->rcvq.start + n);
+	else
+		byteq_read(&conn->rcvq, buf, (size_t)n);
+	receive_on_read(conn);
 	return (ssize_t)n;
 }
 

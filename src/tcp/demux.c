@@ -51,14 +51,10 @@ static bool has_key(const void *item, const void *key)
 	return memcmp(&node->key, key, sizeof(node->key)) == 0;
 }
 
-/* Segments come in trains: the one found last is asked first. */
-struct tcp_node *demux_find(struct tcp_demux *demux, const struct tcp_key *key)
+struct tcp_node *demux_search(struct tcp_demux *demux, const struct tcp_key *key)
 {
-	struct tcp_node *node = demux->last;
+	struct tcp_node *node = hash_find(&demux->table, demux_hash(demux, key), key, has_key);
 
-	if (node && has_key(node, key))
-		return node;
-	node = hash_find(&demux->table, demux_hash(demux, key), key, has_key);
 	if (node)
 		demux->last = node;
 	return node;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <teeceepee/types.h>
 #include "base/hash.h"
 #include "base/siphash.h"
@@ -37,7 +38,17 @@ struct tcp_demux {
 void demux_init(struct tcp_demux *demux, const struct siphash_key *secret);
 void demux_fini(struct tcp_demux *demux);
 uint32_t demux_hash(const struct tcp_demux *demux, const struct tcp_key *key);
-struct tcp_node *demux_find(struct tcp_demux *demux, const struct tcp_key *key);
+/* By the table; the one found becomes `last`. */
+struct tcp_node *demux_search(struct tcp_demux *demux, const struct tcp_key *key);
+/* Segments come in trains: the one found last is asked first. NULL: none. */
+static inline struct tcp_node *demux_find(struct tcp_demux *demux, const struct tcp_key *key)
+{
+	struct tcp_node *last = demux->last;
+
+	if (last && memcmp(&last->key, key, sizeof(last->key)) == 0)
+		return last;
+	return demux_search(demux, key);
+}
 int demux_insert(struct tcp_demux *demux, struct tcp_node *node); /* 0, -TEE_ENOMEM */
 void demux_remove(struct tcp_demux *demux, struct tcp_node *node);
 /* Puts `fresh` where `old` is (same key): a request becomes a connection, that a TIME-WAIT. */

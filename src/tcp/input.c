@@ -2,8 +2,8 @@
 /*
  * SEGMENT ARRIVES: RFC 9293 section 3.10.7, to be read beside it.
  *
- * A packet comes from ip by tcp_protocol_input(): checksum, parse, one probe of the demux. What is
- * found there decides: a connection (tcp_segment_arrives), a half-open request or a listener
+ * A packet comes from ip by tcp_protocol_input(). The most common kind is dealt with in fast.c; the others go
+ * the whole way: checksum, parse, one probe of the demux. What is found there decides: a connection (tcp_segment_arrives), a half-open request or a listener
  * (listen.c, request.c), a TIME-WAIT (timewait.c), or nobody, who answers RST (reply.c).
  *
  * The RFC's eight steps for a connection:
@@ -17,7 +17,7 @@
 #include "wire/checksum.h"
 
 /* MUST-3: every segment's checksum is verified, unless the link vouches for it. */
-static bool checksum_is_good(const struct ip_packet *packet)
+bool tcp_checksum_is_good(const struct ip_packet *packet)
 {
 	const struct tee_pkt *pkt = packet->pkt;
 	uint64_t sum;
@@ -116,6 +116,10 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 	struct tcp_key key;
 	struct tcp_node *node;
 
+	if (fast_input(tcp, packet)) {
+		tcp_reap(tcp);
+		return;
+	}
 	if (packet->to_group) { /* MUST-57 */
 		drop_pkt(engine, DROP_TCP_BROADCAST, pkt);
 		return;
@@ -124,7 +128,7 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 		drop_pkt(engine, DROP_TCP_MALFORMED, pkt);
 		return;
 	}
-	if (!checksum_is_good(packet)) {
+	if (!tcp_checksum_is_good(packet)) {
 		drop_pkt(engine, DROP_TCP_BAD_CHECKSUM, pkt);
 		return;
 	}

@@ -143,21 +143,21 @@ void receive_on_ack_sent(struct tcp_conn *conn)
 }
 
 /* The peer's segment size, as far as it shows: what "full-sized" means to the delayed ACK. */
-static void estimate_rcv_mss(struct tcp_conn *conn, const struct segment *seg)
+static void estimate_rcv_mss(struct tcp_conn *conn, const struct arrival *arrival)
 {
-	uint32_t len = seg->gso_segs > 1 ? (seg->len + seg->gso_segs - 1) / seg->gso_segs
-					 : seg->len;
+	uint32_t len = arrival->len, segs = arrival->gso_segs;
 
-	if (len >= conn->rcv.mss)
+	if (segs > 1)
+		len = (len + segs - 1) / segs;
+
+	if (len > conn->rcv.mss)
 		conn->rcv.mss = (uint16_t)MIN(len, MAX(conn->adv_mss, RCV_MSS_MIN));
 }
 
 /* Follows the gaps between arrivals, so that the delay is no longer than it need be. */
 static void adapt_ato(struct tcp_conn *conn)
 {
-	const struct tee_config *config = conn_config(conn);
-	uint32_t now = coarse_ms(conn_now(conn));
-	uint32_t least = MAX(coarse_ms(config->tcp_delack_min_ns), 1u), gap;
+	uint32_t now = coarse_ms(conn_now(conn)), least = conn->tcp->delack_min_ms, gap;
 
 	if (!conn->rcv.ato_ms) {
 		uint32_t window = (uint32_t)(conn->rcv.adv - conn->rcv.nxt);
@@ -173,7 +173,7 @@ static void adapt_ato(struct tcp_conn *conn)
 			conn->rcv.ato_ms = conn->rcv.ato_ms / 2 + gap;
 		else if (conn->tx && conn->tx->rto.srtt_ns && gap > coarse_ms(timers_rto_ns(conn)))
 			conn->rcv.quick_acks = QUICK_ACKS_MAX; /* it was idle: slow start again */
-		conn->rcv.ato_ms = MIN(conn->rcv.ato_ms, coarse_ms(config->tcp_delack_max_ns));
+		conn->rcv.ato_ms = MIN(conn->rcv.ato_ms, conn->tcp->delack_max_ms);
 	}
 	conn->rcv.ato_ms = MAX(conn->rcv.ato_ms, 1u);
 	conn->rcv.last_data_ms = now;
@@ -229,12 +229,12 @@ static void note_rtt(struct tcp_conn *conn, uint64_t sample)
  * How long one round trip takes, seen by the receiver: by the timestamp that came back, or, where that is
  * too coarse, the least time to get one window of data, which is never shorter than the trip.
  */
-static void measure_rtt(struct tcp_conn *conn, const struct segment *seg)
+static void measure_rtt(struct tcp_conn *conn, const struct arrival *arrival)
 {
 	uint64_t now = conn_now(conn), sample = 0;
 
-	if (conn_has(conn, CONN_HAS_TS) && seg->h.options.ts_ecr && seg->len >= conn->rcv.mss) {
-		sample = tstamp_rtt_ns(&conn->ts, seg->h.options.ts_ecr, now);
+	if (conn_has(conn, CONN_HAS_TS) && arrival->ts_ecr && arrival->len >= conn->rcv.mss) {
+		sample = tstamp_rtt_ns(&conn->ts, arrival->ts_ecr, now);
 		if (sample >= TS_RTT_LEAST_NS) {
 			note_rtt(conn, sample);
 			return;
@@ -463,8 +463,41 @@ void receive_fin(struct tcp_conn *conn)
 	}
 }
 
+static inline void note_arrival(struct tcp_conn *conn, const struct arrival *arrival)
+{
+	conn->rcv.tos = arrival->tos;
+	if (!arrival->len)
+		return;
+	conn->rcv.unacked_segs += (uint16_t)MIN(arrival->gso_segs, 64u);
+	estimate_rcv_mss(conn, arrival);
+	adapt_ato(conn);
+	measure_rtt(conn, arrival);
+}
+
+void receive_next(struct tcp_conn *conn, const struct arrival *arrival, struct tee_pkt *pkt)
+{
+	struct engine *engine = conn_engine(conn);
+
+	note_arrival(conn, arrival);
+	if (byteq_append_pkt(&conn->rcvq, engine->pool, pkt, arrival->payload_off, arrival->len) <
+	    0) {
+		drop(engine, DROP_NO_MEMORY);
+		return;
+	}
+	conn->rcv.nxt += arrival->len;
+	conn->rcv.unacked_bytes += arrival->len;
+	if (receive_is_worth_reading(conn))
+		conn_raise(conn, TEE_EV_READABLE);
+	if (!conn->ack_why)
+		schedule_ack(conn, arrival->is_pushed);
+}
+
 void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
 {
+	const struct arrival arrival = {.len = seg->len,
+					.gso_segs = seg->gso_segs,
+					.ts_ecr = seg->h.options.ts_ecr,
+					.tos = seg->tos};
 	struct text text;
 	uint64_t before = conn->rcv.nxt;
 
@@ -474,13 +507,7 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		drop(conn_engine(conn), DROP_NO_MEMORY);
 		return;
 	}
-	conn->rcv.tos = seg->tos;
-	if (seg->len) {
-		conn->rcv.unacked_segs += (uint16_t)MIN(seg->gso_segs, 64u);
-		estimate_rcv_mss(conn, seg);
-		adapt_ato(conn);
-		measure_rtt(conn, seg);
-	}
+	note_arrival(conn, &arrival);
 	if (ecn_on_segment(conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len, seg->gso_segs))
 		conn_ack_now(conn, TEE_WHY_ECN);
 	if (!trim(conn, seg, &text)) {

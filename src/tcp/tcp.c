@@ -38,6 +38,8 @@ struct tcp *tcp_new(struct net *net)
 	tcp->engine = engine;
 	tcp->net = net;
 	tcp->isn_secret = engine->secret;
+	tcp->delack_min_ms = MAX(coarse_ms(engine->config.tcp_delack_min_ns), 1u);
+	tcp->delack_max_ms = coarse_ms(engine->config.tcp_delack_max_ns);
 	ecn_init(&tcp->ecn_off);
 	demux_init(&tcp->demux, &engine->secret);
 	timewait_queue_init(&tcp->timewait, &tcp->demux, 2 * engine->config.tcp_msl_ns,
@@ -318,7 +320,7 @@ void conn_enter_timewait(struct tcp_conn *conn)
 		list_push_back(&tcp->dead, &conn->due);
 }
 
-void tcp_reap(struct tcp *tcp)
+void tcp_free_dead(struct tcp *tcp)
 {
 	struct list *node;
 

@@ -7,26 +7,11 @@
 
 const struct tee_mac ethernet_broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
-int ethernet_parse(const uint8_t *data, size_t len, struct ethernet *ret_eth)
-{
-	if (len < ETHERNET_HEADER_LEN)
-		return -TEE_EINVAL;
-	memcpy(ret_eth->dst.byte, data, 6);
-	memcpy(ret_eth->src.byte, data + 6, 6);
-	ret_eth->type = load_be16(data + 12);
-	return 0;
-}
-
 void ethernet_write(uint8_t out[ETHERNET_HEADER_LEN], const struct ethernet *eth)
 {
 	memcpy(out, eth->dst.byte, 6);
 	memcpy(out + 6, eth->src.byte, 6);
 	store_be16(out + 12, eth->type);
-}
-
-bool mac_equal(const struct tee_mac *a, const struct tee_mac *b)
-{
-	return memcmp(a->byte, b->byte, sizeof(a->byte)) == 0;
 }
 
 struct tee_mac mac_of_multicast(const struct tee_ip *group)

@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <teeceepee/types.h>
+#include "base/byteorder.h"
 
 enum { ETHERNET_HEADER_LEN = 14 };
 enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_ARP = 0x0806, ETHERTYPE_IP6 = 0x86dd };
@@ -19,9 +21,21 @@ struct ethernet {
 extern const struct tee_mac ethernet_broadcast;
 
 /* 0 or -TEE_EINVAL when too short. */
-int ethernet_parse(const uint8_t *data, size_t len, struct ethernet *ret_eth);
+static inline int ethernet_parse(const uint8_t *data, size_t len, struct ethernet *ret_eth)
+{
+	if (len < ETHERNET_HEADER_LEN)
+		return -TEE_EINVAL;
+	memcpy(ret_eth->dst.byte, data, 6);
+	memcpy(ret_eth->src.byte, data + 6, 6);
+	ret_eth->type = load_be16(data + 12);
+	return 0;
+}
+
 void ethernet_write(uint8_t out[ETHERNET_HEADER_LEN], const struct ethernet *eth);
-bool mac_equal(const struct tee_mac *a, const struct tee_mac *b);
+static inline bool mac_equal(const struct tee_mac *a, const struct tee_mac *b)
+{
+	return memcmp(a->byte, b->byte, sizeof(a->byte)) == 0;
+}
 static inline bool mac_is_group(const struct tee_mac *mac)
 {
 	return mac->byte[0] & 1;

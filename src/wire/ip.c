@@ -32,7 +32,6 @@ enum {
 enum {
 	IP4_OPT_END = 0,
 	IP4_OPT_NOP = 1,
-	IP4_DF = 0x4000,
 	IP4_MF = 0x2000,
 	IP4_OFFSET_MASK = 0x1fff,
 	IP6_MF = 1,
@@ -98,7 +97,7 @@ static enum ip_parse_result parse_ip4(const uint8_t *data, size_t len, bool veri
 	ip->version = 4;
 	ip->tos = data[1];
 	ip->id = load_be16(data + 4);
-	ip->dont_fragment = fragment & IP4_DF;
+	ip->dont_fragment = fragment & IP4_DONT_FRAGMENT;
 	ip->more_fragments = fragment & IP4_MF;
 	ip->frag_offset = (fragment & IP4_OFFSET_MASK) * 8u;
 	ip->is_fragment = ip->more_fragments || ip->frag_offset > 0;
@@ -319,7 +318,7 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 
 	CHECK(payload_len + IP4_HEADER_LEN <= PACKET_LEN_MAX && ip->frag_offset % 8 == 0);
 	if (ip->dont_fragment)
-		fragment |= IP4_DF;
+		fragment |= IP4_DONT_FRAGMENT;
 	if (ip->more_fragments)
 		fragment |= IP4_MF;
 	out[0] = 4 << 4 | IP4_HEADER_LEN / 4;

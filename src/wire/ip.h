@@ -9,9 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <teeceepee/types.h>
+#include "base/byteorder.h"
 
 enum { IP4_HEADER_LEN = 20, IP6_HEADER_LEN = 40, IP4_HEADER_MAX = 60 };
+enum { IP4_DONT_FRAGMENT = 0x4000 }; /* in the word of flags and fragment offset */
 enum {
 	IP_PROTO_ICMP = 1,
 	IP_PROTO_TCP = 6,
@@ -58,6 +61,50 @@ enum ip_parse_result {
  */
 enum ip_parse_result ip_parse(const uint8_t *data, size_t len, bool verify_checksum,
 			      struct ip_header *ret_ip, uint32_t *ret_pointer);
+
+/*
+ * ip_parse() for the header of nearly every packet: IPv4 without options, not a piece. false: it is
+ * another one, or not in order, and `ret_ip` means nothing.
+ */
+static inline bool ip_parse_plain4(const uint8_t *data, size_t len, bool verify_checksum,
+				   struct ip_header *ret_ip)
+{
+	uint32_t total_len;
+	uint64_t sum = 0;
+
+	if (len < IP4_HEADER_LEN || data[0] != (4 << 4 | IP4_HEADER_LEN / 4) ||
+	    (load_be16(data + 6) & (uint16_t)~IP4_DONT_FRAGMENT))
+		return false;
+	total_len = load_be16(data + 2);
+	if (total_len < IP4_HEADER_LEN || total_len > len)
+		return false;
+	if (verify_checksum) {
+		for (unsigned off = 0; off < IP4_HEADER_LEN; off += 4)
+			sum += load_be32(data + off);
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = (sum & 0xffff) + (sum >> 16);
+		if ((sum & 0xffff) + (sum >> 16) != 0xffff)
+			return false;
+	}
+	*ret_ip = (struct ip_header){
+		.src = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}},
+		.dst = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}},
+		.version = 4,
+		.protocol = data[9],
+		.ttl = data[8],
+		.tos = data[1],
+		.dont_fragment = data[6] & IP4_DONT_FRAGMENT >> 8,
+		.id = load_be16(data + 4),
+		.header_len = IP4_HEADER_LEN,
+		.unfrag_len = IP4_HEADER_LEN,
+		.nexthdr_off = 9,
+		.total_len = total_len,
+		.options_off = IP4_HEADER_LEN,
+	};
+	memcpy(&ret_ip->src.byte[12], data + 12, 4);
+	memcpy(&ret_ip->dst.byte[12], data + 16, 4);
+	return true;
+}
 
 /* IPv4 header without options, checksum computed. `payload_len` + 20 must fit 16 bits. */
 void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t payload_len);

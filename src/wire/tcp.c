@@ -22,15 +22,11 @@ enum {
 	LEN_MSS = 4,
 	LEN_WSCALE = 3,
 	LEN_SACK_PERMITTED = 2,
-	LEN_TIMESTAMPS = 10,
+	LEN_TIMESTAMPS = TCP_OPT_TIMESTAMPS_LEN,
 	LEN_SACK_BLOCK = 8,
 	LEN_ACCECN_COUNTER = 3,
 	LEN_FASTOPEN_EXP = 4, /* kind, length and the magic number (RFC 7413 appendix A) */
 };
-
-/* NOP, NOP, timestamps, as the first word of the options of most segments. */
-#define TIMESTAMPS_WORD \
- ((uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16 | TCP_OPT_TIMESTAMPS << 8 | LEN_TIMESTAMPS)
 
 /* ---- parsing ---- */
 
@@ -123,7 +119,7 @@ void tcp_parse_options(const uint8_t *options, size_t len, struct tcp_options *r
 	struct reader r = reader(options, len);
 
 	memset(ret_options, 0, sizeof(*ret_options));
-	if (len == 12 && load_be32(options) == TIMESTAMPS_WORD) {
+	if (len == 12 && load_be32(options) == TCP_TIMESTAMPS_WORD) {
 		ret_options->has_ts = true;
 		ret_options->ts_val = load_be32(options + 4);
 		ret_options->ts_ecr = load_be32(options + 8);

@@ -28,6 +28,11 @@ enum {
 	TCP_OPT_ACCECN1 = 174,
 	TCP_OPT_EXPERIMENT = 254,
 };
+enum { TCP_OPT_TIMESTAMPS_LEN = 10 };
+/* NOP, NOP, timestamps: the first word of the options of most segments. */
+#define TCP_TIMESTAMPS_WORD                                                   \
+ ((uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16 | TCP_OPT_TIMESTAMPS << 8 | \
+  TCP_OPT_TIMESTAMPS_LEN)
 enum { TCP_FASTOPEN_COOKIE_MAX = 16, TCP_FASTOPEN_MAGIC = 0xf989 };
 
 struct tcp_sack_block {

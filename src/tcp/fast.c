@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The common segment: text that comes in order on an established connection which itself has nothing in
+ * flight. That is nearly all that a download or an upload brings, and for it the eight steps of
+ * SEGMENT ARRIVES (input.c) come down to a few comparisons and a few stores; Van Jacobson called it header
+ * prediction.
+ *
+ * fast_input() first only looks. Whatever is not exactly as predicted (an option besides the
+ * timestamps, a flag besides ACK and PSH, a hole, another window, a byte of ours in flight, a
+ * listener of trace points …) is left to the slow path, untouched. From there on it does what the slow path would
+ * do, by the same functions where there are any, and nothing else:
+ *
+ *	validate.c	PAWS, TS.Recent			RFC 7323 section 5
+ *	ack.c		WL1 and WL2; it acknowledges nothing new	RFC 9293 3.10.7.4, fifth
+ *	receive.c	receive_next()			seventh, and when to acknowledge
+ *
+ * The two must not differ in anything: tests/unit/stack/test_fast_path.c gives both the same random segments, and
+ * compares connections and what they send. config.tcp_fast_path switches this file off.
+ */
+#include "base/byteorder.h"
+#include "tcp/conn.h"
+#include "wire/checksum.h"
+
+enum {
+	PLAIN_LEN = TCP_HEADER_LEN,
+	STAMPED_LEN = TCP_HEADER_LEN + 12, /* with NOP, NOP, timestamps */
+	/* What must be set for a segment to be out of the ordinary here. */
+	CONN_UNUSUAL = CONN_SYN_DUE | CONN_TLP_DUE | CONN_PROBE_DUE | CONN_KEEPALIVE_DUE |
+		       CONN_FIN_QUEUED | CONN_FIN_RECEIVED | CONN_DSACK_DUE,
+};
+
+/* The fields that matter, still in the header's own terms. */
+struct glance {
+	const uint8_t *header;
+	unsigned header_len;
+	uint32_t len; /* of the text */
+	uint32_t ts_val, ts_ecr;
+};
+
+/* ACK or ACK and PSH, no reserved bit, no option but timestamps in their usual place. */
+static bool glance_at(const struct tee_pkt *pkt, struct glance *ret)
+{
+	const uint8_t *header = tee_pkt_bytes(pkt);
+	uint16_t start;
+
+	if (pkt->len < PLAIN_LEN)
+		return false;
+	start = load_be16(header + 12) & (uint16_t)~TEE_TCP_PSH;
+	*ret = (struct glance){.header = header, .header_len = PLAIN_LEN};
+	if (start == (STAMPED_LEN / 4 << 12 | TEE_TCP_ACK)) {
+		if (pkt->len < STAMPED_LEN ||
+		    load_be32(header + TCP_HEADER_LEN) != TCP_TIMESTAMPS_WORD)
+			return false;
+		ret->header_len = STAMPED_LEN;
+		ret->ts_val = load_be32(header + TCP_HEADER_LEN + 4);
+		ret->ts_ecr = load_be32(header + TCP_HEADER_LEN + 8);
+	} else if (start != (PLAIN_LEN / 4 << 12 | TEE_TCP_ACK)) {
+		return false;
+	}
+	ret->len = pkt->len - ret->header_len;
+	return ret->len > 0;
+}
+
+static struct tcp_conn *find_conn(struct tcp *tcp, const struct ip_packet *packet,
+				  const uint8_t *header)
+{
+	struct tcp_key key = {
+		.local_ip = packet->ip.dst,
+		.remote_ip = packet->ip.src,
+		.local_port = load_be16(header + 2),
+		.remote_port = load_be16(header),
+	};
+	struct tcp_node *node = demux_find(&tcp->demux, &key);
+
+	if (!node || node->kind != TCP_NODE_CONN ||
+	    (node->netif && node->netif != netif_number(packet->netif)))
+		return NULL;
+	return CONTAINER_OF(node, struct tcp_conn, node);
+}
+
+/* Nothing is going on but that text comes in. */
+static bool conn_is_listening_only(const struct tcp_conn *conn)
+{
+	return conn->state == TEE_TCP_ESTABLISHED && conn->ecn->mode == ECN_MODE_OFF &&
+	       !conn_has(conn, CONN_UNUSUAL) && conn->rx && !conn->rcv.fin &&
+	       !(conn->rx->ooo && conn->rx->ooo->range_count) && conn->snd.una == conn->snd.nxt &&
+	       !byteq_len(&conn->sndq);
+}
+
+static bool is_predicted(const struct tcp_conn *conn, const struct glance *seen)
+{
+	const uint8_t *header = seen->header;
+
+	return load_be32(header + 4) == conn_rcv_seq(conn, conn->rcv.nxt).raw &&
+	       load_be32(header + 8) == conn_snd_seq(conn, conn->snd.una).raw &&
+	       (uint32_t)load_be16(header + 14) << conn->snd.wscale == conn->snd.wnd &&
+	       conn->rcv.nxt + seen->len <= conn->rcv.adv &&
+	       conn_has(conn, CONN_HAS_TS) == (seen->header_len == STAMPED_LEN) &&
+	       !(conn_has(conn, CONN_HAS_TS) &&
+		 tstamp_paws_rejects(&conn->ts, seen->ts_val, conn_now(conn)));
+}
+
+/* SND.WL1 and SND.WL2 of a segment that says nothing new: as ack_update_window(). */
+static void note_window(struct tcp_conn *conn)
+{
+	uint64_t seq = conn->rcv.nxt, ack = conn->snd.una;
+
+	if (conn->snd.wl1 > seq && ack <= conn->snd.wl2)
+		return;
+	if (conn->snd.wl1 == seq && conn->snd.wl2 > ack)
+		return;
+	conn->snd.wl1 = seq;
+	conn->snd.wl2 = ack;
+	if (conn->snd.wnd && conn->tx)
+		conn->tx->probe_backoff = 0;
+	conn->snd.wnd_max = MAX(conn->snd.wnd_max, conn->snd.wnd);
+}
+
+static inline void take(struct tcp_conn *conn, const struct glance *seen,
+			const struct ip_packet *packet)
+{
+	struct tee_pkt *pkt = packet->pkt;
+	struct engine *engine = conn_engine(conn);
+	struct arrival arrival = {
+		.len = seen->len,
+		.gso_segs = 1,
+		.payload_off = pkt->off + seen->header_len,
+		.ts_ecr = seen->ts_ecr,
+		.tos = packet->ip.tos,
+		.is_pushed = load_be16(seen->header + 12) & TEE_TCP_PSH,
+	};
+
+	if (pkt->gso_size && seen->len > pkt->gso_size)
+		arrival.gso_segs = (seen->len + pkt->gso_size - 1) / pkt->gso_size;
+	count(engine, COUNT_TCP_FAST_IN);
+	count_n(engine, COUNT_TCP_SEGS_IN, arrival.gso_segs);
+	if (arrival.gso_segs > 1)
+		count(engine, COUNT_TCP_SUPER_IN);
+	conn->segs_in += arrival.gso_segs;
+	conn->data_segs_in += arrival.gso_segs;
+	if (conn_has(conn, CONN_HAS_TS) && conn->rcv.nxt <= conn->rcv.acked)
+		tstamp_update(&conn->ts, seen->ts_val, conn_now(conn));
+	timers_on_heard(conn);
+	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
+	conn->retries = 0;
+	note_window(conn);
+	if (conn->tx)
+		conn->tx->probe_count = 0;
+	receive_next(conn, &arrival, pkt);
+	if (conn->ack_why)
+		conn_mark_due(conn);
+}
+
+bool fast_input(struct tcp *tcp, struct ip_packet *packet)
+{
+	struct glance seen;
+	struct tcp_conn *conn;
+
+	if (!tcp->engine->config.tcp_fast_path || trace_on(tcp->engine) || packet->to_group ||
+	    packet->ip.options_len || !glance_at(packet->pkt, &seen))
+		return false;
+	conn = find_conn(tcp, packet, seen.header);
+	if (!conn || !conn_is_listening_only(conn) || !is_predicted(conn, &seen) ||
+	    (packet->pkt->checksum_state == TEE_CHECKSUM_UNKNOWN && !tcp_checksum_is_good(packet)))
+		return false;
+	take(conn, &seen, packet);
+	return true;
+}
