@@ -4,8 +4,8 @@
  * one line of JSON that each prints.
  *
  * The kernel's server (kernel_server.c) takes connections on one port and does what the first byte of
- * each asks for; both clients, ours and the kernel's, speak to it in the same way, so that a case
- * differs in the client's TCP and in nothing else.
+ * each asks for; all clients, ours, the kernel's, mini and lwIP's, speak to it in the same way, so that a
+ * case differs in the client's TCP and in nothing else.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -25,11 +25,34 @@ enum bench_wish {
 enum {
 	BENCH_BUFFER_BYTES = 256 * 1024, /* of one send or receive call */
 	BENCH_SAMPLES_MAX = 4 * 1000 * 1000,
+	BENCH_CONNS_MAX = 1000,
 };
 
-/* What a run measures: a warm-up, then the time that counts. */
-struct bench_time {
+/* What a client is asked to do, in words that all clients know. */
+struct bench_job {
+	const char *what; /* sink, source, echo, connect */
 	uint64_t warm_up_ns, measure_ns;
+	unsigned conns; /* sink, source: connections at once; connect: how many are open at once */
+	bool spins;     /* echo: never sleep */
+	const char *calls; /* copy; ours also: owned (sending), view (receiving); mini also: none */
+	const char *cc;    /* the kernel's congestion controller; NULL: its default */
+};
+
+/*
+ * Takes the options (--conns=N, --calls=WORD, --cc=NAME, --warm-up=SECONDS) out of the arguments; returns how many
+ * are left.
+ */
+int bench_job_options(struct bench_job *job, int argc, char **argv);
+void bench_job_set(struct bench_job *job, const char *what, const char *seconds, const char *spin);
+/* What the server is to be asked for. */
+void bench_job_wish(const struct bench_job *job, char ret_wish[2]);
+
+/* Bytes over time, those of the warm-up apart. */
+struct bench_meter {
+	uint64_t start_ns, end_ns, measure_ns;
+	uint64_t cpu_ns; /* when the warm-up ended */
+	uint64_t bytes, warm_up_bytes;
+	bool is_warm;
 };
 
 /* Round trips of a ping-pong run. */
@@ -51,23 +74,32 @@ void bench_samples_init(struct bench_samples *samples);
 void bench_samples_add(struct bench_samples *samples, uint64_t took_ns);
 /* {"p50_us": …, "p99_us": …, "p999_us": …, "count": …} */
 void bench_report_samples(struct bench_samples *samples);
-/* {"gbit_s": …, "cpu_s_per_gb": …}; CPU time is of this process only. */
-void bench_report_bulk(uint64_t bytes, uint64_t took_ns, uint64_t cpu_ns);
-/* {"per_s": …} */
-void bench_report_rate(uint64_t count, uint64_t took_ns);
+void bench_meter_start(struct bench_meter *meter, const struct bench_job *job);
+/* Counts bytes; false: the time is over. */
+bool bench_meter_add(struct bench_meter *meter, uint64_t bytes);
+/* {"gbit_s": …, "cpu_s_per_gb": …, "all_bytes": …}; CPU time is of this process only. */
+void bench_meter_report(const struct bench_meter *meter);
+/* {"per_s": …, "cpu_us_each": …} */
+void bench_report_rate(uint64_t count, uint64_t took_ns, uint64_t cpu_ns);
 
 /* ---- the roles: arguments after the role's name; they return the exit code ---- */
 
-int bench_kernel_server(int argc, char **argv); /* PORT */
-/* sink|source|echo|connect HOST PORT SECONDS SPIN */
+/* PORT [OPTION…] */
+int bench_kernel_server(int argc, char **argv);
+/* The congestion controller of a socket or a listener, by name; NULL changes nothing. */
+void bench_kernel_set_cc(int fd, const char *name);
+/* sink|source|echo|connect HOST PORT SECONDS SPIN [OPTION…] */
 int bench_kernel_client(int argc, char **argv);
-/* sink|source|echo|connect LINK OWN-IP HOST PORT SECONDS SPIN [IMPAIRMENT [CC]] */
+/* sink|source|echo|connect LINK OWN-IP HOST PORT SECONDS SPIN [IMPAIRMENT [CC]] [OPTION…] */
 int bench_our_client(int argc, char **argv);
-int bench_our_memory(int argc, char **argv);    /* COUNT */
+/* sink|source|echo TAP OWN-IP HOST PORT SECONDS SPIN OFFLOAD [OPTION…] */
+int bench_mini(int argc, char **argv);
+int bench_our_memory(int argc, char **argv);    /* idle|talked|time-wait|syn-received COUNT */
 int bench_kernel_memory(int argc, char **argv); /* COUNT */
-int bench_our_core(int argc, char **argv);      /* 64k|mss|mss-offload|64 ROUNDS */
-int bench_our_many(int argc, char **argv);
-int bench_overhead(int argc, char **argv); /* SECONDS */
-int bench_bridge(int argc, char **argv);   /* TAP-A TAP-B IMPAIRMENT */
+int bench_our_core(int argc, char **argv);      /* 64k|mss|mss-offload|64 ROUNDS [WARM-UP] */
+int bench_our_many(int argc, char **argv);      /* CONNECTIONS */
+int bench_overhead(int argc, char **argv);      /* SECONDS */
+int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B IMPAIRMENT */
+int bench_join(int argc, char **argv);          /* TAP-A TAP-B */
 
 #endif

@@ -8,8 +8,8 @@
  *	receive	frames to the application's buffer (tee_input, tee_recv)
  *	ack	the acknowledgment, made by one side and taken in by the other
  *
- * The wire's own copy is in none of them. Each part is one function, so that
- * `valgrind --tool=callgrind --toggle-collect=core_receive` counts its instructions (bench/instructions).
+ * The wire's own copy is in none of them. Each part is one function, so that callgrind counts its
+ * instructions (`valgrind --tool=callgrind --toggle-collect=core_receive`; bench/core.py does).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +159,8 @@ static void core_open(struct core *core)
 
 int bench_our_core(int argc, char **argv)
 {
-	uint64_t rounds = argc == 2 ? strtoull(argv[1], NULL, 10) : 0, took_ns[3] = {0};
+	uint64_t rounds = argc >= 2 ? strtoull(argv[1], NULL, 10) : 0, took_ns[3] = {0};
+	uint64_t warm_up = argc == 3 ? strtoull(argv[2], NULL, 10) : WARM_UP_ROUNDS;
 	static struct core core;
 	double segments;
 
@@ -167,9 +168,9 @@ int bench_our_core(int argc, char **argv)
 		if (strcmp(argv[0], cases[i].name) == 0)
 			core.what = &cases[i];
 	if (!core.what || !rounds)
-		bench_fail("our-core 64k|mss|mss-offload|64 ROUNDS");
+		bench_fail("our-core 64k|mss|mss-offload|64 ROUNDS [WARM-UP]");
 	core_open(&core);
-	for (unsigned i = 0; i < WARM_UP_ROUNDS; i++)
+	for (uint64_t i = 0; i < warm_up; i++)
 		run_round(&core, took_ns);
 	memset(took_ns, 0, sizeof(took_ns));
 	core.frames_count = core.bytes = 0;

@@ -9,11 +9,16 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } roles[] = {
-	{"kernel-server", bench_kernel_server}, {"kernel-client", bench_kernel_client},
-	{"kernel-memory", bench_kernel_memory}, {"our-client", bench_our_client},
-	{"our-memory", bench_our_memory},       {"bridge", bench_bridge},
-	{"our-core", bench_our_core},           {"our-many", bench_our_many},
-	{"overhead", bench_overhead},
+	{"kernel-server", bench_kernel_server},
+	{"kernel-client", bench_kernel_client},
+	{"kernel-memory", bench_kernel_memory},
+	{"our-client", bench_our_client},
+	{"our-memory", bench_our_memory},
+	{"our-core", bench_our_core},
+	{"our-many", bench_our_many},
+	{"mini", bench_mini},
+	{"bridge", bench_bridge},
+	{"join", bench_join},
 };
 
 int main(int argc, char **argv)
@@ -23,5 +28,5 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], roles[i].name) == 0)
 			return roles[i].run(argc - 2, argv + 2);
 	bench_fail("this program is started by bench/run; it plays kernel-server, kernel-client, "
-		   "kernel-memory, our-client, our-memory, bridge, our-core, our-many, overhead");
+		   "kernel-memory, our-client, our-memory, our-core, our-many, mini, bridge, join");
 }

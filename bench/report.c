@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,15 +89,101 @@ void bench_report_samples(struct bench_samples *samples)
 	free(samples->ns);
 }
 
-void bench_report_bulk(uint64_t bytes, uint64_t took_ns, uint64_t cpu_ns)
+void bench_meter_start(struct bench_meter *meter, const struct bench_job *job)
 {
-	printf("{\"gbit_s\": %.3f, \"cpu_s_per_gb\": %.3f, \"bytes\": %" PRIu64 "}\n",
-	       (double)bytes * 8 / (double)took_ns, bytes ? (double)cpu_ns / (double)bytes : 0,
-	       bytes);
+	memset(meter, 0, sizeof(*meter));
+	meter->start_ns = bench_now_ns() + job->warm_up_ns;
+	meter->measure_ns = job->measure_ns;
 }
 
-void bench_report_rate(uint64_t count, uint64_t took_ns)
+bool bench_meter_add(struct bench_meter *meter, uint64_t bytes)
 {
-	printf("{\"per_s\": %.1f, \"count\": %" PRIu64 "}\n", (double)count * 1e9 / (double)took_ns,
-	       count);
+	uint64_t now_ns = bench_now_ns();
+
+	if (!meter->is_warm && now_ns >= meter->start_ns) {
+		meter->is_warm = true;
+		meter->start_ns = now_ns;
+		meter->cpu_ns = bench_cpu_ns();
+		meter->warm_up_bytes += bytes;
+		return true;
+	}
+	if (!meter->is_warm) {
+		meter->warm_up_bytes += bytes;
+		return true;
+	}
+	meter->bytes += bytes;
+	meter->end_ns = now_ns;
+	return now_ns < meter->start_ns + meter->measure_ns;
+}
+
+void bench_meter_report(const struct bench_meter *meter)
+{
+	uint64_t took_ns = meter->end_ns - meter->start_ns, cpu_ns = bench_cpu_ns();
+	uint64_t all_bytes = meter->bytes + meter->warm_up_bytes;
+
+	if (meter->bytes == 0)
+		bench_fail("no bytes in the time given");
+	printf("{\"gbit_s\": %.3f, \"cpu_s_per_gb\": %.3f, \"all_bytes\": %" PRIu64
+	       ", \"all_cpu_s\": %.3f}\n",
+	       (double)meter->bytes * 8 / (double)took_ns,
+	       (double)(cpu_ns - meter->cpu_ns) / (double)meter->bytes, all_bytes,
+	       (double)cpu_ns / 1e9);
+}
+
+void bench_report_rate(uint64_t count, uint64_t took_ns, uint64_t cpu_ns)
+{
+	printf("{\"per_s\": %.1f, \"count\": %" PRIu64 ", \"cpu_us_each\": %.2f}\n",
+	       (double)count * 1e9 / (double)took_ns, count, (double)cpu_ns / 1e3 / (double)count);
+}
+
+/* ---- what a client is asked for ---- */
+
+static bool take_option(struct bench_job *job, const char *option)
+{
+	const char *value = strchr(option, '=');
+
+	if (strncmp(option, "--", 2) != 0 || !value)
+		return false;
+	value++;
+	if (strncmp(option, "--conns=", 8) == 0)
+		job->conns = (unsigned)atoi(value);
+	else if (strncmp(option, "--calls=", 8) == 0)
+		job->calls = value;
+	else if (strncmp(option, "--cc=", 5) == 0)
+		job->cc = value;
+	else if (strncmp(option, "--warm-up=", 10) == 0)
+		job->warm_up_ns = (uint64_t)(atof(value) * 1e9);
+	else
+		bench_fail("'%s' is no option", option);
+	return true;
+}
+
+int bench_job_options(struct bench_job *job, int argc, char **argv)
+{
+	int left = 0;
+
+	*job = (struct bench_job){.warm_up_ns = 300 * 1000 * 1000, .conns = 1, .calls = "copy"};
+	for (int i = 0; i < argc; i++)
+		if (!take_option(job, argv[i]))
+			argv[left++] = argv[i];
+	if (job->conns == 0 || job->conns > BENCH_CONNS_MAX)
+		bench_fail("--conns: 1 to %d", BENCH_CONNS_MAX);
+	return left;
+}
+
+void bench_job_set(struct bench_job *job, const char *what, const char *seconds, const char *spin)
+{
+	job->what = what;
+	job->measure_ns = (uint64_t)(atof(seconds) * 1e9);
+	job->spins = strcmp(spin, "0") != 0;
+}
+
+void bench_job_wish(const struct bench_job *job, char ret_wish[2])
+{
+	ret_wish[0] = WISH_SOURCE;
+	if (strcmp(job->what, "sink") == 0)
+		ret_wish[0] = WISH_SINK;
+	else if (strcmp(job->what, "echo") == 0)
+		ret_wish[0] = WISH_ECHO;
+	ret_wish[1] = job->spins ? '1' : '0';
 }

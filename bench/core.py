@@ -1,0 +1,67 @@
+"""What the stack itself costs, without a link: time and instructions a segment, memory a connection."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import lab as live
+
+CORE_CASES = ("64k", "mss", "mss-offload", "64")
+PARTS = ("core_send", "core_receive", "core_ack")
+MEMORY_CASES = ("idle", "talked", "time-wait", "syn-received")
+
+
+def ask(program, *words, timeout_s=300):
+    """Runs the benchmark program in one of its roles; its line of JSON."""
+    done = subprocess.run([program, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=timeout_s, check=False)
+    if done.returncode != 0:
+        raise live.Failure(f"{' '.join(map(str, words))}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def instructions(program, case, rounds):
+    """Instructions of each part, a frame, as callgrind counts them; {} without valgrind."""
+    if not shutil.which("valgrind") or not shutil.which("callgrind_annotate"):
+        return {}
+    warm_up = rounds // 4
+    with tempfile.TemporaryDirectory() as directory:
+        out = os.path.join(directory, "callgrind.out")
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                   *(f"--toggle-collect={part}" for part in PARTS), program, "our-core", case,
+                   str(rounds), str(warm_up)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=300, check=False)
+        if done.returncode != 0:
+            return {}
+        # The wire makes as many frames in each round; those of the warm-up were counted too.
+        frames = json.loads(done.stdout)["frames"] * (rounds + warm_up) / rounds
+        told = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", out],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    counts = {}
+    for part in PARTS:
+        found = re.search(rf"^\s*([\d,]+) .*[:/]{part}\b", told.stdout, re.MULTILINE)
+        if found:
+            counts[part] = int(found.group(1).replace(",", "")) / frames
+    return counts
+
+
+def costs(program, quick):
+    """case -> figures of bench/core.c, with instructions"""
+    found = {}
+    for case in CORE_CASES:
+        rounds = 20000 if case == "64k" else 40000
+        found[case] = ask(program, "our-core", case, rounds // (4 if quick else 1))
+        found[case]["instructions"] = instructions(program, case, 300 if quick else 1000)
+    return found
+
+
+def memory(program, quick):
+    """Bytes of a connection, by its state: ours and the kernel's."""
+    count = 100000 if quick else 1000000
+    ours = {case: ask(program, "our-memory", case, count)["bytes_each"] for case in MEMORY_CASES}
+    return {"connections": count, "ours": ours,
+            "kernel": ask(program, "kernel-memory", 4000 if quick else 20000)}
