@@ -19,6 +19,7 @@ static const struct {
 	{"mini", bench_mini},
 	{"bridge", bench_bridge},
 	{"join", bench_join},
+	{"overhead", bench_overhead},
 };
 
 int main(int argc, char **argv)
@@ -27,6 +28,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(roles) / sizeof(roles[0]); i++)
 		if (strcmp(argv[1], roles[i].name) == 0)
 			return roles[i].run(argc - 2, argv + 2);
-	bench_fail("this program is started by bench/run; it plays kernel-server, kernel-client, "
-		   "kernel-memory, our-client, our-memory, our-core, our-many, mini, bridge, join");
+	bench_fail(
+		"this program is started by bench/run; it plays kernel-server, kernel-client, "
+		"kernel-memory, our-client, our-memory, our-core, our-many, mini, bridge, join, overhead");
 }

@@ -151,7 +151,7 @@ def memory_table(memory):
 
 def core_table(costs):
     titles = {"64k": "64 KiB super-frame", "mss": "1,448 bytes, checksums made and verified",
-              "mss-offload": "1,448 bytes, checksums left to the link", "64": "64 bytes"}
+              "mss-offload": "1,448 bytes, checksums left to the link", "64": "ten writes of 64 bytes"}
     heads = ["a frame of", "send, ns", "receive, ns", "ACK, ns", "send, instructions",
              "receive, instructions", "ACK, instructions"]
     lines = ["### In memory, without a link: what a frame costs", "", row_of(heads),
