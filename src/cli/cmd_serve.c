@@ -2,102 +2,20 @@
 /*
  * `teeceepee serve`: a directory over HTTP, from an address of our own.
  *
- * The host's loop runs in the main thread and accepts; each connection is bridged and its descriptor
- * handed to libmicrohttpd, whose own thread parses requests and sends files. Neither waits for the
- * other.
+ * Everything happens in the loop of a stack: its events call the connections (serve_conn.c), which read,
+ * answer and write without any other thread or descriptor in between. With --threads there are as many
+ * stacks with as many loops (serve_worker.c), all with the same address, on a link with as many queues.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/serve.h"
+#include "cli/serve_map.h"
 
-enum {
-	BACKLOG = 4096,
-	CONNECTION_MAX = 100000,
-	IDLE_SECONDS = 60,
-	CONNECTION_MEMORY = 32 * 1024,
-};
-
-/* ---- connections ---- */
-
-static socklen_t to_sockaddr(const struct tee_endpoint *endpoint, struct sockaddr_storage *address)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)};
-
-	memset(address, 0, sizeof(*address));
-	if (tee_ip_is4(&endpoint->ip)) {
-		memcpy(&in.sin_addr, endpoint->ip.byte + 12, 4);
-		memcpy(address, &in, sizeof(in));
-		return sizeof(in);
-	}
-	memcpy(&in6.sin6_addr, endpoint->ip.byte, 16);
-	memcpy(address, &in6, sizeof(in6));
-	return sizeof(in6);
-}
-
-/* Keeps the client's name as text beside the connection, for -v. */
-static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
-			  enum MHD_ConnectionNotificationCode code)
-{
-	const struct serve *serve = arg;
-	const union MHD_ConnectionInfo *info;
-	char text[INET6_ADDRSTRLEN] = "?";
-
-	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		free(*context);
-		*context = NULL;
-		return;
-	}
-	if (!serve->is_verbose)
-		return;
-	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info && info->client_addr && info->client_addr->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr, text,
-			  sizeof(text));
-	else if (info && info->client_addr && info->client_addr->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)info->client_addr)->sin6_addr,
-			  text, sizeof(text));
-	*context = strdup(text);
-}
-
-static void hand_over(struct serve *serve, struct tee_socket *socket,
-		      const struct tee_endpoint *remote)
-{
-	struct sockaddr_storage address;
-	socklen_t len = to_sockaddr(remote, &address);
-	int fd, result = tee_bridge(serve->cli.host, socket, &fd);
-
-	if (result < 0) {
-		tee_abort(socket);
-		cli_fail(&serve->cli, 0, "a client was turned away: %s", tee_strerror(result));
-		return;
-	}
-	/* Closes the descriptor when it fails. */
-	if (MHD_add_connection(serve->daemon, fd, (struct sockaddr *)&address, len) != MHD_YES)
-		cli_fail(&serve->cli, 0, "a client was turned away: %s", strerror(errno));
-}
-
-static void on_listener(void *arg, struct tee_socket *listener, unsigned ready)
-{
-	struct serve *serve = arg;
-	struct tee_endpoint remote;
-	struct tee_socket *socket;
-
-	(void)ready;
-	while (tee_accept(listener, &socket, &remote) >= 0) {
-		tee_set_option(socket, TEE_OPT_NODELAY, 1);
-		hand_over(serve, socket, &remote);
-	}
-}
-
-/* ---- start and end ---- */
+enum { THREADS_MAX = 64 };
 
 static void print_url(const struct serve *serve, const struct tee_ip *ip)
 {
@@ -128,63 +46,77 @@ static void print_urls(const struct serve *serve)
 	fflush(stdout);
 }
 
-static int start_listening(struct serve *serve)
-{
-	const struct tee_endpoint local = {.port = serve->port};
-	struct tee_stack *stack = tee_host_stack(serve->cli.host);
-	int result = tee_socket_open(stack, TEE_SOCKET_TCP, TEE_FAMILY_ANY, &serve->listener);
+/* ---- threads ---- */
 
-	if (result >= 0) {
-		tee_set_option(serve->listener, TEE_OPT_REUSEADDR, 1);
-		result = tee_bind(serve->listener, &local);
-	}
-	if (result >= 0)
-		result = tee_listen(serve->listener, BACKLOG);
-	if (result >= 0)
-		result =
-			tee_host_watch_socket(serve->cli.host, serve->listener, on_listener, serve);
-	if (result < 0)
-		return cli_fail(&serve->cli, cli_exit_of_error(result), "can't use port %u: %s",
-				serve->port, tee_strerror(result));
-	return 0;
+static void *thread_main(void *arg)
+{
+	serve_worker_run(arg);
+	return NULL;
 }
 
-/* Each client takes two descriptors, and one more for its file. */
-static void raise_limits(void)
+static int start_threads(struct serve *serve)
 {
-	struct rlimit limit;
+	for (unsigned i = 1; i < serve->threads; i++) {
+		int error = pthread_create(&serve->workers[i]->thread, NULL, thread_main,
+					   serve->workers[i]);
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+		if (error)
+			return cli_fail(&serve->cli, CLI_EXIT_FAILED, "can't start a thread: %s",
+					strerror(error));
+		serve->workers[i]->has_thread = true;
 	}
+	return 0;
 }
 
 static int serve_run(struct serve *serve)
 {
-	int code;
+	unsigned opened = 0;
+	int code = 0;
 
-	raise_limits();
-	serve->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
-			MHD_USE_TURBO,
-		0, NULL, NULL, serve_answer, serve, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)CONNECTION_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, serve, MHD_OPTION_END);
-	if (!serve->daemon)
-		return cli_fail(&serve->cli, CLI_EXIT_FAILED, "the HTTP server does not start: %s",
-				strerror(errno));
-	code = start_listening(serve);
+	while (!code && opened < serve->threads) {
+		code = serve_worker_open(serve, opened == 0 ? serve->cli.host : NULL,
+					 &serve->workers[opened]);
+		opened += !code;
+	}
 	if (!code) {
 		print_urls(serve);
-		while (!cli_signal() && tee_host_run_once(serve->cli.host, TEE_NEVER) == 0)
-			continue;
-		tee_host_watch_socket(serve->cli.host, serve->listener, NULL, NULL);
+		code = start_threads(serve);
 	}
-	/* Closes every descriptor; the bridges then send what is queued, and FIN. */
-	MHD_stop_daemon(serve->daemon);
+	if (!code)
+		serve_worker_run(serve->workers[0]);
+	serve_stop(serve);
+	for (unsigned i = 1; i < opened; i++) {
+		if (serve->workers[i]->has_thread)
+			pthread_join(serve->workers[i]->thread, NULL);
+		code = code ? code : serve->workers[i]->code;
+	}
+	while (opened > 0)
+		serve_worker_close(serve->workers[--opened]);
 	return code;
+}
+
+/* Each thread opens the link once and gets a queue of its own. */
+static int prepare_link(struct serve *serve, char *link, size_t size)
+{
+	struct cli *cli = &serve->cli;
+	const char *given = cli->config.link ? cli->config.link : "slirp";
+
+	if (serve->threads == 1)
+		return 0;
+	if (strncmp(given, "tap:", 4) != 0 && strncmp(given, "packet:", 7) != 0)
+		return cli_fail(cli, CLI_EXIT_USAGE,
+				"--threads needs a link with several queues: --link tap:NAME or "
+				"packet:INTERFACE, not %s",
+				given);
+	if (cli->config.pcap_path || cli->trace_level != CLI_TRACE_OFF)
+		return cli_fail(cli, CLI_EXIT_USAGE,
+				"--pcap and --trace show one stack: not with --threads");
+	if (strstr(given, "queues="))
+		return 0;
+	if ((size_t)snprintf(link, size, "%s,queues=%u", given, serve->threads) >= size)
+		return cli_fail(cli, CLI_EXIT_USAGE, "the link string is too long");
+	cli->config.link = link;
+	return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -194,6 +126,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &serve->cli; break;
 	case 'p': serve->port = (uint16_t)cli_number(state, "--port", arg, 1, 65535); break;
+	case 't':
+		serve->threads = (unsigned)cli_number(state, "--threads", arg, 1, THREADS_MAX);
+		break;
 	case 'v': serve->is_verbose = true; break;
 	case ARGP_KEY_ARG:
 		if (serve->dir_name)
@@ -209,10 +144,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static int serve_with_link(struct serve *serve)
+{
+	struct serve_worker *workers[THREADS_MAX] = {NULL};
+	char link[512];
+	int code = prepare_link(serve, link, sizeof(link));
+
+	serve->workers = workers;
+	if (!code)
+		code = cli_open(&serve->cli);
+	if (!code)
+		code = cli_close(&serve->cli, serve_run(serve));
+	for (unsigned i = 0; i < serve->threads; i++)
+		serve_worker_free(workers[i]);
+	return code;
+}
+
 int cmd_serve(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"port", 'p', "PORT", 0, "Of our own address (80)", 0},
+		{"threads", 't', "N", 0, "So many stacks, each in a thread (1; on tap and packet)",
+		 0},
 		{"verbose", 'v', NULL, 0, "Print each request", 0},
 		{0},
 	};
@@ -227,7 +180,7 @@ int cmd_serve(int argc, char **argv)
 		NULL,
 		NULL,
 	};
-	struct serve serve = {.port = 80};
+	struct serve serve = {.port = 80, .threads = 1};
 	int code;
 
 	cli_init(&serve.cli, argv[0]);
@@ -236,9 +189,8 @@ int cmd_serve(int argc, char **argv)
 	if (serve.root_fd < 0)
 		return cli_fail(&serve.cli, CLI_EXIT_READ, "can't serve %s: %s", serve.dir_name,
 				strerror(errno));
-	code = cli_open(&serve.cli);
-	if (!code)
-		code = cli_close(&serve.cli, serve_run(&serve));
+	serve_map_init();
+	code = serve_with_link(&serve);
 	close(serve.root_fd);
 	return code;
 }

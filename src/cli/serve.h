@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pieces of `teeceepee serve`: connections (cmd_serve.c), requests (serve_request.c), files that
- * can't be outside of the directory (serve_open.c), listings (serve_list.c), types (serve_mime.c).
+ * The pieces of `teeceepee serve`: options and threads (cmd_serve.c), a thread's stack and listener
+ * (serve_worker.c), connections (serve_conn.c), heads of requests (serve_http.c), answers
+ * (serve_request.c), files in memory (serve_file.c, serve_map.c), files that can't be outside of the
+ * directory (serve_open.c), listings (serve_list.c), ranges and dates (serve_range.c), types (serve_mime.c).
  */
 #ifndef CLI_SERVE_H
 #define CLI_SERVE_H
 
-#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
-
-struct serve {
-	struct cli cli;
-	const char *dir_name;
-	uint16_t port;
-	bool is_verbose;
-	int root_fd;
-	struct tee_socket *listener;
-	struct MHD_Daemon *daemon;
-};
+#include "cli/serve_http.h"
 
 /* ---- serve_open.c ---- */
 
@@ -52,11 +47,140 @@ char *serve_list(int dir_fd, const char *url, size_t *ret_len);
 char *serve_escape_html(const char *text);
 char *serve_escape_url(const char *text);
 
+/* ---- serve_file.c ---- */
+
+struct serve_map;
+
+/* A version of a file. Everything but `ref_count` and the cache's own links stays as it is. */
+struct serve_file {
+	struct serve_file *next;                /* in its slot of the table */
+	struct serve_file *lru_prev, *lru_next; /* longest unused first */
+	char *path;
+	uint64_t looked_at_ns; /* when it was last found unchanged */
+	unsigned ref_count;    /* the cache's own and those of bytes on their way */
+	int fd;                /* of a mapped file, else -1 */
+	struct serve_map *map;
+	uint8_t *copy;        /* of a small file */
+	const uint8_t *bytes; /* in one of both */
+	struct stat status;
+	char etag[56], changed[32];
+	/* "Content-Type: …" to "ETag: …", the fields that are the same in every answer. */
+	char fields[320];
+	size_t fields_len;
+};
+
+enum { SERVE_FILE_SLOTS = 1024 };
+
+/* A worker's own, so that nothing is shared between threads. */
+struct serve_cache {
+	int root_fd;
+	struct serve_file *slots[SERVE_FILE_SLOTS];
+	struct serve_file *lru_first, *lru_last;
+	size_t bytes, count;
+};
+
+/*
+ * The regular file at a path (as for serve_open_beneath), at most a hundredth of a second old: 0 and a
+ * reference to be given back. -errno; -EISDIR: it is a directory, which `ret_dir_fd` holds, to be closed.
+ */
+int serve_file_get(struct serve_cache *cache, const char *path, uint64_t now_ns,
+		   struct serve_file **ret_file, int *ret_dir_fd);
+struct serve_file *serve_file_ref(struct serve_file *file);
+/* Takes a struct serve_file, so that it serves tee_send_owned() too. */
+void serve_file_release(void *file);
+/* Has the file become shorter than what it was mapped as, or was its end missed already? */
+bool serve_file_is_torn(const struct serve_file *file);
+void serve_cache_fini(struct serve_cache *cache);
+
+/* ---- serve_conn.c ---- */
+
+struct serve_worker;
+
+/* What an answer is made of. The body is bytes of a file, or a page of its own, or nothing. */
+struct serve_answer {
+	char *head; /* room of SERVE_HEAD_SIZE */
+	size_t head_len;
+	struct serve_file *file; /* a reference */
+	char *page;              /* to be freed */
+	const uint8_t *body;
+	uint64_t body_len;
+};
+
+enum { SERVE_HEAD_SIZE = 8192 };
+
+struct serve_conn {
+	struct serve_worker *worker;
+	struct tee_socket *socket;
+	struct serve_conn *prev, *next; /* longest idle first */
+	uint64_t active_at_ns;
+	char *input; /* what came of a request, HTTP_HEAD_MAX bytes of room; NULL while there is none */
+	uint32_t input_len;
+	bool is_partial;     /* `input` was looked at, and more is needed */
+	bool closes;         /* after this answer */
+	bool is_draining;    /* our end is closed; what still comes is thrown away */
+	uint64_t skip_bytes; /* of a request's body */
+	/* What the socket has not taken yet: a rest of the head, then of the body. */
+	char *head;
+	size_t head_off, head_len;
+	const uint8_t *body;
+	uint64_t body_len;
+	struct serve_file *file; /* whose bytes were sent last */
+	char *page;
+};
+
+void serve_conn_open(struct serve_worker *worker, struct tee_socket *socket);
+/* Ends those that were idle for too long, and those whose file was cut short. */
+void serve_conn_sweep(struct serve_worker *worker);
+void serve_conn_close_all(struct serve_worker *worker);
+
 /* ---- serve_request.c ---- */
 
-/* An MHD_AccessHandlerCallback; its argument is the struct serve. */
-enum MHD_Result serve_answer(void *arg, struct MHD_Connection *connection, const char *url,
-			     const char *method, const char *version, const char *upload,
-			     size_t *upload_size, void **state);
+/* The answer to a request; Without one: of a status alone. */
+void serve_answer_request(struct serve_conn *conn, const struct http_request *request,
+			  struct serve_answer *answer);
+void serve_answer_status(struct serve_conn *conn, unsigned status, struct serve_answer *answer);
+
+/* ---- serve_worker.c ---- */
+
+struct serve;
+
+/* One thread: a stack, its listener, its connections and its files. */
+struct serve_worker {
+	struct serve *serve;
+	struct tee_host *host;
+	struct tee_socket *listener;
+	pthread_t thread;
+	bool has_thread;
+	int code; /* the exit code that it asks for */
+	struct serve_cache cache;
+	struct serve_conn *first, *last; /* longest idle first */
+	unsigned conn_count;
+	time_t date_s;
+	char date[32];
+	char input[HTTP_HEAD_MAX];
+	char head[SERVE_HEAD_SIZE + 4096]; /* and a small body behind it */
+};
+
+struct serve {
+	struct cli cli;
+	const char *dir_name;
+	uint16_t port;
+	bool is_verbose;
+	unsigned threads;
+	int root_fd;
+	atomic_bool stops;
+	struct serve_worker **workers; /* `threads` of them; the first uses cli.host */
+};
+
+/* On the command's own host, or, NULL, on one of its own beside that of the first. 0 or an exit code. */
+int serve_worker_open(struct serve *serve, struct tee_host *host, struct serve_worker **ret_worker);
+/* Ends every worker's run, from any thread, while their hosts stand. */
+void serve_stop(struct serve *serve);
+/* Serves until a signal, a link's end or serve_stop() ends it; all others then end too. */
+void serve_worker_run(struct serve_worker *worker);
+/* Closes the connections; the host, when it is the worker's own, too. */
+void serve_worker_close(struct serve_worker *worker);
+/* After the hosts are gone: nothing refers to the files any more. */
+void serve_worker_free(struct serve_worker *worker);
 
 #endif

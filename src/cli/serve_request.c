@@ -1,265 +1,328 @@
 // SPDX-License-Identifier: MIT
 /*
- * One request of `teeceepee serve`: GET and HEAD of files and directories (RFC 9110).
+ * Answers: GET and HEAD of files and directories (RFC 9110).
  *
- * A file is sent by its descriptor, so libmicrohttpd can use sendfile(). A directory without its
- * slash is redirected to the one with it, so that relative links work; with it, index.html or a
- * listing. What isn't a regular file or a directory is nobody's business: 403.
+ * A directory without its slash is redirected to the one with it, so that relative links work; with it,
+ * index.html or a listing. What isn't a regular file or a directory is nobody's business: 403. An
+ * answer is built as text in the worker's buffer; its body stays where it is, in the file's memory.
  */
+#define _GNU_SOURCE /* asprintf */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/serve.h"
 
-static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned status,
-				     struct MHD_Response *response)
-{
-	enum MHD_Result result;
+enum { PATH_SIZE = 8192 };
 
-	if (!response)
-		return MHD_NO;
-	result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return result;
+static const struct {
+	unsigned status;
+	const char *reason;
+} reasons[] = {
+	{200, "OK"},
+	{206, "Partial Content"},
+	{301, "Moved Permanently"},
+	{304, "Not Modified"},
+	{400, "Bad Request"},
+	{403, "Forbidden"},
+	{404, "Not Found"},
+	{405, "Method Not Allowed"},
+	{416, "Range Not Satisfiable"},
+	{431, "Request Header Fields Too Large"},
+	{500, "Internal Server Error"},
+	{501, "Not Implemented"},
+	{503, "Service Unavailable"},
+	{505, "HTTP Version Not Supported"},
+};
+
+static const char *reason_of(unsigned status)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
 }
 
-/* A small page for a status; `extra` is a header and its value, or NULL. */
-static enum MHD_Result send_status(struct MHD_Connection *connection, unsigned status,
-				   const char *extra, const char *value)
-{
-	char page[256];
-	const char *reason = MHD_get_reason_phrase_for(status);
-	int len = snprintf(page, sizeof(page),
-			   "<!doctype html>\n<title>%u %s</title>\n<h1>%u %s</h1>\n", status,
-			   reason, status, reason);
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer((size_t)len, page, MHD_RESPMEM_MUST_COPY);
+/* ---- the head ---- */
 
-	if (response) {
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/html");
-		if (extra)
-			MHD_add_response_header(response, extra, value);
+static void put(struct serve_answer *answer, const char *text, size_t len)
+{
+	if (len > SERVE_HEAD_SIZE - answer->head_len)
+		len = SERVE_HEAD_SIZE - answer->head_len;
+	memcpy(answer->head + answer->head_len, text, len);
+	answer->head_len += len;
+}
+
+static void put_text(struct serve_answer *answer, const char *text)
+{
+	put(answer, text, strlen(text));
+}
+
+static void put_format(struct serve_answer *answer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void put_format(struct serve_answer *answer, const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	put(answer, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+}
+
+/* A whole number without printf(), for it stands in every answer. */
+static void put_number(struct serve_answer *answer, uint64_t number)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	put(answer, text + at, sizeof(text) - at);
+}
+
+/* RFC 9110 6.6.1: the date of an answer; made anew each second. */
+static const char *date_now(struct serve_worker *worker)
+{
+	time_t now_s = time(NULL);
+
+	if (now_s != worker->date_s) {
+		worker->date_s = now_s;
+		serve_format_date(now_s, worker->date);
 	}
-	return send_response(connection, status, response);
+	return worker->date;
 }
 
-static enum MHD_Result send_error(struct MHD_Connection *connection, int error_number)
+static void begin_head(struct serve_conn *conn, unsigned status, struct serve_answer *answer)
 {
+	answer->head = conn->worker->head;
+	answer->head_len = 0;
+	put_text(answer, "HTTP/1.1 ");
+	put_number(answer, status);
+	put_text(answer, " ");
+	put_text(answer, reason_of(status));
+	put_text(answer, "\r\nDate: ");
+	put_text(answer, date_now(conn->worker));
+	put_text(answer, "\r\n");
+}
+
+static void end_head(struct serve_conn *conn, const struct http_request *request, bool has_length,
+		     uint64_t len, struct serve_answer *answer)
+{
+	if (has_length) {
+		put_text(answer, "Content-Length: ");
+		put_number(answer, len);
+		put_text(answer, "\r\n");
+	}
+	if (conn->closes)
+		put_text(answer, "Connection: close\r\n");
+	else if (request && request->minor == 0)
+		put_text(answer, "Connection: keep-alive\r\n");
+	put_text(answer, "\r\n");
+	answer->body_len = len;
+	if (request && strcmp(request->method, "HEAD") == 0)
+		answer->body_len = 0;
+}
+
+/* ---- pages of our own ---- */
+
+/* A small page for a status; `extra` is a header line with its end, or "". */
+static void answer_page(struct serve_conn *conn, const struct http_request *request,
+			unsigned status, const char *extra, struct serve_answer *answer)
+{
+	const char *reason = reason_of(status);
+	int len = asprintf(&answer->page, "<!doctype html>\n<title>%u %s</title>\n<h1>%u %s</h1>\n",
+			   status, reason, status, reason);
+
+	if (len < 0) {
+		answer->page = NULL;
+		len = 0;
+	}
+	answer->body = (const uint8_t *)answer->page;
+	begin_head(conn, status, answer);
+	put_text(answer, "Content-Type: text/html\r\n");
+	put_text(answer, extra);
+	end_head(conn, request, true, (uint64_t)len, answer);
+}
+
+void serve_answer_status(struct serve_conn *conn, unsigned status, struct serve_answer *answer)
+{
+	answer_page(conn, NULL, status, "", answer);
+}
+
+static void answer_error(struct serve_conn *conn, const struct http_request *request,
+			 int error_number, struct serve_answer *answer)
+{
+	unsigned status = 500;
+
 	switch (error_number) {
 	case ENOENT:
 	case ENOTDIR:
-	case ENAMETOOLONG: return send_status(connection, MHD_HTTP_NOT_FOUND, NULL, NULL);
+	case ENAMETOOLONG: status = 404; break;
 	case EACCES:
 	case EPERM:
 	case EXDEV:
-	case ENXIO: /* a socket */ return send_status(connection, MHD_HTTP_FORBIDDEN, NULL, NULL);
+	case ENXIO: /* a socket */ status = 403; break;
 	case EMFILE:
 	case ENFILE:
-	case ENOMEM:
-		return send_status(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "1");
-	default: return send_status(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, NULL);
+	case ENOMEM: status = 503; break;
+	default: break;
 	}
+	answer_page(conn, request, status, status == 503 ? "Retry-After: 1\r\n" : "", answer);
 }
 
 /* ---- files ---- */
 
-struct file {
-	int fd;
-	struct stat status;
-	char etag[48], changed[32];
-};
-
-static const char *request_header(struct MHD_Connection *connection, const char *name)
-{
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
 /* RFC 9110 13.2.2: If-None-Match decides before If-Modified-Since. */
-static bool is_unchanged(struct MHD_Connection *connection, const struct file *file)
+static bool is_unchanged(const struct http_request *request, const struct serve_file *file)
 {
-	const char *tags = request_header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH);
-	const char *since = request_header(connection, MHD_HTTP_HEADER_IF_MODIFIED_SINCE);
-
-	if (tags)
-		return strcmp(tags, "*") == 0 || strstr(tags, file->etag) != NULL;
-	return since && strcmp(since, file->changed) == 0;
+	if (request->if_none_match)
+		return strcmp(request->if_none_match, "*") == 0 ||
+		       strstr(request->if_none_match, file->etag) != NULL;
+	return request->if_modified_since && strcmp(request->if_modified_since, file->changed) == 0;
 }
 
 /* RFC 9110 13.1.5: a range of another version of the file is of no use. */
-static const char *wanted_range(struct MHD_Connection *connection, const struct file *file)
+static const char *wanted_range(const struct http_request *request, const struct serve_file *file)
 {
-	const char *condition = request_header(connection, MHD_HTTP_HEADER_IF_RANGE);
-
-	if (condition && strcmp(condition, file->etag) != 0 &&
-	    strcmp(condition, file->changed) != 0)
+	if (request->if_range && strcmp(request->if_range, file->etag) != 0 &&
+	    strcmp(request->if_range, file->changed) != 0)
 		return NULL;
-	return request_header(connection, MHD_HTTP_HEADER_RANGE);
+	return request->range;
 }
 
-static void describe(struct MHD_Response *response, const struct file *file)
-{
-	MHD_add_response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_LAST_MODIFIED, file->changed);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, file->etag);
-}
-
-/* Owns the descriptor. */
-static enum MHD_Result send_file(struct MHD_Connection *connection, const char *path,
-				 struct file *file)
+/* Owns the reference. */
+static void answer_file(struct serve_conn *conn, const struct http_request *request,
+			struct serve_file *file, struct serve_answer *answer)
 {
 	uint64_t size = (uint64_t)file->status.st_size, first = 0, len = size;
-	unsigned status = MHD_HTTP_OK;
-	struct MHD_Response *response;
-	char text[80];
+	enum serve_range range;
+	char text[64];
 
-	if (is_unchanged(connection, file)) {
-		close(file->fd);
-		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-		if (response)
-			describe(response, file);
-		return send_response(connection, MHD_HTTP_NOT_MODIFIED, response);
+	if (is_unchanged(request, file)) {
+		begin_head(conn, 304, answer);
+		put(answer, file->fields, file->fields_len);
+		end_head(conn, request, false, 0, answer);
+		serve_file_release(file);
+		return;
 	}
-	switch (serve_parse_range(wanted_range(connection, file), size, &first, &len)) {
-	case SERVE_RANGE_BAD:
-		close(file->fd);
-		snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size);
-		return send_status(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE,
-				   MHD_HTTP_HEADER_CONTENT_RANGE, text);
-	case SERVE_RANGE_PART: status = MHD_HTTP_PARTIAL_CONTENT; break;
-	case SERVE_RANGE_NONE: break;
+	range = serve_parse_range(wanted_range(request, file), size, &first, &len);
+	if (range == SERVE_RANGE_BAD) {
+		snprintf(text, sizeof(text), "Content-Range: bytes */%llu\r\n",
+			 (unsigned long long)size);
+		answer_page(conn, request, 416, text, answer);
+		serve_file_release(file);
+		return;
 	}
-	response = MHD_create_response_from_fd_at_offset64(len, file->fd, first);
-	if (!response) {
-		close(file->fd);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, serve_mime_type(path));
-	describe(response, file);
-	if (status == MHD_HTTP_PARTIAL_CONTENT) {
-		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
-			 (unsigned long long)(first + len - 1), (unsigned long long)size);
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
-	}
-	return send_response(connection, status, response);
+	answer->file = file;
+	begin_head(conn, range == SERVE_RANGE_PART ? 206 : 200, answer);
+	put(answer, file->fields, file->fields_len);
+	if (range == SERVE_RANGE_PART)
+		put_format(answer, "Content-Range: bytes %llu-%llu/%llu\r\n",
+			   (unsigned long long)first, (unsigned long long)(first + len - 1),
+			   (unsigned long long)size);
+	answer->body = file->bytes + first;
+	end_head(conn, request, true, len, answer);
 }
 
 /* ---- directories ---- */
 
-/* The same URL with a slash; the query goes with it. */
-static enum MHD_Result send_to_slash(struct MHD_Connection *connection, const char *url)
+/* The same URL with a slash, relative to where the client is: "./name/". */
+static void answer_with_slash(struct serve_conn *conn, const struct http_request *request,
+			      const char *path, struct serve_answer *answer)
 {
-	const char *last = strrchr(url, '/');
-	char *name = serve_escape_url(last ? last + 1 : url), *location = NULL;
-	enum MHD_Result result = MHD_NO;
+	char *name = serve_escape_url(strrchr(path, '/') + 1), *line = NULL;
 
-	/* Relative to where the client is: "./name/". */
-	if (name && (location = malloc(strlen(name) + 4)) != NULL) {
-		sprintf(location, "./%s/", name);
-		result = send_status(connection, MHD_HTTP_MOVED_PERMANENTLY,
-				     MHD_HTTP_HEADER_LOCATION, location);
-	}
-	free(location);
+	if (!name || asprintf(&line, "Location: ./%s/\r\n", name) < 0)
+		answer_error(conn, request, ENOMEM, answer);
+	else
+		answer_page(conn, request, 301, line, answer);
+	free(line);
 	free(name);
-	return result;
 }
 
-static enum MHD_Result send_list(struct MHD_Connection *connection, int dir_fd, const char *url)
+static void answer_list(struct serve_conn *conn, const struct http_request *request, int dir_fd,
+			const char *path, struct serve_answer *answer)
 {
 	size_t len = 0;
-	char *page = serve_list(dir_fd, url, &len);
-	struct MHD_Response *response;
 
-	if (!page)
-		return send_error(connection, errno);
-	response = MHD_create_response_from_buffer(len, page, MHD_RESPMEM_MUST_FREE);
-	if (response)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-					"text/html; charset=utf-8");
-	else
-		free(page);
-	return send_response(connection, MHD_HTTP_OK, response);
+	answer->page = serve_list(dir_fd, path, &len);
+	if (!answer->page) {
+		answer_error(conn, request, errno, answer);
+		return;
+	}
+	answer->body = (const uint8_t *)answer->page;
+	begin_head(conn, 200, answer);
+	put_text(answer, "Content-Type: text/html; charset=utf-8\r\n");
+	end_head(conn, request, true, len, answer);
 }
 
 /* ---- a path ---- */
 
-static int open_file(struct file *file, int dir_fd, const char *path)
+static void answer_path(struct serve_conn *conn, const struct http_request *request, char *path,
+			struct serve_answer *answer)
 {
-	file->fd = serve_open_beneath(dir_fd, path);
-	if (file->fd < 0)
-		return file->fd;
-	if (fstat(file->fd, &file->status) < 0 ||
-	    (!S_ISREG(file->status.st_mode) && !S_ISDIR(file->status.st_mode))) {
-		close(file->fd);
-		return -EACCES;
+	struct serve_cache *cache = &conn->worker->cache;
+	uint64_t now_ns = conn->active_at_ns;
+	struct serve_file *file;
+	size_t len = strlen(path);
+	bool has_slash = path[len - 1] == '/';
+	int dir_fd, result;
+
+	if (has_slash) {
+		memcpy(path + len, "index.html", sizeof("index.html"));
+		if (serve_file_get(cache, path, now_ns, &file, &dir_fd) == 0) {
+			answer_file(conn, request, file, answer);
+			return;
+		}
+		path[len] = '\0';
 	}
-	snprintf(file->etag, sizeof(file->etag), "\"%llx-%llx-%lx\"",
-		 (unsigned long long)file->status.st_size,
-		 (unsigned long long)file->status.st_mtim.tv_sec,
-		 (unsigned long)file->status.st_mtim.tv_nsec);
-	serve_format_date(file->status.st_mtim.tv_sec, file->changed);
-	return 0;
+	result = serve_file_get(cache, path, now_ns, &file, &dir_fd);
+	if (result == 0 && has_slash) {
+		serve_file_release(file);
+		result = -ENOENT;
+	}
+	if (result == 0) {
+		answer_file(conn, request, file, answer);
+	} else if (result != -EISDIR) {
+		answer_error(conn, request, -result, answer);
+	} else {
+		if (has_slash)
+			answer_list(conn, request, dir_fd, path, answer);
+		else
+			answer_with_slash(conn, request, path, answer);
+		close(dir_fd);
+	}
 }
 
-static enum MHD_Result send_path(int root_fd, struct MHD_Connection *connection, const char *url)
+static void log_request(const struct serve_conn *conn, const struct http_request *request)
 {
-	struct file file, index;
-	int error = open_file(&file, root_fd, url);
-	enum MHD_Result result;
-	size_t len = strlen(url);
+	char text[TEE_IP_TEXT_SIZE] = "?";
+	struct tee_endpoint remote;
 
-	if (error < 0)
-		return send_error(connection, -error);
-	if (!S_ISDIR(file.status.st_mode)) {
-		if (url[len - 1] != '/')
-			return send_file(connection, url, &file);
-		close(file.fd);
-		return send_error(connection, ENOENT);
-	}
-	if (url[len - 1] != '/')
-		result = send_to_slash(connection, url);
-	else if (open_file(&index, file.fd, "index.html") == 0 && S_ISREG(index.status.st_mode))
-		result = send_file(connection, "index.html", &index);
+	if (tee_remote_name(conn->socket, &remote) >= 0)
+		tee_ip_format(&remote.ip, text);
+	fprintf(stderr, "%s  %s %s\n", text, request->method, request->target);
+}
+
+void serve_answer_request(struct serve_conn *conn, const struct http_request *request,
+			  struct serve_answer *answer)
+{
+	char path[PATH_SIZE + sizeof("index.html")];
+
+	if (conn->worker->serve->is_verbose)
+		log_request(conn, request);
+	if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
+		answer_page(conn, request, 405, "Allow: GET, HEAD\r\n", answer);
+	else if (!http_path(request->target, path, PATH_SIZE))
+		answer_page(conn, request, 400, "", answer);
 	else
-		result = send_list(connection, file.fd, url);
-	close(file.fd);
-	return result;
-}
-
-static void log_request(struct MHD_Connection *connection, const char *method, const char *url)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	const char *who = info && info->socket_context ? info->socket_context : "?";
-
-	fprintf(stderr, "%s  %s %s\n", who, method, url);
-}
-
-enum MHD_Result serve_answer(void *arg, struct MHD_Connection *connection, const char *url,
-			     const char *method, const char *version, const char *upload,
-			     size_t *upload_size, void **state)
-{
-	static int seen;
-	struct serve *serve = arg;
-
-	(void)version, (void)upload;
-	/* First call: the headers are there, a body may follow and is thrown away. */
-	if (!*state) {
-		*state = &seen;
-		return MHD_YES;
-	}
-	if (*upload_size) {
-		*upload_size = 0;
-		return MHD_YES;
-	}
-	if (serve->is_verbose)
-		log_request(connection, method, url);
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return send_status(connection, MHD_HTTP_METHOD_NOT_ALLOWED, MHD_HTTP_HEADER_ALLOW,
-				   "GET, HEAD");
-	if (url[0] != '/')
-		return send_status(connection, MHD_HTTP_BAD_REQUEST, NULL, NULL);
-	return send_path(serve->root_fd, connection, url);
+		answer_path(conn, request, path, answer);
 }

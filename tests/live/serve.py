@@ -197,6 +197,102 @@ def walls(lab):
             check("GET" in fields.get("allow", ""), f"405 tells what is allowed: {fields}")
 
 
+# Several requests in one piece, a body among them, one cut into single bytes, and a bad one at the end.
+PIPELINE = """
+import socket, sys, time
+def conversation(requests, piece):
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for at in range(0, len(requests), piece):
+        s.sendall(requests[at:at + piece])
+    came = b""
+    while True:
+        more = s.recv(65536)
+        if not more:
+            break
+        came += more
+    return came
+get = b"GET /hello.txt HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"
+post = b"POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 30\\r\\n\\r\\n" + b"GET / HTTP/1.1\\r\\n\\r\\n".ljust(30)
+large = b"GET /0.bin HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"
+last = b"GET /hello.txt HTTP/1.0\\r\\n\\r\\n"
+bad = b"GET / HTTP/1.1\\r\\nHost : a\\r\\n\\r\\n"
+def words(came):
+    return [int(part[:3]) for part in came.split(b"HTTP/1.1 ")[1:]]
+for piece in (1 << 20, 1, 7):
+    for requests, want in ((get * 50 + post + get + large + last, [200] * 50 + [405, 200, 200, 200]),
+                           (get + bad + get, [200, 400])):
+        came = conversation(requests, piece)
+        assert words(came) == want, (piece, words(came))
+        if want[-1] == 200:
+            assert came.endswith(b"hello over teeceepee\\n") and came.count(b"hello over") == 52, came[-200:]
+"""
+
+
+@live.case("requests in a row, in pieces, and with bodies nobody asked for", quick=True)
+def pipelines(lab):
+    wire = live.Tap(lab)
+    root, _ = servers.pages(lab)
+    start_serving(lab, wire, root)
+    lab.start("python3", "-c", PIPELINE, wire.own4, PORT, ns=wire.ns).check_exit(0, 30)
+
+
+# Reads a little, says so, waits for a byte, and reads on: prints how much came, and how it ended.
+SLOW_READER = """
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+s.connect((sys.argv[1], int(sys.argv[2])))
+s.sendall(b"GET /big.bin HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+got = len(s.recv(10000))
+print("began", flush=True)
+sys.stdin.read(1)
+end = "closed"
+try:
+    while True:
+        more = s.recv(1 << 20)
+        if not more:
+            break
+        got += len(more)
+except ConnectionResetError:
+    end = "reset"
+print(got, end)
+"""
+
+
+def cut_short(lab, wire, size):
+    """A file is cut while it is sent: that client is reset, and the server goes on."""
+    root, _ = servers.pages(lab)
+    live.random_file(f"{root}/big.bin", size)
+    server = start_serving(lab, wire, root)
+    reader = lab.start("python3", "-c", SLOW_READER, wire.own4, PORT, ns=wire.ns,
+                       stdin=subprocess.PIPE)
+    live.until(lambda: b"began" in reader.output(), 10, "the first bytes")
+    os.truncate(f"{root}/big.bin", 1000)
+    reader.stdin.write(b"x")
+    reader.stdin.close()
+    reader.check_exit(0, 30)
+    words = reader.output().split()
+    check(words[2] == b"reset" and int(words[1]) < size, f"how it ended: {words}")
+    check(server.is_running(), f"the server ended: {server.told()}")
+    done = subprocess.run(lab.inside(wire.ns) + ["curl", "-sS", "--max-time", "10",
+                                                 wire.own_url(4, "/big.bin", PORT)],
+                          stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    check_equal(len(done.stdout), 1000, "the file as it is now")
+
+
+@live.case("a file that is cut short while it is sent, tap", quick=True)
+def cut_short_tap(lab):
+    cut_short(lab, live.Tap(lab), 50 << 20)
+
+
+@live.case("a file that is cut short while it is sent, our checksums", quick=True)
+def cut_short_checksums(lab):
+    wire = live.Tap(lab)
+    wire.link += ",offload=0"
+    cut_short(lab, wire, 50 << 20)
+
+
 @live.case("serve over slirp, through a forwarded port")
 def over_slirp(lab):
     root, bodies = servers.pages(lab)
