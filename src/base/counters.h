@@ -114,6 +114,7 @@
  X(DROP_UDP_QUEUE_FULL, "drop.udp_queue_full")                   \
  X(DROP_TCP_MALFORMED, "drop.tcp_malformed")                     \
  X(DROP_TCP_BAD_CHECKSUM, "drop.tcp_bad_checksum")               \
+ X(DROP_TCP_SIGNED, "drop.tcp_unexpected_signature")             \
  X(DROP_TCP_NO_CONN, "drop.tcp_no_connection")                   \
  X(DROP_TCP_BROADCAST, "drop.tcp_broadcast")                     \
  X(DROP_TCP_OUT_OF_WINDOW, "drop.tcp_out_of_window")             \

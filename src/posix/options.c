@@ -11,7 +11,17 @@
  */
 #include <string.h>
 
+#include "base/check.h"
 #include "posix/file.h"
+
+enum {
+	MAXSEG_MAX = 32767,
+	MAXSEG_UNKNOWN = 536, /* before there is a connection (RFC 9293 3.7.1) */
+	SNDBUF_MIN = 4608,
+	RCVBUF_MIN = 2304,
+	FIN_TIMEOUT_MAX_S = 120,
+	DEFERRAL_TIMEOUT_MAX = 120,
+};
 
 enum scale {
 	AS_IS,
@@ -21,6 +31,8 @@ enum scale {
 	AS_DOUBLED,
 	AS_LINGER2,
 	AS_KEEPALIVE,      /* seconds, 1 to 32767 */
+	AS_DEFERRAL,       /* seconds, which become a number of timeouts of a SYN-ACK */
+	AS_TOS,            /* a byte; on a stream the two bits of ECN are not the caller's */
 	AS_SIGNED_DEFAULT, /* -1 stands for the stack's default */
 };
 
@@ -51,7 +63,7 @@ static const struct option_row rows[] = {
 	{LINUX_SOL_TCP, LINUX_TCP_KEEPCNT, TEE_OPT_KEEPCNT, AS_IS, false},
 	{LINUX_SOL_TCP, LINUX_TCP_SYNCNT, TEE_OPT_SYNCNT, AS_IS, false},
 	{LINUX_SOL_TCP, LINUX_TCP_LINGER2, TEE_OPT_LINGER2_NS, AS_LINGER2, false},
-	{LINUX_SOL_TCP, LINUX_TCP_DEFER_ACCEPT, TEE_OPT_DEFER_ACCEPT_NS, AS_SECONDS, false},
+	{LINUX_SOL_TCP, LINUX_TCP_DEFER_ACCEPT, TEE_OPT_DEFER_ACCEPT_NS, AS_DEFERRAL, false},
 	{LINUX_SOL_TCP, LINUX_TCP_WINDOW_CLAMP, TEE_OPT_WINDOW_CLAMP, AS_IS, false},
 	{LINUX_SOL_TCP, LINUX_TCP_QUICKACK, TEE_OPT_QUICKACK, AS_FLAG, false},
 	{LINUX_SOL_TCP, LINUX_TCP_USER_TIMEOUT, TEE_OPT_USER_TIMEOUT_NS, AS_MILLISECONDS, false},
@@ -60,7 +72,7 @@ static const struct option_row rows[] = {
 	{LINUX_SOL_TCP, LINUX_TCP_FASTOPEN_NO_COOKIE, TEE_OPT_FASTOPEN_NO_COOKIE, AS_FLAG, false},
 	{LINUX_SOL_TCP, BSD_TCP_NOOPT, TEE_OPT_NOOPT, AS_FLAG, false},
 	{LINUX_SOL_TCP, BSD_TCP_KEEPINIT, TEE_OPT_SYN_TIMEOUT_NS, AS_SECONDS, false},
-	{LINUX_SOL_IP, LINUX_IP_TOS, TEE_OPT_TOS, AS_IS, false},
+	{LINUX_SOL_IP, LINUX_IP_TOS, TEE_OPT_TOS, AS_TOS, false},
 	{LINUX_SOL_IP, LINUX_IP_TTL, TEE_OPT_TTL, AS_SIGNED_DEFAULT, false},
 	{LINUX_SOL_IP, LINUX_IP_MTU, TEE_OPT_MTU, AS_IS, true},
 	{LINUX_SOL_IP, LINUX_IP_MTU_DISCOVER, TEE_OPT_MTU_DISCOVER, AS_IS, false},
@@ -122,16 +134,35 @@ static int read_int(const void *value, uint32_t len, int *ret)
 	return 0;
 }
 
+/* SYN-ACKs leave again after 1, 3, 7 … seconds: the first of these that is long enough. */
+static uint64_t deferral_ns(int seconds)
+{
+	uint64_t timeout = 1, period = 1;
+
+	if (seconds <= 0)
+		return 0;
+	while (period < (unsigned)seconds) {
+		timeout = timeout >= DEFERRAL_TIMEOUT_MAX ? timeout : 2 * timeout;
+		period += timeout < DEFERRAL_TIMEOUT_MAX ? timeout : DEFERRAL_TIMEOUT_MAX;
+	}
+	return period * TEE_NS_PER_S;
+}
+
 static int scale_in(enum scale scale, int number, uint64_t *ret)
 {
 	switch (scale) {
+	case AS_DEFERRAL: *ret = deferral_ns(number); return 0;
+	case AS_TOS: *ret = (uint8_t)number; return 0;
 	case AS_FLAG: *ret = number != 0; return 0;
 	case AS_IS: *ret = (uint32_t)number; return 0;
 	case AS_DOUBLED: *ret = number < 0 ? 0 : 2 * (uint64_t)number; return 0;
 	case AS_SIGNED_DEFAULT:
 		*ret = number == -1 ? UINT64_MAX : (uint64_t)(unsigned)number;
 		return 0;
-	case AS_LINGER2: *ret = number < 0 ? TEE_NEVER : (uint64_t)number * TEE_NS_PER_S; return 0;
+	case AS_LINGER2:
+		*ret = number < 0 ? TEE_NEVER
+				  : (uint64_t)MIN(number, FIN_TIMEOUT_MAX_S) * TEE_NS_PER_S;
+		return 0;
 	case AS_KEEPALIVE:
 		if (number < 1 || number > 32767)
 			return -LINUX_EINVAL;
@@ -145,6 +176,30 @@ static int scale_in(enum scale scale, int number, uint64_t *ret)
 		return 0;
 	}
 	return -LINUX_EINVAL;
+}
+
+/* Bounds that Linux has and the stack has not; below 0: the number is refused. */
+static int bound(const struct posix_file *file, const struct option_row *row, int number,
+		 uint64_t *scaled)
+{
+	bool is_fresh = !file->was_connected && posix_tcp_state(file) == TEE_TCP_CLOSED;
+
+	switch (row->option) {
+	case TEE_OPT_MAXSEG: return number > MAXSEG_MAX ? -LINUX_EINVAL : 0;
+	case TEE_OPT_SNDBUF: *scaled = MAX(*scaled, (uint64_t)SNDBUF_MIN); return 0;
+	case TEE_OPT_RCVBUF: *scaled = MAX(*scaled, (uint64_t)RCVBUF_MIN); return 0;
+	case TEE_OPT_RCVLOWAT: *scaled = number < 0 ? INT32_MAX : MAX(number, 1); return 0;
+	case TEE_OPT_WINDOW_CLAMP:
+		if (!number)
+			return is_fresh ? 0 : -LINUX_EINVAL;
+		*scaled = MAX(*scaled, (uint64_t)(RCVBUF_MIN / 2));
+		return 0;
+	case TEE_OPT_TOS:
+		if (posix_is_tcp(file) && *scaled != UINT64_MAX)
+			*scaled &= ~(uint64_t)3;
+		return 0;
+	default: return 0;
+	}
 }
 
 /* "-1: your default" of the TTL and the traffic class. */
@@ -162,6 +217,9 @@ static int set_by_row(struct posix_world *world, struct posix_file *file,
 	if (row->is_get_only)
 		return -LINUX_ENOPROTOOPT;
 	error = scale_in(row->scale, number, &scaled);
+	if (error < 0)
+		return error;
+	error = bound(file, row, number, &scaled);
 	if (error < 0)
 		return error;
 	if (row->name == LINUX_IP_TTL && row->level == LINUX_SOL_IP && number == 0)
@@ -273,8 +331,12 @@ static int set_own(struct posix_file *file, int level, int name, int number)
 			return -LINUX_EINVAL;
 		file->wants_inq = number;
 	} else if (level == LINUX_SOL_TCP && name == LINUX_TCP_FASTOPEN) {
-		int error = tee_set_option(file->socket, TEE_OPT_FASTOPEN, (uint32_t)number);
+		enum tee_tcp_state state = posix_tcp_state(file);
+		int error;
 
+		if (file->was_connected || (state != TEE_TCP_CLOSED && state != TEE_TCP_LISTEN))
+			return -LINUX_EINVAL;
+		error = tee_set_option(file->socket, TEE_OPT_FASTOPEN, (uint32_t)number);
 		file->is_fastopen = number > 0;
 		return -posix_errno(error);
 	} else if ((level == LINUX_SOL_IP && name == LINUX_IP_RECVTOS) ||
@@ -321,6 +383,7 @@ static int scale_out(enum scale scale, uint64_t value)
 {
 	switch (scale) {
 	case AS_KEEPALIVE:
+	case AS_DEFERRAL:
 	case AS_SECONDS: return (int)(value / TEE_NS_PER_S);
 	case AS_MILLISECONDS: return (int)(value / TEE_NS_PER_MS);
 	case AS_LINGER2: return value == TEE_NEVER ? -1 : (int)(value / TEE_NS_PER_S);
@@ -429,6 +492,21 @@ static int get_ip_flag(const struct posix_file *file, int level, int name, void 
 	return 1;
 }
 
+/* What Linux tells where nothing was set. */
+static uint64_t told_default(const struct posix_world *world, const struct posix_file *file,
+			     enum tee_option option)
+{
+	const struct tee_config *config = tee_stack_config(world->stack);
+
+	switch (option) {
+	case TEE_OPT_LINGER2_NS: return config->tcp_fin_wait2_timeout_ns;
+	case TEE_OPT_SNDBUF: return posix_is_tcp(file) ? config->tcp_sndbuf_initial : 0;
+	case TEE_OPT_RCVBUF: return posix_is_tcp(file) ? config->tcp_rcvbuf_initial : 0;
+	case TEE_OPT_MAXSEG: return MAXSEG_UNKNOWN;
+	default: return 0;
+	}
+}
+
 int posix_getsockopt(struct posix_world *world, int fd, int level, int name, void *value,
 		     uint32_t *len)
 {
@@ -457,9 +535,8 @@ int posix_getsockopt(struct posix_world *world, int fd, int level, int name, voi
 	row = find_row(file, level, name);
 	if (row) {
 		error = tee_get_option(file->socket, row->option, &number);
-		/* Linux tells its default as a time here, and as 0 there. */
-		if (row->option == TEE_OPT_LINGER2_NS && number == 0)
-			number = tee_stack_config(world->stack)->tcp_fin_wait2_timeout_ns;
+		if (error >= 0 && number == 0)
+			number = told_default(world, file, row->option);
 		return error < 0 ? -posix_errno(error)
 				 : store_int(value, len, scale_out(row->scale, number));
 	}

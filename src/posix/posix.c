@@ -279,10 +279,15 @@ static int pick_socket_type(int domain, int type, int protocol, enum tee_socket_
 int posix_socket(struct posix_world *world, int domain, int type, int protocol)
 {
 	int kind = type & LINUX_SOCK_TYPE_MASK;
+	int flags = type & ~LINUX_SOCK_TYPE_MASK;
 	enum tee_socket_type socket_type;
 	struct posix_file *file;
 	int error = pick_socket_type(domain, kind, protocol, &socket_type);
 
+	if (flags & ~(LINUX_SOCK_NONBLOCK | LINUX_SOCK_CLOEXEC) || kind >= LINUX_SOCK_TYPE_END)
+		return -LINUX_EINVAL;
+	if (error == -LINUX_EPROTONOSUPPORT && (unsigned)protocol >= LINUX_IPPROTO_END)
+		return -LINUX_EINVAL;
 	if (error < 0)
 		return error;
 	file = posix_new_file(world, POSIX_SOCKET);

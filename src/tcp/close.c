@@ -81,6 +81,8 @@ void close_on_fin_acked(struct tcp_conn *conn)
  */
 bool close_data_after_close(struct tcp_conn *conn, const struct segment *seg)
 {
+	struct tcp_header rst = {.flags = TEE_TCP_RST, .seq = seg->h.ack};
+
 	if (!conn_has(conn, CONN_IS_ORPHAN | CONN_SHUT_READ) || !seg->len)
 		return false;
 	if (conn->state != TEE_TCP_FIN_WAIT_1 && conn->state != TEE_TCP_FIN_WAIT_2)
@@ -88,7 +90,12 @@ bool close_data_after_close(struct tcp_conn *conn, const struct segment *seg)
 	if (seg->seq + (int64_t)seg->len <= (int64_t)conn->rcv.nxt)
 		return false;
 	drop(conn_engine(conn), DROP_TCP_AFTER_CLOSE);
-	conn_abort(conn, TEE_ECONNRESET, TEE_WHY_RST_ABORT);
+	/* As from a connection that is gone (RFC 9293 3.10.7.1): the number that the peer, which may not have our FIN
+	   yet, awaits. */
+	conn->segs_out++;
+	reply_segment(conn->tcp, &conn->node, &rst, conn->settings->s.tos, conn->settings->s.ttl,
+		      TEE_WHY_RST_ABORT);
+	conn_end(conn, TEE_ECONNRESET);
 	return true;
 }
 

@@ -213,11 +213,15 @@ int tcp_conn_send_owned(struct tcp_conn *conn, const void *data, size_t len,
 /* What an empty queue means: 0 the end of the stream, below 0 why not now. */
 static int receive_verdict(struct tcp_conn *conn)
 {
-	int error = tcp_conn_take_error(conn);
+	int error;
 
+	/* The peer finished before anything went wrong: all that it had to say was read. */
+	if (conn_has(conn, CONN_FIN_RECEIVED))
+		return 0;
+	error = tcp_conn_take_error(conn);
 	if (error)
 		return -error;
-	if (conn_has(conn, CONN_FIN_RECEIVED | CONN_SHUT_READ))
+	if (conn_has(conn, CONN_SHUT_READ))
 		return 0;
 	switch (conn->state) {
 	case TEE_TCP_CLOSED:

@@ -132,6 +132,11 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 		drop_pkt(engine, DROP_TCP_BAD_CHECKSUM, pkt);
 		return;
 	}
+	/* RFC 2385 2.0: a signature that can't be verified is a wrong one, and not answered. */
+	if (seg.h.options.is_signed) {
+		drop_pkt(engine, DROP_TCP_SIGNED, pkt);
+		return;
+	}
 	count_n(engine, COUNT_TCP_SEGS_IN, seg.gso_segs);
 	if (seg.gso_segs > 1)
 		count(engine, COUNT_TCP_SUPER_IN);

@@ -103,6 +103,7 @@ static void parse_option(uint8_t kind, struct reader body, struct tcp_options *o
 			options->ts_ecr = reader_be32(&body);
 		}
 		break;
+	case TCP_OPT_MD5: options->is_signed = true; break;
 	case TCP_OPT_FASTOPEN: parse_fastopen(body, false, options); break;
 	case TCP_OPT_ACCECN0: parse_accecn(body, 0, options); break;
 	case TCP_OPT_ACCECN1: parse_accecn(body, 1, options); break;

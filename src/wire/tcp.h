@@ -23,6 +23,7 @@ enum {
 	TCP_OPT_SACK_PERMITTED = 4,
 	TCP_OPT_SACK = 5,
 	TCP_OPT_TIMESTAMPS = 8,
+	TCP_OPT_MD5 = 19,
 	TCP_OPT_FASTOPEN = 34,
 	TCP_OPT_ACCECN0 = 172,
 	TCP_OPT_ACCECN1 = 174,
@@ -44,6 +45,7 @@ struct tcp_options {
 	bool fastopen_exp;       /* came (or goes) in the experimental form */
 	bool fastopen_malformed; /* came with a cookie of a length that RFC 7413 doesn't know */
 	bool was_malformed;
+	bool is_signed; /* RFC 2385 */
 	uint16_t mss;
 	uint8_t wscale; /* as it came, may exceed 14 (RFC 7323 2.3: clamp it) */
 	uint32_t ts_val, ts_ecr;
