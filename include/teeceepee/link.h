@@ -3,7 +3,7 @@
  * Links: where frames come from and go to. A link moves frames and knows nothing of the stack.
  *
  * One string chooses a link: "slirp", "slirp:mtu=16384", "passt:/run/passt.sock", "tap:tee0",
- * "tap:fd=5", "packet:eth0", "wire". Decorators wrap a link: tee_link_impair(), tee_link_pcapng().
+ * "tap:fd=5", "packet:eth0", "xdp:eth0", "wire". Decorators wrap a link: tee_link_impair(), tee_link_pcapng().
  */
 #ifndef TEECEEPEE_LINK_H
 #define TEECEEPEE_LINK_H
@@ -35,6 +35,13 @@ struct tee_link_info {
 	uint64_t acd_second_ns; /* what to set config.acd_second_ns to; 0: nothing special */
 	/* The MAC is the host's too: addresses made from it, and DHCP's identity, would be the host's. */
 	bool shares_mac;
+	/*
+	 * The address above is the host's, whose kernel keeps answering ARP, neighbour discovery and ping
+	 * for it: only some ports of it are ours. Those to connect from are port_min to port_max; others
+	 * have to be claimed (claim_port).
+	 */
+	bool shares_address;
+	uint16_t port_min, port_max;
 };
 
 enum { TEE_LINK_POLL_MAX = 64 };
@@ -69,6 +76,12 @@ struct tee_link_ops {
 	uint64_t (*deadline)(struct tee_link *link);
 	/* Tells a packet-filtering link which addresses are ours now; may be NULL. */
 	int (*set_addresses)(struct tee_link *link, const struct tee_ip *ips, unsigned n);
+	/*
+	 * On a shared address: what is sent to the port is ours from now on, until the link closes.
+	 * `protocol` is IP's number of TCP, UDP or, for an echo id, ICMP. 0 (also when it was before),
+	 * -TEE_EADDRINUSE: the host uses it, or another -TEE_E…. May be NULL.
+	 */
+	int (*claim_port)(struct tee_link *link, uint8_t protocol, uint16_t port);
 	/* One counter by index, false past the end; may be NULL. */
 	bool (*counter)(struct tee_link *link, unsigned idx, const char **ret_name,
 			uint64_t *ret_value);

@@ -59,9 +59,10 @@ struct tee_netif_config {
 	enum tee_netif_kind kind;
 	char name[16]; /* for people */
 	struct tee_mac mac;
-	bool shares_mac;   /* the host beside us has the same MAC: DHCP needs a name of our own */
-	uint32_t mtu;      /* largest IP packet, bytes */
-	unsigned offloads; /* TEE_OFFLOAD_… */
+	bool shares_mac;     /* the host beside us has the same MAC: DHCP needs a name of our own */
+	bool shares_address; /* and the same addresses: it announces and reports them, we don't */
+	uint32_t mtu;        /* largest IP packet, bytes */
+	unsigned offloads;   /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max; /* largest IP packet of a super-frame; 0: 65535 */
 };
 
@@ -168,6 +169,16 @@ struct tee_event {
  * A closed socket never comes out.
  */
 TEE_API bool tee_next_event(struct tee_stack *stack, struct tee_event *ret_event);
+
+/*
+ * The ports that sockets have bound, for a link that gets only some ports of an address. The generation
+ * changes when one is taken; tee_ports_bound() then writes up to `n` of them (and a port more than once when
+ * several sockets have it) and returns how many there are. `protocol` is IP's number of TCP, UDP
+ * or ICMP, whose ports are the ids of echo requests.
+ */
+TEE_API uint64_t tee_ports_generation(const struct tee_stack *stack);
+TEE_API unsigned tee_ports_bound(const struct tee_stack *stack, uint8_t protocol,
+				 uint16_t *ret_ports, unsigned n);
 
 /* ---- counters, as netstat -s tells them ---- */
 

@@ -108,7 +108,7 @@ static void claim(struct addrconf *addrconf, struct netif_addr *addr)
 	struct ac_netif *ac;
 
 	netif_addr_set_state(addr, TEE_ADDR_PREFERRED);
-	if (is4(addr) && netif->kind == TEE_NETIF_ETHERNET) {
+	if (is4(addr) && netif->kind == TEE_NETIF_ETHERNET && !netif->shares_address) {
 		/* RFC 5227 2.3: whoever knew another owner learns of us. */
 		addr->phase = ACD_ANNOUNCE;
 		addr->announces_sent = 0;

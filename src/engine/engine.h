@@ -45,7 +45,8 @@ struct engine {
 	struct random random;
 	struct siphash_key secret;
 	struct counters counters;
-	struct list events; /* of event_source.node */
+	struct list events;        /* of event_source.node */
+	uint64_t ports_generation; /* counts ports as they are bound */
 	tee_trace_fn *trace_consumer;
 	void *trace_arg;
 	struct {

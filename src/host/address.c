@@ -286,6 +286,7 @@ static void tell_link(struct tee_host *host)
 	struct tee_ip ips[HOST_ADDRESS_MAX] = {0};
 	struct tee_addr_info info;
 	unsigned count = 0;
+	int result;
 
 	for (unsigned i = 0;
 	     count < HOST_ADDRESS_MAX && tee_addr_get(host->stack, host->netif, i, &info) == 0; i++)
@@ -295,12 +296,19 @@ static void tell_link(struct tee_host *host)
 		return;
 	memcpy(host->told, ips, count * sizeof(ips[0]));
 	host->told_count = count;
+	result = host->link->ops->set_addresses(host->link, ips, count);
 	/* The host's own card doesn't hear what it sends, so probing can't find this conflict. */
-	if (host->link->ops->set_addresses(host->link, ips, count) == -TEE_EADDRINUSE)
+	if (result == -TEE_EADDRINUSE)
 		host_fail(
 			host, -TEE_EADDRINUSE,
 			"the host itself has our address on %s: take another with --ip, or another "
 			"MAC with --link packet:INTERFACE,mac=MAC",
+			host->link->info.name);
+	else if (result == -TEE_EADDRNOTAVAIL)
+		host_fail(
+			host, result,
+			"%s shares the host's address, and the host doesn't have ours: leave --ip "
+			"and --ip6 out, or leave out share=host",
 			host->link->info.name);
 }
 

@@ -103,6 +103,7 @@ struct tee_host {
 	struct tee_ip told[HOST_ADDRESS_MAX];
 	unsigned told_count;
 	uint64_t address_check_at_ns;
+	uint64_t ports_told; /* generation of the ports that the link knows */
 
 	struct resolver *resolver; /* made by the first look-up */
 	struct bridge *bridges;
@@ -173,6 +174,8 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 int host_address_wait(struct tee_host *host, const struct tee_host_config *config, char *ret_error);
 /* Tells a filtering link of changes, and notices that an address was lost. */
 void host_address_check(struct tee_host *host, uint64_t now_ns);
+/* On a shared address: claims the ports that sockets have bound. */
+void host_ports_check(struct tee_host *host);
 enum { HOST_DNS_MAX = 8 };
 /* "1.1.1.1,[fd00::1]:5353"; returns how many, or -TEE_EINVAL. */
 int host_parse_name_servers(const char *text, struct tee_endpoint servers[HOST_DNS_MAX]);

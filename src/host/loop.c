@@ -154,6 +154,8 @@ static void pull_frames(struct tee_host *host, uint64_t now_ns)
 
 int host_flush(struct tee_host *host, uint64_t now_ns)
 {
+	/* A port must be ours before the first segment from it leaves. */
+	host_ports_check(host);
 	if (host->error_code)
 		return host->error_code;
 	while (push_frames(host, now_ns)) {

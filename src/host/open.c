@@ -76,6 +76,7 @@ static int add_netif(struct tee_host *host, const struct tee_host_config *config
 		.kind = info->kind,
 		.mac = info->mac,
 		.shares_mac = info->shares_mac,
+		.shares_address = info->shares_address,
 		.mtu = info->mtu,
 		.offloads = info->offloads,
 		.gso_bytes_max = info->gso_bytes_max,
@@ -110,6 +111,13 @@ static int make_stack(struct tee_host *host, const struct tee_host_config *confi
 	if (config->ip6 ? strcasecmp(config->ip6, "none") == 0 || config->gateway6
 			: info->has_ip6 && !info->wants_dhcp)
 		stack.ipv6_slaac = false;
+	/* An address that is the host's too is the host's to probe and defend; some ports are ours. */
+	if (info->shares_address) {
+		stack.ipv6_slaac = stack.acd = false;
+		stack.dad_transmits = 0;
+		stack.port_min = info->port_min;
+		stack.port_max = info->port_max;
+	}
 	if (!stack.acd_second_ns)
 		stack.acd_second_ns = info->acd_second_ns;
 	host->stack = tee_stack_new(&stack, tee_host_now_ns());

@@ -270,6 +270,15 @@ static int impair_set_addresses(struct tee_link *link, const struct tee_ip *ips,
 	return self->inner->ops->set_addresses(self->inner, ips, n);
 }
 
+static int impair_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
+{
+	struct impair_link *self = (struct impair_link *)link;
+
+	if (!self->inner->ops->claim_port)
+		return 0;
+	return self->inner->ops->claim_port(self->inner, protocol, port);
+}
+
 static bool impair_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			   uint64_t *ret_value)
 {
@@ -334,6 +343,7 @@ static const struct tee_link_ops impair_ops = {
 	.poll_done = impair_poll_done,
 	.deadline = impair_deadline,
 	.set_addresses = impair_set_addresses,
+	.claim_port = impair_claim_port,
 	.counter = impair_counter,
 	.close = impair_close,
 	.notice = impair_notice,

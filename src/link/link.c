@@ -18,7 +18,8 @@
 #include "link/spec.h"
 
 static const struct link_kind *const kinds[] = {
-	&link_kind_slirp, &link_kind_passt, &link_kind_tap, &link_kind_packet, &link_kind_wire,
+	&link_kind_slirp,  &link_kind_passt, &link_kind_tap,
+	&link_kind_packet, &link_kind_xdp,   &link_kind_wire,
 };
 
 enum { KINDS_COUNT = sizeof(kinds) / sizeof(kinds[0]) };

@@ -95,20 +95,49 @@ bool netdev_is_up(const char *name)
 	return netdev_get(name, &netdev) == 0 && (netdev.flags & IFF_UP);
 }
 
-bool netdev_has_feature(const char *name, uint32_t ethtool_command)
+/* One of ethtool's questions, whose answer comes in the struct at `data`. */
+static bool ethtool_ask(const char *name, void *data)
 {
-	struct ethtool_value value = {.cmd = ethtool_command};
 	struct ifreq request;
 	int fd = netdev_socket();
-	bool has;
+	bool answered;
 
 	if (fd < 0)
 		return false;
 	request_init(&request, name);
-	request.ifr_data = (char *)&value;
-	has = ioctl(fd, SIOCETHTOOL, &request) == 0 && value.data;
+	request.ifr_data = data;
+	answered = ioctl(fd, SIOCETHTOOL, &request) == 0;
 	close(fd);
-	return has;
+	return answered;
+}
+
+bool netdev_has_feature(const char *name, uint32_t ethtool_command)
+{
+	struct ethtool_value value = {.cmd = ethtool_command};
+
+	return ethtool_ask(name, &value) && value.data;
+}
+
+unsigned netdev_rx_queues(const char *name)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+
+	if (!ethtool_ask(name, &channels) || channels.combined_count + channels.rx_count == 0)
+		return 1;
+	return channels.combined_count + channels.rx_count;
+}
+
+bool netdev_is_in_memory(const char *name)
+{
+	static const char *const drivers[] = {"veth", "virtio_net", "tun"};
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+
+	if (!ethtool_ask(name, &info))
+		return false;
+	for (unsigned i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+		if (!strncmp(info.driver, drivers[i], sizeof(info.driver)))
+			return true;
+	return false;
 }
 
 static bool switch_is_on(const char *path)

@@ -21,6 +21,10 @@ bool netdev_exists(int ifindex);
 bool netdev_is_up(const char *name);
 /* A yes-or-no of ETHTOOL_G…; false when the driver doesn't know. */
 bool netdev_has_feature(const char *name, uint32_t ethtool_command);
+/* How many queues it receives by; 1 when the driver doesn't say. */
+unsigned netdev_rx_queues(const char *name);
+/* Do its frames come out of this machine's memory, perhaps with checksums unmade (veth, virtio, tun)? */
+bool netdev_is_in_memory(const char *name);
 /* Does the kernel forward packets that arrive there, of either family? */
 bool netdev_forwards(const char *name);
 /* An address near the interface's own, locally administered and different from it. */

@@ -185,6 +185,15 @@ static int pcapng_set_addresses(struct tee_link *link, const struct tee_ip *ips,
 	return self->inner->ops->set_addresses(self->inner, ips, n);
 }
 
+static int pcapng_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
+{
+	struct pcapng_link *self = (struct pcapng_link *)link;
+
+	if (!self->inner->ops->claim_port)
+		return 0;
+	return self->inner->ops->claim_port(self->inner, protocol, port);
+}
+
 static bool pcapng_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			   uint64_t *ret_value)
 {
@@ -232,6 +241,7 @@ static const struct tee_link_ops pcapng_ops = {
 	.poll_done = pcapng_poll_done,
 	.deadline = pcapng_deadline,
 	.set_addresses = pcapng_set_addresses,
+	.claim_port = pcapng_claim_port,
 	.counter = pcapng_counter,
 	.close = pcapng_close,
 	.notice = pcapng_notice,

@@ -35,7 +35,7 @@ struct link_kind {
 };
 
 extern const struct link_kind link_kind_slirp, link_kind_passt, link_kind_tap, link_kind_packet,
-	link_kind_wire;
+	link_kind_xdp, link_kind_wire;
 
 /* Cuts the text into words. 0, or -TEE_EINVAL with a sentence. */
 int link_spec_parse(const char *text, struct link_spec *ret_spec,

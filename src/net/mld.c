@@ -132,7 +132,7 @@ void mld_groups_changed(struct netif *netif)
 	struct engine *engine = netif->net->engine;
 	struct tee_ip groups[GROUPS_MAX];
 
-	if (netif->kind != TEE_NETIF_ETHERNET || !netif->is_up ||
+	if (netif->kind != TEE_NETIF_ETHERNET || !netif->is_up || netif->shares_address ||
 	    collect_groups(netif, groups) == 0)
 		return;
 	netif->mld_record_type = RECORD_TO_EXCLUDE;

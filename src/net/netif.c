@@ -44,6 +44,7 @@ struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
 	netif->name[sizeof(netif->name) - 1] = '\0';
 	netif->mac = config->mac;
 	netif->shares_mac = config->shares_mac;
+	netif->shares_address = config->shares_address;
 	netif->link_mtu = netif->mtu = netif->mtu6 = config->mtu;
 	netif->offloads = config->offloads;
 	netif->gso_bytes_max = config->gso_bytes_max ? config->gso_bytes_max : 65535;

@@ -40,7 +40,8 @@ struct netif {
 	bool accepts_dhcp; /* no address yet: UDP to port 68 is for us whatever its destination */
 	char name[16];
 	struct tee_mac mac;
-	bool shares_mac;       /* with the host beside us */
+	bool shares_mac;       /* with the host beside us … */
+	bool shares_address;   /* … and its addresses, which it announces and reports */
 	uint32_t link_mtu;     /* as the link said */
 	uint32_t mtu;          /* largest IPv4 packet: DHCP may lower it */
 	uint32_t mtu6;         /* largest IPv6 packet: router advertisements may lower it */

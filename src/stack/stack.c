@@ -15,6 +15,7 @@
 #include "stack/stack.h"
 #include "base/check.h"
 #include "net/netif.h"
+#include "wire/ip.h"
 
 struct tee_stack *tee_stack_new(const struct tee_config *config, uint64_t now_ns)
 {
@@ -111,6 +112,24 @@ int tee_socket_open(struct tee_stack *stack, enum tee_socket_type type, enum tee
 bool tee_socket_list(struct tee_stack *stack, uint64_t *cursor, struct tee_socket_entry *ret_entry)
 {
 	return sock_list(&stack->sockets, cursor, ret_entry);
+}
+
+/* ---- ports ---- */
+
+uint64_t tee_ports_generation(const struct tee_stack *stack)
+{
+	return stack->engine.ports_generation;
+}
+
+unsigned tee_ports_bound(const struct tee_stack *stack, uint8_t protocol, uint16_t *ret_ports,
+			 unsigned n)
+{
+	switch (protocol) {
+	case IP_PROTO_TCP: return ports_list(stack->tcp, ret_ports, n);
+	case IP_PROTO_UDP: return udp_ports_list(stack->udp, false, ret_ports, n);
+	case IP_PROTO_ICMP: return udp_ports_list(stack->udp, true, ret_ports, n);
+	default: return 0;
+	}
 }
 
 /* ---- counters ---- */

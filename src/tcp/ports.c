@@ -122,6 +122,7 @@ int ports_bind(struct tcp *tcp, struct tee_endpoint *local, const struct tcp_set
 	}
 	local->port = bind->port;
 	list_push_back(bucket_of(tcp, bind->port), &bind->node);
+	tcp->engine->ports_generation++;
 	*ret_bind = bind;
 	return 0;
 }
@@ -203,6 +204,20 @@ int ports_choose(struct tcp *tcp, struct tcp_key *key)
 			return 0;
 	}
 	return -TEE_EADDRNOTAVAIL;
+}
+
+unsigned ports_list(const struct tcp *tcp, uint16_t *ret_ports, unsigned n)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < TCP_LISTENER_BUCKETS; i++)
+		LIST_FOR_EACH(node, &tcp->binds[i])
+		{
+			if (count < n)
+				ret_ports[count] = CONTAINER_OF(node, struct port_bind, node)->port;
+			count++;
+		}
+	return count;
 }
 
 void ports_free_all(struct tcp *tcp)

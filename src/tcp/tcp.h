@@ -77,6 +77,8 @@ int tcp_settings_get(const struct tcp_settings *settings, enum tee_option option
 int ports_bind(struct tcp *tcp, struct tee_endpoint *local, const struct tcp_settings *settings,
 	       struct port_bind **ret_bind);
 void ports_unbind(struct tcp *tcp, struct port_bind *bind); /* NULL is legal */
+/* Writes up to `n` of the ports that are bound; returns how many there are. */
+unsigned ports_list(const struct tcp *tcp, uint16_t *ret_ports, unsigned n);
 
 /* ---- opening ---- */
 

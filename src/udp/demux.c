@@ -105,7 +105,25 @@ int demux_bind(struct udp_endpoint *endpoint, const struct tee_endpoint *local)
 	/* In front: who is bound last is found first. */
 	list_push_front(bucket_of(endpoint->udp, endpoint->is_ping, wanted.port),
 			&endpoint->bucket);
+	endpoint->udp->engine->ports_generation++;
 	return 0;
+}
+
+unsigned udp_ports_list(const struct udp *udp, bool is_ping, uint16_t *ret_ports, unsigned n)
+{
+	unsigned count = 0;
+
+	LIST_FOR_EACH(node, &udp->all)
+	{
+		const struct udp_endpoint *endpoint = CONTAINER_OF(node, struct udp_endpoint, all);
+
+		if (endpoint->is_ping != is_ping || endpoint->local.port == 0)
+			continue;
+		if (count < n)
+			ret_ports[count] = endpoint->local.port;
+		count++;
+	}
+	return count;
 }
 
 void demux_unbind(struct udp_endpoint *endpoint)

@@ -16,6 +16,9 @@ struct udp_endpoint;
 struct udp *udp_new(struct net *net);
 void udp_free(struct udp *udp);
 
+/* Writes up to `n` of the ports, or echo ids, that endpoints have; returns how many there are. */
+unsigned udp_ports_list(const struct udp *udp, bool is_ping, uint16_t *ret_ports, unsigned n);
+
 struct udp_endpoint_options {
 	uint8_t ttl, tos; /* ttl 0: default */
 	bool broadcast, reuse_address, reuse_port, v6only;
