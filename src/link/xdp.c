@@ -387,7 +387,7 @@ static int take_range(struct xdp_link *self, const struct link_spec *spec,
 		last += XDP_PORTS_COUNT;
 	}
 	if (result == -TEE_EADDRINUSE)
-		return link_fail(ret_error, result,
+		return link_fail(ret_error, -TEE_EALREADY,
 				 "the host uses port %u itself: give others with ports=FIRST-LAST",
 				 taken);
 	if (result < 0)

@@ -376,7 +376,7 @@ static int bind_failed(const struct xdp_queue_config *config, int error, bool fi
 				 "cap_bpf,cap_net_admin,cap_net_raw+ep' the program");
 	case EBUSY:
 		return link_fail(
-			ret_error, -TEE_EADDRINUSE,
+			ret_error, -TEE_EALREADY,
 			"queue %u of %.15s has an AF_XDP socket already: end who opened it, "
 			"or choose another one with queue=N",
 			config->queue, config->name);

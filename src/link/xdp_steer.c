@@ -128,7 +128,7 @@ static int attach_best(struct xdp_steer *steer, const struct xdp_program *progra
 			break;
 	}
 	if (error == EBUSY || error == EEXIST)
-		return link_fail(ret_error, -TEE_EADDRINUSE,
+		return link_fail(ret_error, -TEE_EALREADY,
 				 "another XDP program is on %.15s: 'ip link show %.15s' names it; "
 				 "end who put it there, or 'ip link set %.15s xdp off'",
 				 name, name, name);
