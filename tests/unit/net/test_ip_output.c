@@ -103,7 +103,7 @@ static void frames_are_finished_in_place(void **state)
 	static struct kit kit;
 	struct net_path path;
 	struct tee_frame frame;
-	struct ethernet eth;
+	struct ethernet eth = {0};
 	struct ip_header ip;
 	uint32_t pointer;
 	struct ip_out out = {.dst = PEER_IP, .protocol = PROTO_TEST, .dont_fragment = true};
