@@ -19,6 +19,7 @@ enum bench_wish {
 	WISH_SINK = 'S',   /* reads and forgets */
 	WISH_SOURCE = 'Z', /* sends without end */
 	WISH_ECHO = 'P',   /* sends back each read as it came */
+	WISH_FLOW = 'F',   /* a timed flow: a struct bench_flow_head, then what it announces */
 };
 /* Connections to the next port up are closed by the server as soon as they are accepted. */
 
@@ -55,6 +56,12 @@ struct bench_meter {
 	bool is_warm;
 };
 
+/* How a timed flow begins. */
+struct bench_flow_head {
+	uint64_t began_ns; /* CLOCK_MONOTONIC */
+	uint64_t bytes;    /* of the flow, this head included */
+};
+
 /* Round trips of a ping-pong run. */
 struct bench_samples {
 	uint32_t *ns;
@@ -79,8 +86,13 @@ void bench_meter_start(struct bench_meter *meter, const struct bench_job *job);
 bool bench_meter_add(struct bench_meter *meter, uint64_t bytes);
 /* {"gbit_s": …, "cpu_s_per_gb": …, "all_bytes": …}; CPU time is of this process only. */
 void bench_meter_report(const struct bench_meter *meter);
+/* {"mbit_s": …, "retransmits": …, "timeouts": …} */
+void bench_report_road(uint64_t bytes, uint64_t took_ns, uint32_t retransmits, uint32_t timeouts);
 /* {"per_s": …, "cpu_us_each": …} */
 void bench_report_rate(uint64_t count, uint64_t took_ns, uint64_t cpu_ns);
+
+/* The far end of a timed flow: prints its completion time in ms, a line of its own. */
+void bench_serve_flow(int fd);
 
 /* ---- the roles: arguments after the role's name; they return the exit code ---- */
 
@@ -99,6 +111,8 @@ int bench_kernel_memory(int argc, char **argv); /* COUNT */
 int bench_our_core(int argc, char **argv);      /* 64k|mss|mss-offload|64 ROUNDS [WARM-UP] */
 int bench_our_many(int argc, char **argv);      /* CONNECTIONS */
 int bench_overhead(int argc, char **argv);      /* SECONDS */
+int bench_kernel_road(int argc, char **argv);   /* see road_kernel.c */
+int bench_our_road(int argc, char **argv);      /* see road_ours.c */
 int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B IMPAIRMENT */
 int bench_join(int argc, char **argv);          /* TAP-A TAP-B */
 

@@ -52,6 +52,9 @@ static void frame_of_packet(struct tee_frame *frame, struct tee_pkt *pkt)
 	memcpy(frame->head, tee_pkt_bytes(pkt), head_len);
 	frame->head_len = head_len;
 	frame->len = pkt->len;
+	/* What was joined on the way in is cut again by the impairment. */
+	frame->gso_size = pkt->gso_size;
+	frame->gso_type = pkt->gso_type;
 	frame->l3_off = 14;
 	if (pkt->len > head_len) {
 		frame->slices[0] =

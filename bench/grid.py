@@ -1,12 +1,18 @@
-"""Goodput over bad roads, ours beside Linux's: loss × round trip × reordering × rate, both directions.
+"""Goodput over bad roads, ours beside Linux's: loss × round trip × reordering × rate, both ways, with
+CUBIC on both sides and with BBR on both sides; and how long short flows take where one packet in a
+hundred is lost.
 
 In each cell the kernel's TCP is the peer. Ours runs behind its own impaired TAP; Linux's crosses
-between two TAPs by a bridge that impairs with the same code and the same words (bench/bridge.c), in
-both directions at one place. Both sides use CUBIC. Cells with a rate limit cost little, so several
-run at once; those without run alone.
+between two TAPs by a bridge that impairs with the same code and the same words (bench/bridge.c), at
+one place for both directions. No TAP takes super-frames, and each has a queue so long that nothing is
+lost but what the impairment takes. What a run counts is said in bench/road_kernel.c.
+
+A cell's runs take turns: ours, Linux's, ours … Cells that a rate or losses keep slow cost little, so
+many of them run at once; those that may use a whole core run alone.
 """
 
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import statistics
@@ -14,13 +20,19 @@ import sys
 
 import lab as live
 
-PORT = 6000
 LOSS = (0, 0.1, 1, 3)
 RTT_MS = (1, 20, 100)
 REORDER = (0, 3)
 RATE_MBIT = (10, 100, 0)
+PORTS = {"cubic": 6000, "bbr": 6010}
+CONTROLLERS = tuple(PORTS)
 WAYS = (("sending", "sink"), ("receiving", "source"))
 STACKS = ("ours", "linux")
+FLOW_BYTES = (10_000, 100_000, 1_000_000)
+FLOW_CELL = (1, 50, 0, 0)
+FLOWS, FLOWS_AT_ONCE = 400, 20
+TAP_QUEUE_PACKETS = 20000
+PARTS = ("limited", "unlimited", "flows")
 
 
 def words_of(cell, seed):
@@ -38,37 +50,90 @@ def words_of(cell, seed):
     return ",".join(words)
 
 
-def cubic(lab, ns=None):
-    lab.sysctl("net.ipv4.tcp_congestion_control", "cubic", ns=ns)
-    # Each run must find out for itself.
-    lab.sysctl("net.ipv4.tcp_no_metrics_save", 1, ns=ns)
+def is_light(cell):
+    """Can it run beside others without either feeling it?"""
+    return cell[3] != 0
 
 
-def run_ours(lab, impairment, what, seconds):
-    wire = live.Tap(lab)
-    cubic(lab)
-    lab.start(lab.program, "kernel-server", PORT)
-    lab.wait_listening(PORT)
-    return lab.start(lab.program, "our-client", what, f"{wire.link},offload=0", f"{wire.own4}/24",
-                     wire.peer4, PORT, seconds, 0, impairment, "cubic")
+class Road:
+    """One stack's end of a cell, and the kernel's at the other; run() sends over it."""
+
+    def __init__(self, program, root, number):
+        self.lab = live.Lab(program, number, False, root)
+        self.servers = {}
+
+    def close(self):
+        self.lab.close()
+        self.lab.remove_namespaces()
+
+    def start_servers(self, ns=None):
+        """One for each controller; the kernel's end uses the one that ours uses."""
+        for controller, port in PORTS.items():
+            self.servers[controller] = self.lab.start(
+                self.lab.program, "kernel-server", port, f"--cc={controller}", ns=ns)
+            self.lab.wait_listening(port, ns)
+        # Each run must find out for itself.
+        self.lab.sysctl("net.ipv4.tcp_no_metrics_save", 1, ns=ns)
+
+    def long_queue(self, device, ns=None):
+        self.lab.ip("link", "set", device, "txqueuelen", TAP_QUEUE_PACKETS, ns=ns)
+
+    def finish(self, process, timeout_s):
+        process.check_exit(0, timeout_s)
+        result = json.loads(process.output())
+        process.forget()
+        return result
 
 
-def run_linux(lab, impairment, what, seconds):
-    far = lab.namespace(f"far{lab.number}")
-    near_tap, far_tap = f"near{lab.number}", f"far{lab.number}"
-    bridge = lab.start(lab.program, "bridge", near_tap, far_tap, impairment)
-    live.until(bridge.output, 5, f"the bridge; {bridge.errors()}")
-    lab.ip("link", "set", far_tap, "netns", far)
-    for device, ns, address in ((near_tap, None, "10.99.0.2/24"), (far_tap, far, "10.99.0.1/24")):
-        cubic(lab, ns)
-        lab.ip("addr", "add", address, "dev", device, ns=ns)
-        lab.ip("link", "set", device, "up", ns=ns)
-    lab.start(lab.program, "kernel-server", PORT, ns=far)
-    lab.wait_listening(PORT, far)
-    return lab.start(lab.program, "kernel-client", what, "10.99.0.1", PORT, seconds, 0)
+class OurRoad(Road):
+    def __init__(self, program, root, number, cell):
+        super().__init__(program, root, number)
+        self.cell = cell
+        self.wire = live.Tap(self.lab)
+        self.long_queue(self.wire.device)
+        self.start_servers()
+
+    def run(self, what, controller, seed, words, timeout_s):
+        return self.finish(self.lab.start(
+            self.lab.program, "our-road", what, f"{self.wire.link},offload=0",
+            f"{self.wire.own4}/24", words_of(self.cell, seed), controller, self.wire.peer4,
+            PORTS[controller], *words), timeout_s)
 
 
-class Counter:
+class LinuxRoad(Road):
+    def __init__(self, program, root, number, cell):
+        super().__init__(program, root, number)
+        self.cell, self.bridge = cell, None
+        self.far = self.lab.namespace(f"far{number}")
+        self.near_tap, self.far_tap = f"near{number}", f"far{number}"
+        for device in (self.near_tap, self.far_tap):
+            self.lab.ip("tuntap", "add", "dev", device, "mode", "tap")
+            self.long_queue(device)
+            self.lab.ip("link", "set", device, "up")
+
+    def start_bridge(self, seed):
+        """The bridge holds both TAPs from where it starts; a new seed needs a new one."""
+        lab = self.lab
+        self.bridge = lab.start(lab.program, "bridge", self.near_tap, self.far_tap,
+                                words_of(self.cell, seed))
+        live.until(self.bridge.output, 5, f"the bridge; {self.bridge.errors()}")
+        lab.ip("link", "set", self.far_tap, "netns", self.far)
+        for device, ns, address in ((self.near_tap, None, "10.99.0.2/24"),
+                                    (self.far_tap, self.far, "10.99.0.1/24")):
+            lab.ip("addr", "add", address, "dev", device, ns=ns)
+            lab.ip("link", "set", device, "up", ns=ns)
+        self.start_servers(self.far)
+        lab.sysctl("net.ipv4.tcp_no_metrics_save", 1)
+
+    def run(self, what, controller, seed, words, timeout_s):
+        if not self.bridge:
+            self.start_bridge(seed)
+        return self.finish(self.lab.start(
+            self.lab.program, "kernel-road", what, controller, "10.99.0.1",
+            PORTS[controller], *words), timeout_s)
+
+
+class Numbers:
     """Numbers for Labs, and a line of progress."""
 
     def __init__(self, total):
@@ -81,20 +146,32 @@ class Counter:
             print(f"\r{self.done}/{self.total} {text:<60}", end="", file=sys.stderr, flush=True)
 
 
-def one_run(program, root, counter, job, seconds):
-    cell, (way, what), stack, round_number = job
-    lab = live.Lab(program, next(counter.next_number), False, root)
+@contextlib.contextmanager
+def both_roads(program, root, numbers, cell):
+    ours = OurRoad(program, root, next(numbers.next_number), cell)
     try:
-        impairment = words_of(cell, 1000 + round_number)
-        start = run_ours if stack == "ours" else run_linux
-        process = start(lab, impairment, what, seconds)
-        process.check_exit(0, seconds + 40)
-        goodput = json.loads(process.output())["gbit_s"] * 1000
+        linux = LinuxRoad(program, root, next(numbers.next_number), cell)
+        try:
+            yield {"ours": ours, "linux": linux}
+        finally:
+            linux.close()
     finally:
-        lab.close()
-        lab.remove_namespaces()
-    counter.tick(f"{stack}, {way}, {impairment}")
-    return job, goodput
+        ours.close()
+
+
+def run_cell(program, root, numbers, cell, plan):
+    """(controller, way, stack) -> list of results."""
+    found = {}
+    seconds = plan["seconds"] * (2 if is_light(cell) and cell[1] == 100 else 1)
+    with both_roads(program, root, numbers, cell) as roads:
+        for controller, (way, what), number in itertools.product(
+                plan["controllers"], plan["ways"], range(plan["rounds"])):
+            for stack in STACKS:
+                result = roads[stack].run(what, controller, 1000 + number, [seconds],
+                                          seconds + 60)
+                found.setdefault((controller, way, stack), []).append(result)
+                numbers.tick(f"{stack}, {controller}, {way}, {words_of(cell, 1000 + number)}")
+    return cell, found
 
 
 def cell_name(cell):
@@ -102,35 +179,120 @@ def cell_name(cell):
     return f"{loss}% | {rtt_ms} ms | {reorder}% | {f'{rate} Mbit/s' if rate else 'none'}"
 
 
-def run(program, root, quick):
-    """(lines of a Markdown table, all figures)"""
-    cells = list(itertools.product(LOSS, RTT_MS, REORDER, RATE_MBIT))
-    if quick:
-        cells = [cell for cell in cells if cell[1] == 20 and cell[3]]
-    rounds, seconds = (1, 3) if quick else (3, 5)
-    jobs = [(cell, way, stack, number) for cell in cells for way in WAYS for number in range(rounds)
-            for stack in STACKS]
-    counter = Counter(len(jobs))
-    figures = {}
-    for at_once, part in ((6, [job for job in jobs if job[0][3]]),
-                          (1, [job for job in jobs if not job[0][3]])):
-        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-            for (cell, way, stack, _), goodput in pool.map(
-                    lambda job: one_run(program, root, counter, job, seconds), part):
-                figures.setdefault((cell, way[0], stack), []).append(goodput)
-    lines = ["| loss | round trip | reordering | rate | ours, sending | Linux | ratio | "
-             "ours, receiving | Linux | ratio |", "|---:" * 10 + "|"]
+def number_of(value):
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def grid_table(controller, ways, cells, results):
+    """The lines of one controller's table, and its ratios."""
+    titles = [title for way in ways for title in (f"ours, {way}", "Linux", "ratio")]
+    lines = [f"| {' | '.join(['loss', 'round trip', 'reordering', 'rate', *titles])} |",
+             "|---:" * (4 + len(titles)) + "|"]
     ratios = []
     for cell in cells:
         row = f"| {cell_name(cell)} |"
-        for way, _ in WAYS:
-            ours, linux = (statistics.median(figures[(cell, way, stack)]) for stack in STACKS)
+        for way in ways:
+            ours, linux = (statistics.median(
+                result["mbit_s"] for result in results[cell][(controller, way, stack)])
+                for stack in STACKS)
             ratios.append(ours / linux if linux else 1.0)
-            row += f" {ours:.2f} | {linux:.2f} | {ratios[-1]:.2f} |"
+            row += f" {number_of(ours)} | {number_of(linux)} | {ratios[-1]:.2f} |"
         lines.append(row)
-    good = sum(ratio >= 1.0 for ratio in ratios)
-    print(f"{good} of {len(ratios)} ratios at 1.0 or above; the lowest is {min(ratios):.2f}")
-    data = {"rounds": rounds, "seconds": seconds, "unit": "Mbit/s",
-            "figures": [{"cell": cell, "way": way, "stack": stack, "mbit_s": values}
-                        for (cell, way, stack), values in figures.items()]}
+    return lines, ratios
+
+
+def run_grid(program, root, cells, plan):
+    numbers = Numbers(len(cells) * len(plan["controllers"]) * len(plan["ways"]) *
+                      plan["rounds"] * len(STACKS))
+    results = {}
+    light = [cell for cell in cells if is_light(cell)]
+    heavy = [cell for cell in cells if not is_light(cell)]
+    # The longest first, so that none is left alone at the end.
+    light.sort(key=lambda cell: -cell[1])
+    for at_once, part in ((plan["at_once"], light), (1, heavy)):
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            results.update(pool.map(
+                lambda cell: run_cell(program, root, numbers, cell, plan), part))
+    lines = []
+    for controller in plan["controllers"]:
+        table, ratios = grid_table(controller, [way for way, _ in plan["ways"]], cells, results)
+        good = sum(ratio >= 1.0 for ratio in ratios)
+        lines += [f"{controller} against {controller}, Mbit/s: {good} of {len(ratios)} ratios at "
+                  f"1.0 or above; the lowest is {min(ratios):.2f}", "", *table, ""]
+    figures = [{"cell": cell, "controller": controller, "way": way, "stack": stack, "runs": runs}
+               for cell, found in results.items()
+               for (controller, way, stack), runs in found.items()]
+    return lines, figures
+
+
+def run_flows(program, root, count):
+    """Completion times of short flows that we, and that Linux, send."""
+    lines = ["| flow | ours, median | Linux | ours, 99th percentile | Linux | ours, timeouts | "
+             "Linux |", "|---:" * 7 + "|"]
+    figures = []
+    with both_roads(program, root, Numbers(0), FLOW_CELL) as roads:
+        for size in FLOW_BYTES:
+            row = {}
+            for stack in STACKS:
+                # Both speak to a kernel's server, which prints a line for each flow.
+                road = roads[stack]
+                words = [size, f"{count}/{FLOWS_AT_ONCE}"] if stack == "ours" else \
+                    [size, count, FLOWS_AT_ONCE]
+                if stack == "linux" and not road.bridge:
+                    road.start_bridge(77)
+                seen = len(road.servers["cubic"].output().split())
+                result = road.run("flows", "cubic", 77, words, 300)
+                times = sorted(float(word) for word in road.servers["cubic"].output().split()[seen:])
+                live.check_equal(len(times), count, f"flows of {size} bytes that arrived")
+                row[stack] = (statistics.median(times), times[int(0.99 * (count - 1))],
+                              result["timeouts"])
+                figures.append({"bytes": size, "stack": stack, "ms": times, **result})
+            pairs = [f"{row['ours'][i]:.0f} | {row['linux'][i]:.0f}" for i in range(3)]
+            lines.append(f"| {size // 1000} KB | {' | '.join(pairs)} |")
+    return [f"{count} flows each, CUBIC, 1% loss, 50 ms; times in ms", "", *lines, ""], figures
+
+
+def wanted_cells(part, quick, pattern):
+    cells = itertools.product(LOSS, RTT_MS, REORDER, RATE_MBIT)
+    if quick:
+        cells = [cell for cell in cells if cell[1] == 20 and cell[3] == 10 and cell[0] != 0.1]
+    if part:
+        cells = [cell for cell in cells if is_light(cell) == (part == "limited")]
+    if pattern:
+        allowed = [None if word == "*" else {float(number) for number in word.split("+")}
+                   for word in pattern.split(",")]
+        cells = [cell for cell in cells
+                 if all(numbers is None or value in numbers
+                        for value, numbers in zip(cell, allowed))]
+    return list(cells)
+
+
+def add_options(parser):
+    """Those of bench/run that are for the grid only."""
+    group = parser.add_argument_group("with --grid")
+    group.add_argument("--part", choices=PARTS,
+                       help="cells with a rate, cells without, or short flows; all by default")
+    group.add_argument("--cells", metavar="LOSS,RTT,REORDERING,RATE",
+                       help="only these: 1+3,20,*,0 (loss and reordering in %%, RTT in ms, rate in "
+                            "Mbit/s)")
+    group.add_argument("--cc", choices=CONTROLLERS, help="only this controller")
+    group.add_argument("--way", choices=[way for way, _ in WAYS], help="only this way")
+    group.add_argument("--seconds", type=float, help="of one run; 5 by default")
+
+
+def run(program, root, options):
+    """(lines of Markdown, all figures); options: quick, part, cells, cc, way, rounds, seconds."""
+    plan = {"rounds": options.rounds or (1 if options.quick else 3),
+            "seconds": options.seconds or (3 if options.quick else 5),
+            "at_once": 8,
+            "controllers": [name for name in CONTROLLERS if options.cc in (None, name)],
+            "ways": [way for way in WAYS if options.way in (None, way[0])]}
+    lines, data = [], {**plan, "unit": "Mbit/s"}
+    cells = wanted_cells(options.part, options.quick, options.cells)
+    if cells and options.part != "flows":
+        more, data["grid"] = run_grid(program, root, cells, plan)
+        lines += more
+    if options.part in (None, "flows") and not options.cells:
+        more, data["flows"] = run_flows(program, root, 100 if options.quick else FLOWS)
+        lines += more
     return lines, data

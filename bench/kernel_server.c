@@ -78,6 +78,7 @@ static void *serve(void *arg)
 		switch (wish[0]) {
 		case WISH_SINK: serve_sink(fd); break;
 		case WISH_SOURCE: serve_source(fd); break;
+		case WISH_FLOW: bench_serve_flow(fd); break;
 		case WISH_ECHO: serve_echo(fd, wish[1] == '1'); break;
 		default: break;
 		}

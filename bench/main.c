@@ -17,6 +17,8 @@ static const struct {
 	{"our-core", bench_our_core},
 	{"our-many", bench_our_many},
 	{"mini", bench_mini},
+	{"kernel-road", bench_kernel_road},
+	{"our-road", bench_our_road},
 	{"bridge", bench_bridge},
 	{"join", bench_join},
 	{"overhead", bench_overhead},
@@ -28,7 +30,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(roles) / sizeof(roles[0]); i++)
 		if (strcmp(argv[1], roles[i].name) == 0)
 			return roles[i].run(argc - 2, argv + 2);
-	bench_fail(
-		"this program is started by bench/run; it plays kernel-server, kernel-client, "
-		"kernel-memory, our-client, our-memory, our-core, our-many, mini, bridge, join, overhead");
+	bench_fail("this program is started by bench/run; it plays kernel-server, kernel-client, "
+		   "kernel-memory, our-client, our-memory, our-core, our-many, kernel-road, "
+		   "our-road, mini, bridge, join, overhead");
 }

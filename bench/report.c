@@ -130,6 +130,12 @@ void bench_meter_report(const struct bench_meter *meter)
 	       (double)cpu_ns / 1e9);
 }
 
+void bench_report_road(uint64_t bytes, uint64_t took_ns, uint32_t retransmits, uint32_t timeouts)
+{
+	printf("{\"mbit_s\": %.4f, \"retransmits\": %u, \"timeouts\": %u}\n",
+	       (double)bytes * 8e3 / (double)took_ns, retransmits, timeouts);
+}
+
 void bench_report_rate(uint64_t count, uint64_t took_ns, uint64_t cpu_ns)
 {
 	printf("{\"per_s\": %.1f, \"count\": %" PRIu64 ", \"cpu_us_each\": %.2f}\n",
