@@ -128,7 +128,10 @@ static void take_rtt(struct tcp_conn *conn, const struct segment *seg, struct ac
 	if (!sample)
 		return;
 	rto_limits_of(conn, &limits);
-	rto_sample(&tx->rto, sample, conn->snd.una, conn->snd.nxt, now, &limits);
+	if (info->first_acked_sent_at_ns || !info->first_sacked_sent_at_ns)
+		rto_sample(&tx->rto, sample, conn->snd.una, conn->snd.nxt, now, &limits);
+	else
+		rto_sample_sacked(&tx->rto, sample, conn->snd.una, conn->snd.nxt, now, &limits);
 	if (trace_on(conn_engine(conn))) {
 		struct tee_trace trace = {
 			.kind = TEE_TRACE_TCP_RTT,

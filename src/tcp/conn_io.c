@@ -44,7 +44,11 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 	if (s->flags & TCP_SET_SNDBUF_LOCKED)
 		return s->sndbuf;
 	if (conn->tx && config->tcp_autotuning) {
-		want = MAX(want, MIN(2 * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss,
+		/* What is in flight, and what is sent while the first of it is repaired; a controller that
+		   keeps its rate in recovery sends a window more until then. */
+		unsigned windows = conn->tx->cc.ops->owns_recovery ? 3 : 2;
+
+		want = MAX(want, MIN(windows * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss,
 				     conn_path_bytes_max(conn, SNDBUF_SHORT_PATH)));
 		want = MAX(want, conn->tx->sndbuf_grown);
 	}

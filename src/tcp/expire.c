@@ -194,6 +194,8 @@ static void expire_keepalive(struct tcp_conn *conn)
 static void expire_pace(struct tcp_conn *conn)
 {
 	conn_mark_due(conn);
+	if (conn->tx)
+		pacer_on_timer(&conn->tx->pacer, conn_now(conn));
 	if (conn->path.netif)
 		return;
 	/* Since it began there has been no way out: as often as a retransmission would be tried. */

@@ -212,11 +212,31 @@ static uint64_t mark_head_lost(struct tcp_conn *conn)
 	return sendmap_mark_lost(&tx->map, first) ? first->end - first->start : 0;
 }
 
+/* One record is lost: counted at once, so that each sees how much was lost before it. */
+static void note_lost(void *arg, const struct send_record *record)
+{
+	struct tcp_conn *conn = arg;
+	struct tcp_tx *tx = conn->tx;
+	struct cc_round round;
+	struct cc_lost lost = {
+		.bytes = record->end - record->start,
+		.tx_in_flight_bytes = record->in_flight_bytes,
+		.is_app_limited = (record->flags & SENT_APP_LIMITED) != 0,
+	};
+
+	tx->rate.lost_bytes += lost.bytes;
+	lost.since_sent_bytes = tx->rate.lost_bytes - record->lost_total_bytes;
+	if (!tx->cc.ops->on_lost)
+		return;
+	recovery_round(conn, &round);
+	cc_on_lost(&tx->cc, &lost, &round);
+}
+
 static void detect_losses(struct tcp_conn *conn, struct ack_info *info)
 {
 	struct tcp_tx *tx = conn->tx;
 	struct rack_args args;
-	uint64_t wait = 0, lost;
+	uint64_t wait = 0, lost, lost_before = tx->rate.lost_bytes;
 
 	if (!conn_has(conn, CONN_HAS_SACK)) {
 		bool is_third = tx->recovery < TEE_RECOVERY_RECOVERY &&
@@ -226,6 +246,8 @@ static void detect_losses(struct tcp_conn *conn, struct ack_info *info)
 		lost = is_third || is_partial ? mark_head_lost(conn) : 0;
 	} else if (conn_config(conn)->tcp_rack) {
 		rack_args_of(conn, NULL, &args);
+		args.on_lost = note_lost;
+		args.arg = conn;
 		lost = rack_detect_loss(&tx->rack, &tx->map, &args, &wait);
 		if (wait)
 			timers_set(conn, CONN_REORDER, conn_now(conn) + wait);
@@ -235,7 +257,7 @@ static void detect_losses(struct tcp_conn *conn, struct ack_info *info)
 		lost = sack_mark_lost(&tx->map, tx->reordering_segs, conn->snd.mss);
 	}
 	info->lost_bytes += lost;
-	tx->rate.lost_bytes += lost;
+	tx->rate.lost_bytes = lost_before + lost;
 	if (lost && trace_on(conn_engine(conn)))
 		trace_cc(conn, "losses marked");
 }

@@ -12,8 +12,7 @@
  *
  * An ACK goes through the model (bbr_model.c), then the phases, then it sets pacing rate and window.
  *
- * Where this differs from the draft: losses are judged when an ACK brings a rate sample, not one lost
- * packet at a time, since a send-map record is a range. A window saved at the beginning of recovery comes
+ * Where this differs from the draft: a window saved at the beginning of recovery comes
  * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
  * An ECN mark counts like a loss in its round. The chance that spreads the probes of several flows comes from
  * what this flow has delivered and when, so that a run can be repeated.
@@ -59,7 +58,12 @@ static void init_pacing_rate(struct cc *cc, struct bbr *bbr, uint64_t srtt_ns)
 
 static void set_pacing_rate(struct cc *cc, const struct bbr *bbr, unsigned gain)
 {
-	uint64_t rate = muldiv(muldiv(bbr->bw, gain, BBR_UNIT), 100 - PACING_MARGIN_PERCENT, 100);
+	/*
+	 * The margin keeps queues empty. A rate that losses hold down makes none, and what it delivers
+	 * sets the next round's rate: there the margin would be taken from every round anew.
+	 */
+	unsigned percent = bbr->bw < bbr_max_bw(bbr) ? 100 : 100 - PACING_MARGIN_PERCENT;
+	uint64_t rate = muldiv(muldiv(bbr->bw, gain, BBR_UNIT), percent, 100);
 
 	/* Before the pipe is known to be full, a low sample doesn't slow us down. */
 	if (rate && (bbr->full_bw_reached || rate > cc->pacing_rate))
@@ -167,15 +171,28 @@ static void check_drain(const struct cc *cc, struct bbr *bbr, const struct bbr_s
 
 /* ---- the long-term bound ---- */
 
-static void handle_inflight_too_high(const struct cc *cc, struct bbr *bbr,
-				     const struct bbr_sample *rs)
+/*
+ * The flight at which the losses became too many: somewhere within the record that was lost, which may
+ * stand for many segments. Solves (before + x) / (flight before + x) = 2% for x.
+ */
+static uint64_t inflight_at_loss(const struct cc_lost *lost)
 {
-	bbr->probe_samples = false;
-	if (!rs->is_app_limited)
+	uint64_t flight = lost->tx_in_flight_bytes - MIN(lost->bytes, lost->tx_in_flight_bytes);
+	uint64_t before = lost->since_sent_bytes - lost->bytes;
+	uint64_t allowed = flight / 50;
+
+	return flight + (allowed > before ? (allowed - before) * 50 / 49 : 0);
+}
+
+static void handle_inflight_too_high(const struct cc *cc, struct bbr *bbr,
+				     const struct cc_lost *lost, uint64_t now_ns)
+{
+	bbr->probe_samples = false; /* one answer to a probe */
+	if (!lost->is_app_limited)
 		bbr->inflight_longterm =
-			MAX(rs->tx_in_flight_bytes, muldiv(target_inflight(cc, bbr), 7, 10));
+			MAX(inflight_at_loss(lost), muldiv(target_inflight(cc, bbr), 7, 10));
 	if (bbr->phase == BBR_PROBE_UP)
-		start_down(bbr, rs->now_ns);
+		start_down(bbr, now_ns);
 }
 
 static void raise_longterm(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs)
@@ -205,12 +222,7 @@ static void adapt_longterm(const struct cc *cc, struct bbr *bbr, const struct bb
 		if (bbr_is_probing_cycle(bbr) && !rs->is_app_limited)
 			bbr_advance_max_bw(bbr);
 	}
-	if (bbr_is_inflight_too_high(rs)) {
-		if (bbr->probe_samples)
-			handle_inflight_too_high(cc, bbr, rs);
-		return;
-	}
-	if (bbr->inflight_longterm == BBR_INFINITE)
+	if (bbr_is_inflight_too_high(rs) || bbr->inflight_longterm == BBR_INFINITE)
 		return;
 	if (rs->is_valid && rs->tx_in_flight_bytes > bbr->inflight_longterm)
 		bbr->inflight_longterm = rs->tx_in_flight_bytes;
@@ -390,7 +402,10 @@ static void make_sample(struct bbr *bbr, const struct ack_info *info, const stru
 		.now_ns = round->now_ns,
 		.newly_acked_bytes = info->delivered_bytes,
 		.newly_lost_bytes = info->lost_bytes,
-		.rtt_ns = info->rtt_ns,
+		/* What came out of order may have overtaken others: it isn't how long the path is. */
+		.rtt_ns = info->last_acked_sent_at_ns || bbr->min_rtt_ns == BBR_INFINITE
+				  ? info->rtt_ns
+				  : 0,
 		.pipe_bytes = round->pipe_bytes,
 		.is_cwnd_limited = round->is_cwnd_limited,
 		.in_recovery = round->in_recovery || round->in_loss,
@@ -432,11 +447,24 @@ static void bbr_on_ack(struct cc *cc, void *state, const struct ack_info *info,
 	set_cwnd(cc, bbr, &rs);
 }
 
-static void save_for_undo(struct bbr *bbr)
+/* Once for the losses of one moment: the first may change what the next would save. */
+static void save_for_undo(struct bbr *bbr, uint64_t now_ns)
 {
+	if (bbr->undo_saved_at_ns == now_ns)
+		return;
+	bbr->undo_saved_at_ns = now_ns;
+	bbr->undo_phase = bbr->phase;
 	bbr->undo_bw_shortterm = bbr->bw_shortterm;
 	bbr->undo_inflight_shortterm = bbr->inflight_shortterm;
 	bbr->undo_inflight_longterm = bbr->inflight_longterm;
+}
+
+/* The round in which losses are counted begins with the first: its samples tell what the path still carries. */
+static void note_loss(struct bbr *bbr, uint64_t delivered_bytes)
+{
+	if (!bbr->loss_in_round)
+		bbr->loss_round_delivered = MAX(bbr->delivered, delivered_bytes);
+	bbr->loss_in_round = true;
 }
 
 static void bbr_on_congestion(struct cc *cc, void *state, enum cc_congestion what,
@@ -445,11 +473,22 @@ static void bbr_on_congestion(struct cc *cc, void *state, enum cc_congestion wha
 	struct bbr *bbr = state;
 
 	(void)what;
-	(void)round;
 	save_cwnd(cc, bbr, false);
-	save_for_undo(bbr);
+	save_for_undo(bbr, round->now_ns);
 	/* The model reacts when the round ends; ssthresh has no meaning here. */
-	bbr->loss_in_round = true;
+	note_loss(bbr, round->delivered_total_bytes);
+}
+
+static void bbr_on_lost(struct cc *cc, void *state, const struct cc_lost *lost,
+			const struct cc_round *round)
+{
+	struct bbr *bbr = state;
+
+	if (!bbr->loss_in_round)
+		save_for_undo(bbr, round->now_ns);
+	note_loss(bbr, round->delivered_total_bytes);
+	if (bbr->probe_samples && lost->since_sent_bytes > lost->tx_in_flight_bytes / 50)
+		handle_inflight_too_high(cc, bbr, lost, round->now_ns);
 }
 
 static void bbr_on_rto(struct cc *cc, void *state, const struct cc_round *round)
@@ -457,9 +496,9 @@ static void bbr_on_rto(struct cc *cc, void *state, const struct cc_round *round)
 	struct bbr *bbr = state;
 
 	save_cwnd(cc, bbr, round->in_recovery || round->in_loss);
-	save_for_undo(bbr);
+	save_for_undo(bbr, round->now_ns);
 	bbr_reset_full_bw(bbr);
-	bbr->loss_in_round = true;
+	note_loss(bbr, round->delivered_total_bytes);
 }
 
 static void bbr_on_recovery_exit(struct cc *cc, void *state, const struct cc_round *round)
@@ -475,7 +514,6 @@ static void bbr_on_undo(struct cc *cc, void *state, const struct cc_round *round
 {
 	struct bbr *bbr = state;
 
-	(void)cc;
 	(void)round;
 	bbr->loss_in_round = false;
 	bbr->loss_events_in_round = 0;
@@ -483,6 +521,15 @@ static void bbr_on_undo(struct cc *cc, void *state, const struct cc_round *round
 	bbr->bw_shortterm = MAX(bbr->bw_shortterm, bbr->undo_bw_shortterm);
 	bbr->inflight_shortterm = MAX(bbr->inflight_shortterm, bbr->undo_inflight_shortterm);
 	bbr->inflight_longterm = MAX(bbr->inflight_longterm, bbr->undo_inflight_longterm);
+	/* What the losses cut short goes on. */
+	if (bbr->phase == BBR_PROBE_RTT || bbr->phase == bbr->undo_phase)
+		return;
+	if (bbr->undo_phase == BBR_STARTUP) {
+		bbr->full_bw_reached = false;
+		enter_startup(bbr);
+	} else if (bbr->undo_phase == BBR_PROBE_UP) {
+		start_up(cc, bbr, &(struct bbr_sample){.rate = bbr->bw_latest});
+	}
 }
 
 /* The pipe ran dry for want of data: restart at the path's rate, there is no queue to build on. */
@@ -525,5 +572,6 @@ const struct cc_ops cc_bbr = {
 	.on_recovery_exit = bbr_on_recovery_exit,
 	.on_undo = bbr_on_undo,
 	.on_idle = bbr_on_idle,
+	.on_lost = bbr_on_lost,
 	.check = bbr_check,
 };

@@ -80,6 +80,8 @@ struct bbr {
 	bool has_seen_rtt;
 	uint64_t random;
 	/* before the last reduction, for undo */
+	uint8_t undo_phase;
+	uint64_t undo_saved_at_ns;
 	uint64_t undo_bw_shortterm, undo_inflight_shortterm, undo_inflight_longterm;
 };
 

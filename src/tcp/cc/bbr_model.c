@@ -149,7 +149,6 @@ static void update_congestion_signals(const struct cc *cc, struct bbr *bbr,
 {
 	update_max_bw(bbr, rs);
 	if (rs->newly_lost_bytes) {
-		bbr->loss_in_round = true;
 		if (bbr->loss_events_in_round < LOSS_EVENTS_MAX)
 			bbr->loss_events_in_round++;
 	}

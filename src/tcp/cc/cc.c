@@ -206,6 +206,12 @@ void cc_on_sent(struct cc *cc, uint64_t bytes, const struct cc_round *round)
 		cc->ops->on_sent(cc, cc_state(cc), bytes, round);
 }
 
+void cc_on_lost(struct cc *cc, const struct cc_lost *lost, const struct cc_round *round)
+{
+	if (cc->ops->on_lost)
+		cc->ops->on_lost(cc, cc_state(cc), lost, round);
+}
+
 void cc_check(const struct cc *cc)
 {
 	CHECK(cc->ops && cc->mss > 0);

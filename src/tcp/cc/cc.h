@@ -52,6 +52,14 @@ struct cc_round {
 	bool in_loss;     /* after a timeout */
 };
 
+/* One record that was found lost. */
+struct cc_lost {
+	uint64_t bytes;
+	uint64_t tx_in_flight_bytes; /* in flight when it was sent, itself included */
+	uint64_t since_sent_bytes;   /* lost since it was sent, itself included */
+	bool is_app_limited;         /* when it was sent */
+};
+
 struct cc_ops {
 	const char *name;
 	uint32_t state_bytes;
@@ -71,6 +79,9 @@ struct cc_ops {
 	void (*on_idle)(struct cc *cc, void *state, uint64_t idle_ns,
 			const struct cc_round *round); /* may be NULL */
 	void (*on_sent)(struct cc *cc, void *state, uint64_t bytes,
+			const struct cc_round *round); /* may be NULL */
+	/* Each loss for itself, before the on_ack() or the on_congestion() that it leads to. */
+	void (*on_lost)(struct cc *cc, void *state, const struct cc_lost *lost,
 			const struct cc_round *round);         /* may be NULL */
 	void (*check)(const struct cc *cc, const void *state); /* may be NULL */
 };
@@ -103,6 +114,7 @@ void cc_on_undo(struct cc *cc, const struct cc_round *round);
 /* RFC 5681 4.1: after more than an RTO of silence, at most the initial window. */
 void cc_on_idle(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, const struct cc_round *round);
 void cc_on_sent(struct cc *cc, uint64_t bytes, const struct cc_round *round);
+void cc_on_lost(struct cc *cc, const struct cc_lost *lost, const struct cc_round *round);
 static inline bool cc_in_slow_start(const struct cc *cc)
 {
 	return cc->cwnd_bytes < cc->ssthresh_bytes;

@@ -97,12 +97,14 @@ uint64_t hystart_grow(struct cc *cc, struct hystart *hystart, const struct ack_i
 		      const struct cc_round *round)
 {
 	uint64_t bytes = info->delivered_bytes, growth = bytes;
+	/* What overtook others would make all that follows look delayed. */
+	uint64_t rtt_ns = info->last_acked_sent_at_ns ? info->rtt_ns : 0;
 	bool is_over = false;
 
 	/* RFC 9406 4.3: only in the first slow start, while nothing is known of the path. */
 	if (cc->hystart && cc->ssthresh_bytes == CC_SSTHRESH_INFINITE)
-		growth = hystart_on_ack(hystart, bytes, info->rtt_ns, round->una, round->nxt,
-					cc->mss, true, &is_over);
+		growth = hystart_on_ack(hystart, bytes, rtt_ns, round->una, round->nxt, cc->mss,
+					true, &is_over);
 	if (!round->is_cwnd_limited)
 		growth = 0;
 	if (cc->cwnd_bytes + growth >= cc->ssthresh_bytes) {

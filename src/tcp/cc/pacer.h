@@ -9,6 +9,7 @@ struct pacer {
 	uint64_t next_at_ns; /* nothing leaves before this */
 	uint64_t max_rate;   /* cap from the application, bytes a second; UINT64_MAX: none */
 	uint64_t rate;       /* in force; 0: not paced */
+	uint64_t late_ns;    /* how late the timer was that let the present burst go */
 };
 
 void pacer_init(struct pacer *pacer);
@@ -23,6 +24,8 @@ static inline uint64_t pacer_next_ns(const struct pacer *pacer)
 {
 	return pacer->next_at_ns;
 }
+/* The timer that was set for pacer_next_ns() has come: what its lateness cost may be made up for. */
+void pacer_on_timer(struct pacer *pacer, uint64_t now_ns);
 void pacer_on_sent(struct pacer *pacer, uint64_t bytes, uint64_t now_ns);
 /* Bytes worth sending in one super-segment: about a millisecond at the rate, between two segments
    and max_bytes. */

@@ -124,6 +124,17 @@ uint64_t rack_reo_wnd_ns(const struct rack *rack, const struct sendmap *map,
 	return MIN(wnd_ns, args->srtt_ns);
 }
 
+static uint64_t mark_lost(struct sendmap *map, struct send_record *record,
+			  const struct rack_args *args)
+{
+	uint64_t bytes = record->end - record->start;
+
+	if (args->on_lost)
+		args->on_lost(args->arg, record);
+	sendmap_mark_lost(map, record);
+	return bytes;
+}
+
 uint64_t rack_detect_loss(struct rack *rack, struct sendmap *map, const struct rack_args *args,
 			  uint64_t *ret_timeout_ns)
 {
@@ -150,8 +161,7 @@ uint64_t rack_detect_loss(struct rack *rack, struct sendmap *map, const struct r
 			continue;
 		}
 		if (record->sent_at_ns + wait_ns <= args->now_ns) {
-			bytes += record->end - record->start;
-			sendmap_mark_lost(map, record);
+			bytes += mark_lost(map, record, args);
 		} else {
 			timeout_ns = record->sent_at_ns + wait_ns - args->now_ns;
 			scanned++;

@@ -31,6 +31,9 @@ struct rack_args {
 	uint64_t snd_nxt;
 	uint64_t ts_echo_before_ns; /* what the echoed timestamp stands for was sent before this
 				       instant; 0: no timestamps */
+	/* Told of each record that is marked lost, before that; may be NULL. */
+	void (*on_lost)(void *arg, const struct send_record *record);
+	void *arg;
 };
 
 void rack_init(struct rack *rack);

@@ -17,7 +17,9 @@
  * Karn's rule (MUST-18) is the caller's: no sample of retransmitted data without timestamps. The
  * back-off (RFC 6298 5.5, MUST-19) doubles what rto_ns() says until a new sample comes.
  *
- * The minimum RTT over 300 s is kept as the best three of ever younger sub-windows.
+ * The minimum RTT over 300 s is kept as the best three of ever younger sub-windows. What came out of order
+ * doesn't count: a packet that overtook others took less time than the path does, and RACK's reordering window
+ * is a share of the minimum, so that reordering would make blind for reordering.
  */
 #include "tcp/loss/rto.h"
 
@@ -116,12 +118,16 @@ static void min_update(struct rto *rto, uint64_t rtt_ns, uint64_t now_ns)
 	}
 }
 
-void rto_sample(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt, uint64_t now_ns,
-		const struct rto_limits *limits)
+/* Longer than the longest RTO it is no round trip but a clock that leapt; 0 means "no sample yet". */
+static uint64_t credible(uint64_t rtt_ns, const struct rto_limits *limits)
 {
-	/* Longer than the longest RTO it is no round trip but a clock that leapt. */
-	rtt_ns = MIN(rtt_ns, limits->max_ns);
-	rtt_ns = MAX(rtt_ns, 1); /* 0 means "no sample yet" */
+	return MAX(MIN(rtt_ns, limits->max_ns), 1);
+}
+
+void rto_sample_sacked(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt,
+		       uint64_t now_ns, const struct rto_limits *limits)
+{
+	rtt_ns = credible(rtt_ns, limits);
 	if (rto->srtt_ns == 0)
 		first_sample(rto, rtt_ns, nxt, limits->min_ns);
 	else
@@ -130,7 +136,15 @@ void rto_sample(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt, ui
 	rto->base_ns = clamp(rto->srtt_ns + MAX(rto->margin_ns, limits->min_ns), limits->min_ns,
 			     limits->max_ns);
 	rto->backoff = 0;
-	min_update(rto, rtt_ns, now_ns);
+	if (!rto->min[0].rtt_ns)
+		min_update(rto, rtt_ns, now_ns);
+}
+
+void rto_sample(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt, uint64_t now_ns,
+		const struct rto_limits *limits)
+{
+	rto_sample_sacked(rto, rtt_ns, una, nxt, now_ns, limits);
+	min_update(rto, credible(rtt_ns, limits), now_ns);
 }
 
 uint64_t rto_ns(const struct rto *rto, const struct rto_limits *limits)

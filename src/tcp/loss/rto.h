@@ -30,6 +30,10 @@ void rto_init(struct rto *rto, const struct rto_limits *limits);
 /* A sample, never of a retransmission without timestamps (Karn, MUST-18). `una`, `nxt`: offsets. Resets the back-off. */
 void rto_sample(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt, uint64_t now_ns,
 		const struct rto_limits *limits);
+/* A sample of data that was SACKed: it may have overtaken others by a shorter way than the path is, so it says
+   nothing about the minimum. */
+void rto_sample_sacked(struct rto *rto, uint64_t rtt_ns, uint64_t una, uint64_t nxt,
+		       uint64_t now_ns, const struct rto_limits *limits);
 /* The RTO in force: base * 2^backoff, at most max. */
 uint64_t rto_ns(const struct rto *rto, const struct rto_limits *limits);
 void rto_back_off(struct rto *rto);

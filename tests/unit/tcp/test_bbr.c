@@ -147,6 +147,19 @@ static void deliver(struct world *w, const struct send_record *record, struct ac
 		sendmap_ack(&w->map, sendmap_first(&w->map)->end, info);
 }
 
+static void tell_lost(struct world *w, const struct send_record *record)
+{
+	struct cc_round round = round_of(w);
+	struct cc_lost lost = {
+		.bytes = record->end - record->start,
+		.tx_in_flight_bytes = record->in_flight_bytes,
+		.since_sent_bytes = w->rate.lost_bytes - record->lost_total_bytes,
+		.is_app_limited = (record->flags & SENT_APP_LIMITED) != 0,
+	};
+
+	cc_on_lost(&w->cc, &lost, &round);
+}
+
 /* The news of one packet comes back. */
 static void receive_one(struct world *w)
 {
@@ -160,6 +173,7 @@ static void receive_one(struct world *w)
 	if (packet.is_lost) {
 		info.lost_bytes = record->end - record->start;
 		w->rate.lost_bytes += info.lost_bytes;
+		tell_lost(w, record);
 		sendmap_mark_lost(&w->map, record);
 	} else {
 		deliver(w, record, &info);
@@ -267,7 +281,7 @@ static void test_random_loss(void **state)
 {
 	static const struct {
 		unsigned loss_per_mille, utilisation_min;
-	} cases[] = {{1, 85}, {10, 80}};
+	} cases[] = {{1, 92}, {10, 84}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -347,6 +361,121 @@ static void test_timeout(void **state)
 	world_free(w);
 }
 
+static void run_until(struct world *w, enum bbr_phase phase)
+{
+	for (unsigned i = 0; i < 20000 && bbr_of(w)->phase != phase; i++)
+		run(w, MS(1));
+	assert_int_equal(bbr_of(w)->phase, phase);
+}
+
+/* A lost packet is judged by the flight in which it was, not by what the ACK that tells of it delivered. */
+static void test_probe_meets_loss(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	static const struct {
+		uint64_t flight_bytes, lost_before_bytes, bytes;
+		uint64_t bound_bytes; /* 0: the probe goes on */
+	} cases[] = {
+		{100 * MSS, 0, MSS, 0},
+		{100 * MSS, MSS, MSS, 0}, /* two of a hundred are allowed */
+		{100 * MSS, 2 * MSS, MSS, 99 * MSS},
+		/* One record of many segments: the bound lies within it. (1960 - 1000) * 50 / 49 more. */
+		{100 * 1000, 1000, 2000, 98000 + 979},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world *w = world_new(&path);
+		struct cc_lost lost = {
+			.bytes = cases[i].bytes,
+			.tx_in_flight_bytes = cases[i].flight_bytes,
+			.since_sent_bytes = cases[i].lost_before_bytes + cases[i].bytes,
+		};
+		struct cc_round round;
+
+		run_until(w, BBR_PROBE_UP);
+		round = round_of(w);
+		cc_on_lost(&w->cc, &lost, &round);
+		cc_on_congestion(&w->cc, CC_LOSS, &round);
+		if (!cases[i].bound_bytes) {
+			assert_int_equal(bbr_of(w)->phase, BBR_PROBE_UP);
+			assert_int_equal(bbr_of(w)->inflight_longterm, BBR_INFINITE);
+		} else {
+			assert_int_equal(bbr_of(w)->phase, BBR_PROBE_DOWN);
+			assert_int_equal(bbr_of(w)->inflight_longterm, cases[i].bound_bytes);
+			/* It had not been lost: the probe goes on where it was cut short. */
+			cc_on_undo(&w->cc, &round);
+			assert_int_equal(bbr_of(w)->phase, BBR_PROBE_UP);
+			assert_int_equal(bbr_of(w)->inflight_longterm, BBR_INFINITE);
+		}
+		cc_check(&w->cc);
+		world_free(w);
+	}
+}
+
+/* Startup that ended for losses which were none begins again. */
+static void test_undo_returns_to_startup(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	struct world *w = world_new(&path);
+	struct cc_round round;
+
+	(void)state;
+	run(w, MS(100));
+	assert_int_equal(bbr_of(w)->phase, BBR_STARTUP);
+	round = round_of(w);
+	cc_on_lost(&w->cc, &(struct cc_lost){.bytes = MSS, .since_sent_bytes = MSS}, &round);
+	cc_on_congestion(&w->cc, CC_LOSS, &round);
+	run_until(w, BBR_DRAIN);
+	cc_on_undo(&w->cc, &round);
+	assert_int_equal(bbr_of(w)->phase, BBR_STARTUP);
+	assert_false(bbr_of(w)->full_bw_reached);
+	cc_check(&w->cc);
+	world_free(w);
+}
+
+/* A loss's round begins with it: what the path delivers for one round trip from then on counts. */
+static void test_round_of_a_loss(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	struct world *w = world_new(&path);
+	struct cc_round round;
+
+	(void)state;
+	run_until(w, BBR_PROBE_CRUISE);
+	run(w, MS(100));
+	round = round_of(w);
+	cc_on_lost(&w->cc, &(struct cc_lost){.bytes = MSS, .since_sent_bytes = MSS}, &round);
+	run(w, MS(35));
+	assert_int_equal(bbr_of(w)->bw_shortterm, BBR_INFINITE);
+	run(w, MS(15));
+	/* One packet of forty: the rate is what was delivered, not seven tenths. */
+	assert_in_range(bbr_of(w)->bw_shortterm, 1200000, 1260000);
+	world_free(w);
+}
+
+/* A packet that overtook others is SACKed early: that isn't the path's round trip. */
+static void test_overtaking(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	struct world *w = world_new(&path);
+	struct ack_info info = {.rtt_ns = MS(5), .delivered_bytes = MSS};
+	struct cc_round round;
+	uint64_t min_rtt_ns;
+
+	(void)state;
+	run(w, MS(3000));
+	min_rtt_ns = bbr_of(w)->min_rtt_ns;
+	round = round_of(w);
+	info.now_ns = w->now_ns;
+	cc_on_ack(&w->cc, &info, &round);
+	assert_int_equal(bbr_of(w)->min_rtt_ns, min_rtt_ns);
+	info.last_acked_sent_at_ns = w->now_ns - MS(5);
+	cc_on_ack(&w->cc, &info, &round);
+	assert_int_equal(bbr_of(w)->min_rtt_ns, MS(5));
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +485,10 @@ int main(void)
 		cmocka_unit_test(test_rate_changes),
 		cmocka_unit_test(test_idle_restart),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_probe_meets_loss),
+		cmocka_unit_test(test_undo_returns_to_startup),
+		cmocka_unit_test(test_round_of_a_loss),
+		cmocka_unit_test(test_overtaking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

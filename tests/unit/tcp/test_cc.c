@@ -17,6 +17,7 @@ enum { MSS = 1000, RTT_MS = 100 };
 struct kit {
 	struct cc cc;
 	struct cc_round round;
+	bool sacked; /* what is acknowledged came out of order */
 };
 
 static void setup(struct kit *kit, const char *name, bool hystart)
@@ -44,6 +45,7 @@ static void ack(struct kit *kit, uint64_t bytes)
 		.cum_acked_bytes = bytes,
 		.delivered_bytes = bytes,
 		.rtt_ns = kit->round.srtt_ns,
+		.last_acked_sent_at_ns = kit->sacked ? 0 : 1,
 	};
 
 	kit->round.una += bytes;
@@ -497,6 +499,24 @@ static void test_hystart_ends_slow_start(void **state)
 	cc_fini(&kit.cc);
 }
 
+/* What overtook others came early; what follows it isn't late for that. */
+static void test_hystart_sees_no_delay_in_overtaking(void **state)
+{
+	struct kit kit;
+
+	(void)state;
+	setup(&kit, "cubic", true);
+	kit.sacked = true;
+	kit.round.srtt_ns = MS(RTT_MS / 2);
+	ack(&kit, MSS);
+	kit.sacked = false;
+	kit.round.srtt_ns = MS(RTT_MS);
+	for (unsigned i = 0; i < 8; i++)
+		round_trip(&kit);
+	assert_true(cc_in_slow_start(&kit.cc));
+	cc_fini(&kit.cc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_hystart_resumes),
 		cmocka_unit_test(test_hystart_limit),
 		cmocka_unit_test(test_hystart_ends_slow_start),
+		cmocka_unit_test(test_hystart_sees_no_delay_in_overtaking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

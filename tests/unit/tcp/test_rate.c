@@ -185,6 +185,33 @@ static void test_pacer_spacing(void **state)
 	assert_int_equal(pacer_next_ns(&pacer), KIT_MS(70));
 }
 
+/* A busy machine wakes us late: all that the rate allows is made up for, and no more. */
+static void test_pacer_late_timer(void **state)
+{
+	static const struct {
+		unsigned late_ms, made_up_ms;
+	} cases[] = {{0, 0}, {1, 1}, {8, 8}, {20, 20}, {500, 21}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t now_ns = KIT_MS(50 + cases[i].late_ms);
+		unsigned burst = 0;
+		struct pacer pacer;
+
+		pacer_init(&pacer);
+		pacer_update(&pacer, 1000000, 0, 0, 0);
+		pacer.next_at_ns = KIT_MS(50);
+		pacer_on_timer(&pacer, now_ns);
+		/* A thousand bytes a millisecond; the one that is due goes in any case. */
+		for (; pacer_next_ns(&pacer) <= now_ns; burst++)
+			pacer_on_sent(&pacer, 1000, now_ns);
+		assert_int_equal(burst, cases[i].made_up_ms + 1);
+		/* A pause for want of data is no lateness. */
+		pacer_on_sent(&pacer, 1000, now_ns + KIT_MS(100));
+		assert_int_equal(pacer_next_ns(&pacer), now_ns + KIT_MS(100));
+	}
+}
+
 static void test_pacer_burst(void **state)
 {
 	struct pacer pacer;
@@ -210,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_losses_and_too_fast),
 		cmocka_unit_test(test_pacer_rate),
 		cmocka_unit_test(test_pacer_spacing),
+		cmocka_unit_test(test_pacer_late_timer),
 		cmocka_unit_test(test_pacer_burst),
 	};
 

@@ -164,6 +164,24 @@ static void test_minimum_over_a_window(void **state)
 }
 
 /* Beside the definition: the smallest of all samples that are at most 300 s old, give or take the sub-window. */
+/* What overtook others was faster than the path is: it counts for the RTO, not for the minimum. */
+static void test_overtaking_is_no_minimum(void **state)
+{
+	struct rto rto;
+
+	(void)state;
+	rto_init(&rto, &limits);
+	rto_sample_sacked(&rto, MS(60), OFF(1), OFF(2), S(1), &limits);
+	assert_int_equal(rto_min_rtt_ns(&rto), MS(60)); /* better than none */
+	sample_at(&rto, 2, 40);
+	rto_sample_sacked(&rto, MS(10), OFF(3), OFF(4), S(3), &limits);
+	assert_int_equal(rto_min_rtt_ns(&rto), MS(40));
+	assert_in_range(rto.srtt_ns, MS(35), MS(56));
+	rto_back_off(&rto);
+	rto_sample_sacked(&rto, MS(40), OFF(4), OFF(5), S(4), &limits);
+	assert_int_equal(rto.backoff, 0);
+}
+
 static void test_minimum_bounds(void **state)
 {
 	enum { COUNT = 3000 };
@@ -197,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_zero_rtt_is_a_sample),
 		cmocka_unit_test(test_minimum_over_a_window),
+		cmocka_unit_test(test_overtaking_is_no_minimum),
 		cmocka_unit_test(test_minimum_bounds),
 	};
 
