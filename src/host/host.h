@@ -24,6 +24,7 @@ enum {
 	HOST_RECV_BATCH_SUPER = 4,   /* of super-frames */
 	HOST_RECV_ROUNDS = 4,        /* such batches before timers and events get their turn … */
 	HOST_RECV_BYTES = 256 << 10, /* … or so much: what is read soon is still in the cache */
+	HOST_SPIN_LOOKS = 32,        /* at the link, before one at the other descriptors */
 	HOST_SEND_BATCH = 32,        /* frames given to the link at once */
 	HOST_FD_BATCH = 64,          /* ready descriptors handled a turn */
 	HOST_ADDRESS_MAX = 32,       /* addresses told to a link that filters */

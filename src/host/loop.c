@@ -168,7 +168,8 @@ int host_flush(struct tee_host *host, uint64_t now_ns)
 
 /* ---- receiving ---- */
 
-static int receive(struct tee_host *host, uint64_t now_ns)
+/* `first_max`: frames that the link is asked for at once; fewer than it gives may be waiting then. */
+static int receive(struct tee_host *host, int first_max, uint64_t now_ns)
 {
 	struct tee_link *link = host->link;
 	struct tee_pkt *pkts[HOST_RECV_BATCH];
@@ -176,7 +177,7 @@ static int receive(struct tee_host *host, uint64_t now_ns)
 	int total = 0;
 
 	for (unsigned round = 0; round < HOST_RECV_ROUNDS || host->has_super; round++) {
-		int most = host->has_super ? HOST_RECV_BATCH_SUPER : HOST_RECV_BATCH;
+		int most = host->has_super ? HOST_RECV_BATCH_SUPER : first_max;
 		int count = link->ops->recv(link, tee_stack_pool(host->stack), pkts, (unsigned)most,
 					    now_ns);
 
@@ -242,6 +243,37 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until_ns, uint6
 	return ppoll(fds, count, &wait, NULL);
 }
 
+/*
+ * Can the link be asked for frames at any time? Others must hear first what poll() said; and the lock must
+ * be given away when there is a thread that could want it.
+ */
+static bool can_spin_on_link(const struct tee_host *host)
+{
+	return host->spin_ns > 0 && !host->has_thread && !host->link->ops->poll_done;
+}
+
+/*
+ * Spins on the link itself, which costs half a poll() a look; the other descriptors get one now and then.
+ * Returns how many frames came (or the error), 0 when it is time to look at all and sleep.
+ */
+static int spin_on_link(struct tee_host *host, uint64_t until_ns)
+{
+	uint64_t now_ns = tee_host_now_ns(), end_ns = earliest(now_ns + host->spin_ns, until_ns);
+	struct pollfd others = {.fd = host->epoll_fd, .events = POLLIN};
+
+	for (unsigned i = 0; now_ns < end_ns; i++) {
+		/* What waits already may be many; what comes while we wait comes alone: answer it at once. */
+		int count = receive(host, i == 0 ? HOST_RECV_BATCH : 1, now_ns);
+
+		if (count != 0)
+			return count;
+		if (i % HOST_SPIN_LOOKS == HOST_SPIN_LOOKS - 1 && poll(&others, 1, 0) > 0)
+			return 0;
+		now_ns = tee_host_now_ns();
+	}
+	return 0;
+}
+
 /* Gives the lock away meanwhile. Returns whether the epoll set has news. */
 static bool sleep_until(struct tee_host *host, uint64_t until_ns)
 {
@@ -260,7 +292,8 @@ static bool sleep_until(struct tee_host *host, uint64_t until_ns)
 	host->is_sleeping = true;
 	host->sleep_until_ns = until_ns;
 	host_release(host);
-	ready = poll_until(fds, (nfds_t)count + 1, until_ns, until_ns == 0 ? 0 : host->spin_ns);
+	ready = poll_until(fds, (nfds_t)count + 1, until_ns,
+			   until_ns == 0 || can_spin_on_link(host) ? 0 : host->spin_ns);
 	tee_host_lock(host);
 	host->is_sleeping = false;
 
@@ -285,7 +318,8 @@ static void run_timers(struct tee_host *host, uint64_t now_ns)
 int host_turn(struct tee_host *host, uint64_t timeout_ns)
 {
 	uint64_t now_ns = tee_host_now_ns(), until_ns;
-	bool has_news, has_events;
+	bool has_news = false, has_events;
+	int received = 0;
 
 	if (host->error_code)
 		return host->error_code;
@@ -300,11 +334,18 @@ int host_turn(struct tee_host *host, uint64_t timeout_ns)
 	until_ns = has_events ? 0 : next_due_ns(host);
 	if (until_ns > now_ns && timeout_ns < until_ns - now_ns)
 		until_ns = now_ns + timeout_ns;
-	has_news = sleep_until(host, until_ns);
+	host->in_turn = true;
+	if (until_ns > now_ns && can_spin_on_link(host))
+		received = spin_on_link(host, until_ns);
+	host->in_turn = false;
+	if (received == 0)
+		has_news = sleep_until(host, until_ns);
 
 	now_ns = tee_host_now_ns();
 	host->in_turn = true;
-	if (receive(host, now_ns) >= 0) {
+	if (received == 0)
+		received = receive(host, HOST_RECV_BATCH, now_ns);
+	if (received >= 0) {
 		tee_advance(host->stack, now_ns);
 		run_timers(host, now_ns);
 		if (has_news)
