@@ -21,6 +21,8 @@
 
 #include "run/private.h"
 
+enum { ANY_PORT = 9 }; /* stands for port 0, to which nothing is sent */
+
 /* FNV-1a over the length and the first bytes: enough to tell neighbours in a queue apart. */
 static uint64_t mark_of(const void *data, size_t len)
 {
@@ -32,7 +34,7 @@ static uint64_t mark_of(const void *data, size_t len)
 	return mark;
 }
 
-void run_datagram_note(struct run_sock *sock, const struct tee_endpoint *from, const void *data,
+void run_datagram_note(struct run_sock *sock, const struct tee_dgram_info *info, const void *data,
 		       size_t len)
 {
 	unsigned index;
@@ -46,13 +48,20 @@ void run_datagram_note(struct run_sock *sock, const struct tee_endpoint *from, c
 		sock->source_count--;
 	}
 	index = (sock->source_first + sock->source_count++) % RUN_SOURCES_MAX;
-	sock->sources[index] = (struct run_source){*from, mark_of(data, len)};
+	sock->sources[index] = (struct run_source){
+		.from = info->remote,
+		.to = info->local.ip,
+		.ttl = info->ttl,
+		.tos = info->tos,
+		.is_known = true,
+		.mark = mark_of(data, len),
+	};
 }
 
-struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data, size_t len,
-					bool peeks)
+struct run_source run_datagram_source(struct run_sock *sock, const void *data, size_t len,
+				      bool peeks)
 {
-	struct tee_endpoint from = sock->shown;
+	struct run_source source = {.from = sock->shown};
 	uint64_t mark = mark_of(data, len);
 
 	for (unsigned i = 0; i < sock->source_count; i++) {
@@ -60,17 +69,17 @@ struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data,
 
 		if (sock->sources[index].mark != mark)
 			continue;
-		from = sock->sources[index].from;
+		source = sock->sources[index];
 		/* Those before it were taken behind our back. */
 		i += !peeks;
 		sock->source_first = (sock->source_first + i) % RUN_SOURCES_MAX;
 		sock->source_count -= i;
 		break;
 	}
-	if (sock->is_redirected && from.port == sock->real.port &&
-	    tee_ip_equal(&from.ip, &sock->real.ip))
-		from = sock->shown;
-	return from;
+	if (sock->is_redirected && source.from.port == sock->real.port &&
+	    tee_ip_equal(&source.from.ip, &sock->real.ip))
+		source.from = sock->shown;
+	return source;
 }
 
 /* ---- from the stack to the program ---- */
@@ -79,7 +88,7 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 {
 	struct run_sock *sock = arg;
 	struct run *run = sock->run;
-	struct tee_endpoint from;
+	struct tee_dgram_info info;
 	bool has_news = false;
 
 	if (ready & TEE_EV_ERROR) {
@@ -87,7 +96,7 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 		has_news = true;
 	}
 	for (;;) {
-		ssize_t count = tee_recvfrom(socket, run->buffer, RUN_DATAGRAM_MAX, 0, &from);
+		ssize_t count = tee_recv_info(socket, run->buffer, RUN_DATAGRAM_MAX, 0, &info);
 
 		if (count == -TEE_EAGAIN)
 			break;
@@ -97,7 +106,7 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 		}
 		if (send(sock->our_fd, run->buffer, (size_t)count, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			continue;
-		run_datagram_note(sock, &from, run->buffer, (size_t)count);
+		run_datagram_note(sock, &info, run->buffer, (size_t)count);
 		has_news = true;
 	}
 	if (has_news)
@@ -122,7 +131,7 @@ static bool forward(struct run_sock *sock)
 			return false;
 		if (sock->domain == AF_NETLINK)
 			run_netlink_input(sock, run->buffer, (size_t)count);
-		else
+		else if (!sock->has_remote || sock->shown.port)
 			tee_send(run_socket_of(sock), run->buffer, (size_t)count, 0);
 	}
 }
@@ -150,6 +159,9 @@ int64_t run_datagram_connect(struct run_sock *sock, const struct tee_endpoint *r
 
 	run_datagram_drain(sock);
 	sock->is_redirected = run_resolv_redirect(sock->run, &target);
+	/* Asked by getaddrinfo(), which only wants to know our address on the way there. */
+	if (remote->port == 0 && !tee_ip_is_any(&remote->ip))
+		target.port = ANY_PORT;
 	result = tee_connect(run_socket_of(sock), &target);
 	if (result < 0)
 		return -posix_errno(result);
@@ -160,8 +172,9 @@ int64_t run_datagram_connect(struct run_sock *sock, const struct tee_endpoint *r
 }
 
 int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
-			  const struct tee_endpoint *to)
+			  const struct tee_endpoint *to, const struct tee_dgram_info *info)
 {
+	struct tee_socket *socket = run_socket_of(sock);
 	struct tee_endpoint target;
 	ssize_t sent;
 
@@ -171,6 +184,8 @@ int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 		sock->error = 0;
 		return -error;
 	}
+	if (!to && sock->has_remote && sock->shown.port == 0)
+		return -EINVAL;
 	if (to) {
 		target = *to;
 		if (run_resolv_redirect(sock->run, &target)) {
@@ -179,7 +194,17 @@ int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 			sock->real = target;
 		}
 	}
-	sent = tee_sendto(run_socket_of(sock), data, len, 0, to ? &target : NULL);
+	if (info) {
+		struct tee_dgram_info wishes = *info;
+
+		if (to)
+			wishes.remote = target;
+		else if (tee_remote_name(socket, &wishes.remote) < 0)
+			return -EDESTADDRREQ;
+		sent = tee_send_info(socket, data, len, 0, &wishes);
+	} else {
+		sent = tee_sendto(socket, data, len, 0, to ? &target : NULL);
+	}
 	return sent < 0 ? -posix_errno((int)sent) : sent;
 }
 

@@ -54,6 +54,8 @@ int64_t run_call_bind(struct run_call *call)
 		run_weak_collect(run, RUN_WEAK_DRAFTS);
 		result = posix_bind(run->world, sock->posix_fd, address, len);
 	}
+	if (result == 0 && sock->state == RUN_DRAFT)
+		run_remember_address(sock, address, len);
 	return result;
 }
 
@@ -191,6 +193,33 @@ static int64_t begin(struct run_sock *sock, int theirs, int backlog)
 	run_weak_add(sock, theirs);
 	result = tee_host_watch_socket(run->host, run_socket_of(sock), on_listener, sock);
 	return result < 0 ? -posix_errno(result) : 0;
+}
+
+void run_leave_listeners(struct run_sock *sock)
+{
+	struct run *run = sock->run;
+	struct sockaddr_un path;
+
+	run_path(run, sock->serial, &path);
+	unlink(path.sun_path);
+	if (sock->pending)
+		tee_abort(sock->pending);
+	sock->pending = NULL;
+	if (sock->retry_timer > 0)
+		tee_host_cancel(run->host, sock->retry_timer);
+	sock->retry_timer = 0;
+}
+
+void run_stop_listening(struct run_sock *sock)
+{
+	struct run *run = sock->run;
+	struct tee_socket *socket = run_socket_of(sock);
+
+	run_leave_listeners(sock);
+	tee_host_watch_socket(run->host, socket, NULL, NULL);
+	tee_close(socket);
+	run_sock_bury(sock, RUN_ENDED);
+	run_wake_held(run, sock);
 }
 
 int64_t run_call_listen(struct run_call *call)

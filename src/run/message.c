@@ -22,7 +22,7 @@
 /* ---- one datagram out, one in ---- */
 
 static int64_t send_one(struct run_call *call, struct run_sock *sock, const void *data, size_t len,
-			uint64_t name, uint32_t name_len)
+			uint64_t name, uint32_t name_len, const struct tee_dgram_info *info)
 {
 	struct tee_endpoint to;
 	int family, result;
@@ -32,18 +32,18 @@ static int64_t send_one(struct run_call *call, struct run_sock *sock, const void
 		return (int64_t)len;
 	}
 	if (!name)
-		return run_datagram_send(sock, data, len, NULL);
+		return run_datagram_send(sock, data, len, NULL, info);
 	result = run_read_sockaddr(call, name, name_len, &family, &to);
 	if (result < 0)
 		return result;
-	return family == AF_UNSPEC ? -EAFNOSUPPORT : run_datagram_send(sock, data, len, &to);
+	return family == AF_UNSPEC ? -EAFNOSUPPORT : run_datagram_send(sock, data, len, &to, info);
 }
 
 /*
  * Takes a datagram into run->buffer; its length or -errno, or RUN_HOLD when the call may wait.
  */
 static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs, int flags,
-			struct tee_endpoint *ret_from)
+			struct run_source *ret_source)
 {
 	struct run *run = call->run;
 	ssize_t count;
@@ -58,7 +58,8 @@ static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs
 		return -EAGAIN;
 	count = recv(theirs, run->buffer, RUN_DATAGRAM_MAX, (flags & MSG_PEEK) | MSG_DONTWAIT);
 	if (count >= 0) {
-		*ret_from = run_datagram_source(sock, run->buffer, (size_t)count, flags & MSG_PEEK);
+		*ret_source =
+			run_datagram_source(sock, run->buffer, (size_t)count, flags & MSG_PEEK);
 		return count;
 	}
 	if (errno != EAGAIN || flags & MSG_DONTWAIT || run_is_nonblocking(theirs))
@@ -102,7 +103,7 @@ int64_t run_call_sendto(struct run_call *call)
 	else if (args[2] >= RUN_DATAGRAM_MAX)
 		verdict = -EMSGSIZE;
 	else
-		verdict = send_one(call, sock, run->buffer, len, args[4], (uint32_t)args[5]);
+		verdict = send_one(call, sock, run->buffer, len, args[4], (uint32_t)args[5], NULL);
 	close(theirs);
 	return verdict;
 }
@@ -110,8 +111,8 @@ int64_t run_call_sendto(struct run_call *call)
 static int64_t receive_datagram(struct run_call *call, struct run_sock *sock, int theirs)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
-	struct tee_endpoint from;
-	int64_t count = take_one(call, sock, theirs, (int)args[3], &from);
+	struct run_source source;
+	int64_t count = take_one(call, sock, theirs, (int)args[3], &source);
 	size_t stored;
 	int result = 0;
 
@@ -121,7 +122,7 @@ static int64_t receive_datagram(struct run_call *call, struct run_sock *sock, in
 	if (run_write(call, args[1], call->run->buffer, stored) < 0)
 		return -EFAULT;
 	if (args[5])
-		result = run_write_sockaddr(call, sock, &from, args[4], args[5]);
+		result = run_write_sockaddr(call, sock, &source.from, args[4], args[5]);
 	if (result < 0)
 		return result;
 	return (int)args[3] & MSG_TRUNC ? count : (int64_t)stored;
@@ -174,18 +175,39 @@ static int read_message(const struct run_call *call, uint64_t address, struct me
 	return 0;
 }
 
+/* What the control messages wish. 1: there are none; 0 or -errno. */
+static int read_wishes(const struct run_call *call, const struct msghdr *header,
+		       struct tee_dgram_info *ret_info)
+{
+	uint8_t bytes[RUN_CONTROL_MAX];
+
+	if (!header->msg_control || header->msg_controllen == 0)
+		return 1;
+	if (header->msg_controllen > sizeof(bytes))
+		return -ENOBUFS;
+	if (run_read(call, (uintptr_t)header->msg_control, bytes, header->msg_controllen) < 0)
+		return -EFAULT;
+	*ret_info = (struct tee_dgram_info){.tos = -1};
+	return run_control_read(call->run, bytes, header->msg_controllen, ret_info);
+}
+
 static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64_t address)
 {
 	struct run *run = call->run;
+	struct tee_dgram_info info;
 	struct message message;
 	size_t at = 0;
-	int result = read_message(call, address, &message);
+	int result = read_message(call, address, &message), wishes = 1;
 	int64_t verdict = 0;
 
 	if (result < 0)
 		return result;
 	run_datagram_drain(sock);
-	if (message.total >= RUN_DATAGRAM_MAX)
+	if (sock->domain != AF_NETLINK)
+		wishes = read_wishes(call, &message.header, &info);
+	if (wishes < 0)
+		verdict = wishes;
+	else if (message.total >= RUN_DATAGRAM_MAX)
 		verdict = -EMSGSIZE;
 	for (size_t i = 0; verdict == 0 && i < message.header.msg_iovlen; i++) {
 		const struct iovec *piece = &message.pieces[i];
@@ -196,18 +218,24 @@ static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64
 	}
 	if (verdict == 0)
 		verdict = send_one(call, sock, run->buffer, at, (uintptr_t)message.header.msg_name,
-				   message.header.msg_namelen);
+				   message.header.msg_namelen, wishes == 0 ? &info : NULL);
 	free(message.pieces);
 	return verdict;
 }
 
-/* Stores the header's fields that receiving changes. */
-static int finish_header(const struct run_call *call, uint64_t address,
-			 const struct message *message)
+/* Stores the control messages of a datagram; in the header, how long they are. */
+static int tell_control(const struct run_call *call, const struct run_sock *sock,
+			const struct run_source *source, struct msghdr *header)
 {
-	const struct msghdr *header = &message->header;
+	uint8_t bytes[RUN_CONTROL_MAX] = {0};
+	size_t room = header->msg_control ? header->msg_controllen : 0;
+	bool is_cut;
 
-	return run_write(call, address, header, sizeof(*header));
+	header->msg_controllen = run_control_write(
+		sock, source, bytes, room < sizeof(bytes) ? room : sizeof(bytes), &is_cut);
+	if (is_cut)
+		header->msg_flags |= MSG_CTRUNC;
+	return run_write(call, (uintptr_t)header->msg_control, bytes, header->msg_controllen);
 }
 
 static int64_t receive_message(struct run_call *call, struct run_sock *sock, int theirs,
@@ -215,7 +243,7 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 {
 	struct run *run = call->run;
 	uint8_t name[POSIX_SOCKADDR_SIZE];
-	struct tee_endpoint from;
+	struct run_source source;
 	struct message message;
 	size_t at = 0;
 	int64_t count;
@@ -223,7 +251,7 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 
 	if (result < 0)
 		return result;
-	count = take_one(call, sock, theirs, flags, &from);
+	count = take_one(call, sock, theirs, flags, &source);
 	for (size_t i = 0; result == 0 && i < message.header.msg_iovlen && (int64_t)at < count;
 	     i++) {
 		const struct iovec *piece = &message.pieces[i];
@@ -237,7 +265,7 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 	if (count < 0 || result < 0)
 		return count < 0 ? count : result;
 	if (message.header.msg_name) {
-		uint32_t len = run_put_name(sock, &from, name);
+		uint32_t len = run_put_name(sock, &source.from, name);
 		uint32_t room = message.header.msg_namelen;
 
 		if (run_write(call, (uintptr_t)message.header.msg_name, name,
@@ -245,9 +273,9 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 			return -EFAULT;
 		message.header.msg_namelen = len;
 	}
-	message.header.msg_controllen = 0;
 	message.header.msg_flags = (int64_t)at < count ? MSG_TRUNC : 0;
-	if (finish_header(call, address, &message) < 0)
+	if (tell_control(call, sock, &source, &message.header) < 0 ||
+	    run_write(call, address, &message.header, sizeof(message.header)) < 0)
 		return -EFAULT;
 	return flags & MSG_TRUNC ? count : (int64_t)at;
 }

@@ -32,7 +32,7 @@ int64_t run_call_getsockname(struct run_call *call)
 static bool has_peer(const struct run_sock *sock)
 {
 	if (sock->state == RUN_DATAGRAM)
-		return sock->has_remote || sock->domain == AF_NETLINK;
+		return (sock->has_remote && sock->shown.port) || sock->domain == AF_NETLINK;
 	if (sock->state == RUN_ENDED)
 		return sock->has_remote && !sock->error;
 	return sock->state == RUN_CONNECTED;

@@ -4,7 +4,10 @@
  * Options of the descriptor rather than of the connection (timeouts, credentials) never come here: the
  * filter leaves them to the kernel, whose socket obeys them.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +21,8 @@ static bool is_pair_option(const struct run_sock *sock, int level, int name)
 {
 	return sock->state == RUN_DATAGRAM && level == SOL_SOCKET &&
 	       (name == SO_SNDBUF || name == SO_RCVBUF || name == SO_SNDBUFFORCE ||
-		name == SO_RCVBUFFORCE);
+		name == SO_RCVBUFFORCE || name == SO_KEEPALIVE || name == SO_OOBINLINE ||
+		name == SO_RCVLOWAT);
 }
 
 int64_t run_call_setsockopt(struct run_call *call)
@@ -28,6 +32,7 @@ int64_t run_call_setsockopt(struct run_call *call)
 	struct run_sock *sock = run_find(call, (int)args[0], &dup);
 	uint32_t len = (uint32_t)args[4];
 	uint8_t value[VALUE_MAX];
+	int control, result;
 
 	if (!sock)
 		return RUN_CONTINUE;
@@ -47,9 +52,15 @@ int64_t run_call_setsockopt(struct run_call *call)
 			setsockopt(sock->our_fd, SOL_SOCKET, SO_SNDBUF, value, sizeof(int));
 		return RUN_CONTINUE;
 	}
+	control = run_control_set(sock, level, name, value, len);
+	if (control <= 0)
+		return control;
 	if (sock->posix_fd < 0)
 		return 0; /* the connection has ended: there is nothing that it could change */
-	return posix_setsockopt(call->run->world, sock->posix_fd, level, name, value, len);
+	result = posix_setsockopt(call->run->world, sock->posix_fd, level, name, value, len);
+	if (result == 0)
+		run_remember_option(sock, level, name, value, len);
+	return result;
 }
 
 /*
@@ -94,10 +105,26 @@ static int get_ended(const struct run_sock *sock, int level, int name, uint8_t *
 	return 0;
 }
 
+/* Where Linux has another word for the same. */
+static void as_linux_says(const struct run_sock *sock, int level, int name, uint8_t *value,
+			  uint32_t len)
+{
+	struct tee_endpoint local;
+
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION && len > sizeof("newreno") &&
+	    strcmp((char *)value, "newreno") == 0)
+		memcpy(value, "reno\0\0\0", sizeof("newreno"));
+	/* A socket that is bound to an address of IPv6 is for IPv6 only. */
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && len > 0 &&
+	    tee_local_name(run_socket_of(sock), &local) >= 0 && !tee_ip_is_any(&local.ip) &&
+	    !tee_ip_is4(&local.ip))
+		value[0] = 1;
+}
+
 int64_t run_call_getsockopt(struct run_call *call)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
-	int dup, level = (int)args[1], name = (int)args[2], error, result;
+	int dup, level = (int)args[1], name = (int)args[2], number, result;
 	struct run_sock *sock = run_find(call, (int)args[0], &dup);
 	uint8_t value[VALUE_MAX] = {0};
 	uint32_t len;
@@ -111,16 +138,22 @@ int64_t run_call_getsockopt(struct run_call *call)
 	if ((int32_t)len > (int32_t)sizeof(value))
 		len = sizeof(value);
 	if (level == SOL_SOCKET && name == SO_ERROR) {
-		error = take_error(sock, dup);
-		if (len > sizeof(error))
-			len = sizeof(error);
-		memcpy(value, &error, len);
+		number = take_error(sock, dup);
+		if (len > sizeof(number))
+			len = sizeof(number);
+		memcpy(value, &number, len);
+		result = 0;
+	} else if ((number = run_control_get(sock, level, name)) >= 0) {
+		if (len > sizeof(number))
+			len = sizeof(number);
+		memcpy(value, &number, len);
 		result = 0;
 	} else if (sock->posix_fd < 0) {
 		result = get_ended(sock, level, name, value, &len);
 	} else {
 		result = posix_getsockopt(call->run->world, sock->posix_fd, level, name, value,
 					  &len);
+		as_linux_says(sock, level, name, value, len);
 	}
 	close(dup);
 	if (result < 0)

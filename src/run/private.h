@@ -40,6 +40,7 @@ enum {
 	RUN_IOV_MAX = 1024,
 	RUN_SERVERS_MAX = 8,
 	RUN_NIC_ADDRS_MAX = 64,
+	RUN_CONTROL_MAX = 512, /* bytes of control messages */
 };
 
 /* Two sets of weak references: that of the listeners is small, and looked at more often. */
@@ -59,6 +60,9 @@ enum run_state {
 /* A datagram that lies in the pair: whose it is, and by what it is known again. */
 struct run_source {
 	struct tee_endpoint from;
+	struct tee_ip to;
+	int ttl, tos;
+	bool is_known; /* all of these; else only `from`, by guess */
 	uint64_t mark;
 };
 
@@ -83,15 +87,17 @@ struct run_sock {
 	/* A name server that the stack can't reach, and who answers in its place (resolv.c). */
 	struct tee_endpoint shown, real;
 	bool is_redirected;
-	struct list node;      /* run->socks */
-	struct list role_node; /* run->weak[] (DRAFT, LISTENING) or run->dead */
-	bool is_alive;         /* seen by the walk over the weak references */
+	struct list node;          /* run->socks */
+	struct list role_node;     /* run->weak[] (DRAFT, LISTENING) or run->dead */
+	bool is_alive;             /* seen by the walk over the weak references */
+	struct run_memory *memory; /* what a fresh socket is to be told again (renew.c), or NULL */
 	/* LISTENING */
 	struct tee_socket *pending; /* accepted from the stack, while the program's queue is full */
 	int retry_timer;
 	/* DATAGRAM */
 	struct run_source *sources;
 	unsigned source_first, source_count;
+	unsigned wanted;      /* control messages that recvmsg() is to tell (control.c) */
 	uint32_t netlink_pid; /* AF_NETLINK: its name */
 };
 
@@ -242,6 +248,14 @@ struct tee_socket *run_socket_of(const struct run_sock *sock);
 void run_connect_leave(const struct run_call *call);
 /* Joins our end with the stack's socket; 0 or -errno. The record is CONNECTED. */
 int run_stream_join(struct run_sock *sock, int our_fd);
+/* The stack's socket for the arguments of socket(): a number in the world, or -errno. */
+int run_make_posix(struct run *run, const uint64_t *args);
+/* Leaves the attempt to connect: the program's end, if there still is one, sees an error. */
+void run_give_up(struct run_sock *sock, int error);
+/* A listener takes no more connections (shutdown()); the record is ENDED. */
+void run_stop_listening(struct run_sock *sock);
+/* What belongs to a listener, save the stack's socket. */
+void run_leave_listeners(struct run_sock *sock);
 /* Takes the record, a listener or draft whose descriptors are all closed, out of the world. */
 void run_sock_drop(struct run_sock *sock);
 
@@ -251,14 +265,42 @@ void run_datagram_stop(struct run_sock *sock);
 /* What the program wrote with plain write() is sent before what comes now. */
 void run_datagram_drain(struct run_sock *sock);
 int64_t run_datagram_connect(struct run_sock *sock, const struct tee_endpoint *remote);
+/* `to` NULL: the connected peer. `info` says what else is wished (its `remote` counts for nothing), or is NULL. */
 int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
-			  const struct tee_endpoint *to);
-/* Remembers who sent the datagram that has just gone into the pair. */
-void run_datagram_note(struct run_sock *sock, const struct tee_endpoint *from, const void *data,
+			  const struct tee_endpoint *to, const struct tee_dgram_info *info);
+/* Remembers where the datagram that has just gone into the pair came from. */
+void run_datagram_note(struct run_sock *sock, const struct tee_dgram_info *info, const void *data,
 		       size_t len);
-/* Who sent the datagram of these bytes, which was taken from the pair or (peeks) only looked at. */
-struct tee_endpoint run_datagram_source(struct run_sock *sock, const void *data, size_t len,
-					bool peeks);
+/* Where the datagram of these bytes came from, which was taken from the pair or (peeks) only looked at. */
+struct run_source run_datagram_source(struct run_sock *sock, const void *data, size_t len,
+				      bool peeks);
+
+/* ---- renew.c ---- */
+
+/*
+ * Puts a fresh socket in the place of *theirs, the dead one that the call names, and into *theirs a
+ * duplicate of it: the record, FAILED, RETRYABLE or ENDED, is a DRAFT again. 0 or -errno.
+ */
+int64_t run_renew(struct run_call *call, struct run_sock *sock, int *theirs);
+/* connect() to AF_UNSPEC. */
+int64_t run_disconnect(struct run_call *call, struct run_sock *sock, int *theirs);
+/* What the program set, for run_renew(). */
+void run_remember_option(struct run_sock *sock, int level, int name, const void *value,
+			 uint32_t len);
+void run_remember_address(struct run_sock *sock, const void *address, uint32_t len);
+
+/* ---- control.c ---- */
+
+/* An option that asks for control messages; 1: it is none. */
+int run_control_set(struct run_sock *sock, int level, int name, const void *value, uint32_t len);
+/* Its value; -1: it is none. */
+int run_control_get(const struct run_sock *sock, int level, int name);
+/* Fills in what the socket asked for of a datagram; the bytes used. */
+size_t run_control_write(const struct run_sock *sock, const struct run_source *source,
+			 uint8_t *bytes, size_t room, bool *ret_is_cut);
+/* What a sender wishes; 0 or -EINVAL. Changes `info` where something is said. */
+int run_control_read(struct run *run, const uint8_t *bytes, size_t len,
+		     struct tee_dgram_info *info);
 
 /* The interface at a position, 0 up; false past the end. */
 bool run_nic_get(struct run *run, unsigned index, struct run_nic *ret_nic);

@@ -65,8 +65,7 @@ static int make_descriptors(const struct run_call *call, bool is_stream, int *re
 	return 0;
 }
 
-/* The stack's socket: a number in the world, or -errno. */
-static int make_posix(struct run *run, const uint64_t *args)
+int run_make_posix(struct run *run, const uint64_t *args)
 {
 	int fd = posix_socket(run->world, (int)args[0],
 			      (int)args[1] & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), (int)args[2]);
@@ -108,7 +107,7 @@ int64_t run_call_socket(struct run_call *call)
 	if ((int)args[0] == AF_NETLINK ? is_stream : ((int)args[1] & 0xf) == SOCK_RAW)
 		return is_stream ? -ESOCKTNOSUPPORT : -EPERM;
 	/* Of netlink the stack knows nothing. */
-	posix_fd = (int)args[0] == AF_NETLINK ? -1 : make_posix(run, args);
+	posix_fd = (int)args[0] == AF_NETLINK ? -1 : run_make_posix(run, args);
 	if (posix_fd < -1)
 		return posix_fd;
 	result = make_descriptors(call, is_stream, &theirs, &ours);
@@ -216,8 +215,7 @@ int run_stream_join(struct run_sock *sock, int our_fd)
 	return 0;
 }
 
-/* Leaves the attempt: the program's end, if there still is one, sees an error. */
-static void give_up(struct run_sock *sock, int error)
+void run_give_up(struct run_sock *sock, int error)
 {
 	struct run *run = sock->run;
 
@@ -240,7 +238,7 @@ static void on_connecting(void *arg, struct tee_socket *socket, unsigned ready)
 
 	(void)ready;
 	if (error || state == TEE_TCP_CLOSED) {
-		give_up(sock, error ? posix_errno(error) : ECONNABORTED);
+		run_give_up(sock, error ? posix_errno(error) : ECONNABORTED);
 		return;
 	}
 	if (state == TEE_TCP_SYN_SENT || state == TEE_TCP_SYN_RECEIVED)
@@ -248,7 +246,7 @@ static void on_connecting(void *arg, struct tee_socket *socket, unsigned ready)
 	tee_host_watch_socket(run->host, socket, NULL, NULL);
 	drain(sock);
 	if (run_stream_join(sock, our_fd) < 0) {
-		give_up(sock, ENOMEM);
+		run_give_up(sock, ENOMEM);
 		return;
 	}
 	run_wake_held(run, sock);
@@ -259,7 +257,7 @@ static void on_left(void *arg, int fd, short revents)
 {
 	(void)fd;
 	if (revents & (EPOLLHUP | EPOLLERR))
-		give_up(arg, ECONNABORTED);
+		run_give_up(arg, ECONNABORTED);
 }
 
 static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoint *remote,
@@ -293,48 +291,11 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 		fill(sock, theirs);
 	if (host_watch_epoll(run->host, sock->our_fd, EPOLLRDHUP | EPOLLET, on_left, sock) < 0 ||
 	    tee_host_watch_socket(run->host, socket, on_connecting, sock) < 0) {
-		give_up(sock, ENOMEM);
+		run_give_up(sock, ENOMEM);
 		sock->state = RUN_RETRYABLE;
 		return -ENOMEM;
 	}
 	return -EINPROGRESS;
-}
-
-/*
- * After an attempt that failed, the program's socket is dead for good: a fresh one takes its place.
- * What the options were is lost, save the flags of the descriptor.
- */
-static int64_t renew(struct run_call *call, struct run_sock *sock, int *theirs)
-{
-	struct run *run = call->run;
-	const uint64_t args[3] = {(uint64_t)sock->domain, (uint64_t)sock->type,
-				  (uint64_t)sock->protocol};
-	int fresh, result;
-
-	fresh = socket(
-		AF_UNIX,
-		SOCK_STREAM | SOCK_CLOEXEC | (run_is_nonblocking(*theirs) ? SOCK_NONBLOCK : 0), 0);
-	if (fresh < 0)
-		return -errno;
-	result = run_replace_fd(call, fresh, (int)call->request->data.args[0], false);
-	if (result == 0)
-		result = run_sock_rename(sock, fresh);
-	if (result == 0)
-		result = make_posix(run, args);
-	if (result < 0) {
-		close(fresh);
-		return result;
-	}
-	list_remove(&sock->role_node);
-	run->dead_count--;
-	sock->posix_fd = result;
-	sock->state = RUN_DRAFT;
-	sock->error = 0;
-	sock->has_remote = sock->is_told = sock->is_waited = false;
-	run_weak_add(sock, fresh);
-	close(*theirs);
-	*theirs = fresh;
-	return 0;
 }
 
 /* An attempt is under way, or was, and nobody has been told. */
@@ -406,12 +367,13 @@ static int64_t connect_draft(struct run_call *call, struct run_sock *sock, int *
 	result = run_read_sockaddr(call, args[1], args[2], &family, &remote);
 	if (result < 0)
 		return result;
-	if (family == AF_UNSPEC)
-		return 0;
 	if (goes_native(call, sock, *theirs, &remote))
 		return RUN_CONTINUE;
+	/* Nobody can listen there; Linux asks the peer to hear that. */
+	if (remote.port == 0)
+		return -ECONNREFUSED;
 	if (sock->state == RUN_RETRYABLE) {
-		verdict = renew(call, sock, theirs);
+		verdict = run_renew(call, sock, theirs);
 		if (verdict < 0)
 			return verdict;
 	}
@@ -439,6 +401,17 @@ static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, in
 	return run_datagram_connect(sock, &remote);
 }
 
+/* connect() to AF_UNSPEC takes the connection away. */
+static bool is_dissolving(const struct run_call *call)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	struct tee_endpoint remote;
+	int family;
+
+	return !call->is_held && run_read_sockaddr(call, args[1], args[2], &family, &remote) == 0 &&
+	       family == AF_UNSPEC;
+}
+
 void run_connect_leave(const struct run_call *call)
 {
 	int theirs;
@@ -458,7 +431,7 @@ int64_t run_call_connect(struct run_call *call)
 	int theirs;
 
 	/* What it waited for; whatever another thread did to the descriptor meanwhile. */
-	if (call->is_woken && call->sock->state != RUN_CONNECTING)
+	if (call->is_woken && call->sock->state == RUN_CONNECTED)
 		return finish(call, call->sock, -1);
 	sock = run_find(call, (int)call->request->data.args[0], &theirs);
 
@@ -466,10 +439,15 @@ int64_t run_call_connect(struct run_call *call)
 		return call->is_held ? -EBADF : RUN_CONTINUE;
 	if (sock->state == RUN_DATAGRAM)
 		verdict = connect_datagram(call, sock, theirs);
+	else if (sock->state != RUN_LISTENING && is_dissolving(call))
+		verdict = run_disconnect(call, sock, &theirs);
 	else if (sock->state == RUN_DRAFT || sock->state == RUN_RETRYABLE)
 		verdict = connect_draft(call, sock, &theirs);
 	else
 		verdict = sock->state == RUN_LISTENING ? -EISCONN : finish(call, sock, theirs);
+	/* While the call lasts the dead descriptor can be replaced; later only the next connect() can. */
+	if (verdict < 0 && sock->state == RUN_RETRYABLE && !run_is_nonblocking(theirs))
+		run_renew(call, sock, &theirs);
 	close(theirs);
 	return verdict;
 }
@@ -478,8 +456,17 @@ int64_t run_call_connect(struct run_call *call)
 
 static int64_t shutdown_stream(struct run_sock *sock, int how)
 {
-	if (sock->state == RUN_LISTENING)
+	if (sock->state == RUN_LISTENING) {
+		if (how != SHUT_WR)
+			run_stop_listening(sock);
 		return RUN_CONTINUE;
+	}
+	/* As Linux: the attempt is over, and the socket may try again. */
+	if (sock->state == RUN_CONNECTING) {
+		run_give_up(sock, 0);
+		sock->state = RUN_RETRYABLE;
+		return 0;
+	}
 	if (sock->state == RUN_ENDED)
 		return sock->error ? -ENOTCONN : RUN_CONTINUE;
 	if (sock->state != RUN_CONNECTED)
@@ -516,7 +503,6 @@ void run_sock_drop(struct run_sock *sock)
 {
 	struct run *run = sock->run;
 	struct tee_socket *socket = run_socket_of(sock);
-	struct sockaddr_un path;
 
 	if (sock->our_fd >= 0 && sock->state == RUN_DATAGRAM)
 		run_datagram_stop(sock);
@@ -524,14 +510,8 @@ void run_sock_drop(struct run_sock *sock)
 		tee_host_unwatch_fd(run->host, sock->our_fd);
 		close(sock->our_fd);
 	}
-	if (sock->state == RUN_LISTENING) {
-		run_path(run, sock->serial, &path);
-		unlink(path.sun_path);
-		if (sock->pending)
-			tee_abort(sock->pending);
-		if (sock->retry_timer > 0)
-			tee_host_cancel(run->host, sock->retry_timer);
-	}
+	if (sock->state == RUN_LISTENING)
+		run_leave_listeners(sock);
 	if (socket) {
 		tee_host_watch_socket(run->host, socket, NULL, NULL);
 		tee_close(socket);

@@ -109,6 +109,7 @@ void run_sock_free(struct run_sock *sock)
 		hash_remove(&run->by_cookie, hash_of(sock->cookie), sock);
 	hash_remove(&run->by_serial, hash_of(sock->serial), sock);
 	free(sock->sources);
+	free(sock->memory);
 	free(sock);
 }
 

@@ -1291,6 +1291,7 @@ def _(w):
 
 
 def main():
+    import semantics_deep  # noqa: F401 (it registers sequences of its own)
     for name, run in SEQUENCES:
         if len(sys.argv) > 1 and not any(word in name for word in sys.argv[1:]):
             continue

@@ -170,14 +170,15 @@ static struct run_sock *with_sources(struct run *run, unsigned count)
 		struct tee_endpoint from = {.port = (uint16_t)(i + 1)};
 		uint32_t data = i;
 
-		run_datagram_note(sock, &from, &data, sizeof(data));
+		run_datagram_note(sock, &(struct tee_dgram_info){.remote = from}, &data,
+				  sizeof(data));
 	}
 	return sock;
 }
 
 static uint16_t source_of(struct run_sock *sock, uint32_t data, bool peeks)
 {
-	return run_datagram_source(sock, &data, sizeof(data), peeks).port;
+	return run_datagram_source(sock, &data, sizeof(data), peeks).from.port;
 }
 
 static void test_sources(void **state)
