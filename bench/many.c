@@ -102,7 +102,7 @@ int bench_our_many(int argc, char **argv)
 	many.count = (uint32_t)(total / 2);
 	if (many.count / PER_PORT + FIRST_PORT > UINT16_MAX)
 		bench_fail("so many ports there are not");
-	bench_pair_init(&many.pair, 1500, 0, many.count + 1000);
+	bench_pair_init(&many.pair, 1500, TEE_OFFLOAD_TX_CHECKSUM, many.count + 1000);
 	many.clients = calloc(many.count, sizeof(struct tee_socket *));
 	many.servers = calloc(many.count, sizeof(struct tee_socket *));
 	if (!many.clients || !many.servers)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): two rounds a word, four
- * to finish. Without the key nobody can predict a value or make two inputs collide, which is what
+ * SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): 2-4, two rounds a word and four
+ * to finish, where a value is shown to others; 1-3 for tables, whose places nobody sees. Without the key nobody can predict a value or make two inputs collide, which is what
  * initial sequence numbers (RFC 6528), ports (RFC 6056), SYN cookies (RFC 4987) and hash tables that
  * strangers fill need.
  */
@@ -31,15 +31,17 @@ static inline void sip_round(struct sip_state *s)
 	s->v2 = rotate_left(s->v2, 32);
 }
 
-static inline void sip_word(struct sip_state *s, uint64_t word)
+static inline void sip_word(struct sip_state *s, uint64_t word, unsigned rounds)
 {
 	s->v3 ^= word;
-	sip_round(s);
-	sip_round(s);
+	for (unsigned i = 0; i < rounds; i++)
+		sip_round(s);
 	s->v0 ^= word;
 }
 
-uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+static inline __attribute__((always_inline)) uint64_t sip(const struct siphash_key *key,
+							  const void *data, size_t len,
+							  unsigned rounds, unsigned last_rounds)
 {
 	const uint8_t *ptr = data;
 	size_t left = len;
@@ -53,13 +55,23 @@ uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
 	};
 
 	for (; left >= 8; left -= 8, ptr += 8)
-		sip_word(&s, load_le64(ptr));
+		sip_word(&s, load_le64(ptr), rounds);
 	/* The last word is the bytes left over and, on top, the length modulo 256. */
 	for (size_t i = 0; i < left; i++)
 		last |= (uint64_t)ptr[i] << (8 * i);
-	sip_word(&s, last);
+	sip_word(&s, last, rounds);
 	s.v2 ^= 0xff;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < last_rounds; i++)
 		sip_round(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+{
+	return sip(key, data, len, 2, 4);
+}
+
+uint32_t siphash_place(const struct siphash_key *key, const void *data, size_t len)
+{
+	return (uint32_t)sip(key, data, len, 1, 3);
 }

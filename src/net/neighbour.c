@@ -151,6 +151,14 @@ static uint64_t reachable_time(const struct neighbour *neigh)
 	return base / 2 + random_below(&net_of(neigh)->engine->random, base + 1);
 }
 
+/* A router that failed and shows itself again is gone by again. */
+static void note_life(struct neighbour *neigh)
+{
+	if (neigh->has_failed)
+		net_bump(net_of(neigh));
+	neigh->has_failed = false;
+}
+
 static void set_mac(struct neighbour *neigh, const struct tee_mac *mac)
 {
 	struct ethernet eth = {
@@ -160,7 +168,7 @@ static void set_mac(struct neighbour *neigh, const struct tee_mac *mac)
 	};
 
 	neigh->mac = *mac;
-	neigh->has_failed = false;
+	note_life(neigh);
 	ethernet_write(neigh->header, &eth);
 }
 
@@ -170,7 +178,7 @@ static void set_reachable(struct neighbour *neigh)
 
 	engine_disarm(engine, &neigh->timer);
 	neigh->state = NEIGH_REACHABLE;
-	neigh->has_failed = false;
+	note_life(neigh);
 	neigh->reachable_until_ns = engine->now_ns + reachable_time(neigh);
 }
 

@@ -13,6 +13,7 @@
 #include "net/private.h"
 #include "net/route.h"
 
+#include <string.h>
 #include "base/check.h"
 
 static struct netif *loopback_of(const struct net *net)
@@ -106,8 +107,8 @@ static int confine(struct net *net, const struct tee_ip *src, int netif_number,
 	return 0;
 }
 
-int net_route(struct net *net, const struct tee_ip *src, const struct tee_ip *dst, int netif_number,
-	      struct net_path *ret_path, struct tee_ip *ret_src)
+static int search(struct net *net, const struct tee_ip *src, const struct tee_ip *dst,
+		  int netif_number, struct net_path *ret_path, struct tee_ip *ret_src)
 {
 	struct net_path path = {0};
 	struct tee_ip chosen = *src, next_hop;
@@ -153,6 +154,31 @@ out:
 		return result;
 	*ret_path = path;
 	*ret_src = chosen;
+	return 0;
+}
+
+/*
+ * Connections to one host come in numbers, and each asks twice. All that the search looks at bumps the generation
+ * when it changes, so that the answer may be kept as long as that stands.
+ */
+int net_route(struct net *net, const struct tee_ip *src, const struct tee_ip *dst, int netif_number,
+	      struct net_path *ret_path, struct tee_ip *ret_src)
+{
+	struct net_way *way = &net->ways[dst->byte[15] % NET_WAY_COUNT];
+	int result;
+
+	if (way->path.generation != net->generation || way->netif_number != netif_number ||
+	    memcmp(&way->dst, dst, sizeof(*dst)) != 0 ||
+	    memcmp(&way->src, src, sizeof(*src)) != 0) {
+		struct net_way found = {.src = *src, .dst = *dst, .netif_number = netif_number};
+
+		result = search(net, src, dst, netif_number, &found.path, &found.chosen);
+		if (result < 0)
+			return result;
+		*way = found;
+	}
+	*ret_path = way->path;
+	*ret_src = way->chosen;
 	return 0;
 }
 

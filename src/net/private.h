@@ -21,9 +21,19 @@ struct route {
 	enum route_origin origin;
 };
 
+/* What net_route() was asked and what it found; while the generation stands, it would find the same. */
+struct net_way {
+	struct tee_ip src, dst, chosen;
+	int netif_number;
+	struct net_path path; /* generation 0: the entry is empty */
+};
+enum { NET_WAY_COUNT = 16 };
+
 struct net {
 	struct engine *engine;
 	uint32_t generation;
+	struct net_way
+		ways[NET_WAY_COUNT]; /* found last, by the destination's last byte (path.c) */
 	struct netif *netifs[NETIF_COUNT_MAX]; /* number - 1 is the index */
 	unsigned netif_count;
 	struct {

@@ -318,7 +318,7 @@ static inline bool conn_has(const struct tcp_conn *conn, uint32_t flags)
 }
 static inline bool conn_is4(const struct tcp_conn *conn)
 {
-	return tee_ip_is4(&conn->node.key.remote_ip);
+	return ip_is4(&conn->node.key.remote_ip);
 }
 static inline struct seq32 conn_snd_seq(const struct tcp_conn *conn, uint64_t off)
 {

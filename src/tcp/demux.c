@@ -8,6 +8,8 @@
  */
 #include "tcp/demux.h"
 
+#include "wire/ip.h"
+
 #include <string.h>
 #include "base/check.h"
 
@@ -32,16 +34,16 @@ void demux_fini(struct tcp_demux *demux)
  */
 uint32_t demux_hash(const struct tcp_demux *demux, const struct tcp_key *key)
 {
-	if (tee_ip_is4(&key->local_ip) && tee_ip_is4(&key->remote_ip)) {
+	if (ip_is4(&key->local_ip) && ip_is4(&key->remote_ip)) {
 		uint8_t bytes[12];
 
 		memcpy(bytes, &key->local_ip.byte[12], 4);
 		memcpy(bytes + 4, &key->remote_ip.byte[12], 4);
 		memcpy(bytes + 8, &key->local_port, 2);
 		memcpy(bytes + 10, &key->remote_port, 2);
-		return (uint32_t)siphash(&demux->secret, bytes, sizeof(bytes));
+		return siphash_place(&demux->secret, bytes, sizeof(bytes));
 	}
-	return (uint32_t)siphash(&demux->secret, key, sizeof(*key));
+	return siphash_place(&demux->secret, key, sizeof(*key));
 }
 
 static bool has_key(const void *item, const void *key)

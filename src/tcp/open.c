@@ -101,6 +101,7 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	settings_release(ref);
 	if (!conn)
 		return -TEE_ENOBUFS;
+	conn->snd.iss = isn_of(&tcp->isn_secret, &key, tcp->engine->now_ns);
 	if (result > 0)
 		conn->snd.iss = isn_beyond(conn->snd.iss, used);
 	conn->node.netif = (uint16_t)netif;

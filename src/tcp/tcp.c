@@ -125,7 +125,6 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key, struct set
 		conn->deadlines[i] = TEE_NEVER;
 	byteq_init(&conn->sndq, 1);
 	byteq_init(&conn->rcvq, 1);
-	conn->snd.iss = isn_of(&tcp->isn_secret, key, tcp->engine->now_ns);
 	conn->ts.offset = isn_ts_offset(&tcp->isn_secret, key);
 	conn->flags = CONN_QUICKACK;
 	conn->heard_at_ns = tcp->engine->now_ns;

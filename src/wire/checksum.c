@@ -13,6 +13,7 @@
 
 #include <string.h>
 #include "base/byteorder.h"
+#include "wire/ip.h"
 
 typedef uint64_t lanes __attribute__((vector_size(32), aligned(8), may_alias));
 
@@ -160,7 +161,7 @@ uint64_t checksum_swap(uint64_t sum)
 uint64_t checksum_pseudo(const struct tee_ip *src, const struct tee_ip *dst, uint8_t protocol,
 			 uint32_t len)
 {
-	size_t off = tee_ip_is4(src) && tee_ip_is4(dst) ? 12 : 0;
+	size_t off = ip_is4(src) && ip_is4(dst) ? 12 : 0;
 	uint64_t sum = (uint64_t)protocol + (len & 0xffff) + (len >> 16);
 
 	for (; off < sizeof(src->byte); off += 4) {

@@ -117,6 +117,13 @@ enum { IP6_FRAGMENT_LEN = 8, IP_PROTO_IP6_FRAGMENT = 44 };
 void ip6_fragment_write(uint8_t out[IP6_FRAGMENT_LEN], const struct ip_header *ip);
 
 /* Classes of addresses. */
+/* tee_ip_is4() for those who ask it of every packet. */
+static inline bool ip_is4(const struct tee_ip *ip)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	return memcmp(ip->byte, mapped, sizeof(mapped)) == 0;
+}
 bool ip_is_loopback(const struct tee_ip *ip);
 bool ip_is_multicast(const struct tee_ip *ip);
 bool ip_is_link_local(const struct tee_ip *ip);
