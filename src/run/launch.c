@@ -72,6 +72,14 @@ static bool hear(int fd, struct word *ret_word)
 	return count == sizeof(*ret_word);
 }
 
+/* Our own function in the program's place; what exec would have closed is closed. */
+_Noreturn static void enter(const struct run_config *config, int to_parent, int from_parent)
+{
+	close(to_parent);
+	close(from_parent);
+	exit(config->entry(config->entry_arg));
+}
+
 _Noreturn static void become(const struct run_config *config, const char *path, int to_parent,
 			     int from_parent)
 {
@@ -84,6 +92,11 @@ _Noreturn static void become(const struct run_config *config, const char *path, 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setrlimit(RLIMIT_NOFILE, &files_before);
+	if (config->supervisor > 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Yama 1: it is no ancestor of ours, but may look into us all the same. */
+		prctl(PR_SET_PTRACER, (unsigned long)config->supervisor);
+	}
 	fd = run_filter_install();
 	if (fd < 0) {
 		say(to_parent, STEP_FILTER, -fd);
@@ -93,6 +106,8 @@ _Noreturn static void become(const struct run_config *config, const char *path, 
 	if (read(from_parent, &byte, 1) != 1)
 		_exit(RUN_EXIT_FAILED);
 	close(fd);
+	if (config->entry)
+		enter(config, to_parent, from_parent);
 	execv(path, config->words);
 	say(to_parent, STEP_EXEC, errno);
 	_exit(RUN_EXIT_FAILED);
@@ -171,9 +186,11 @@ static int fail_step(const struct word *word, const char *path, char *ret_error)
 	return RUN_EXIT_FAILED;
 }
 
-static int meet(struct run *run, const char *path, int from_child, int to_child, char *ret_error)
+static int meet(const struct run_config *config, const char *path, struct run_launched *launched,
+		int from_child, int to_child, char *ret_error)
 {
 	struct word word;
+	int result;
 
 	if (!hear(from_child, &word)) {
 		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "the program ended before it began");
@@ -181,62 +198,83 @@ static int meet(struct run *run, const char *path, int from_child, int to_child,
 	}
 	if (word.step != STEP_LISTENER)
 		return fail_step(&word, path, ret_error);
-	run->notify_fd = run_take_fd(run->child, word.value);
-	if (run->notify_fd < 0) {
+	result = run_take_fd(launched->child, word.value);
+	if (result < 0) {
 		snprintf(
 			ret_error, TEE_HOST_ERROR_SIZE,
-			"can't look into the program that is to be run: %s%s",
-			strerror(-run->notify_fd),
-			run->notify_fd == -EPERM
+			"can't look into the program that is to be run: %s%s", strerror(-result),
+			result == -EPERM
 				? " (/proc/sys/kernel/yama/ptrace_scope may forbid it: 0 and 1 do not)"
 				: "");
-		run->notify_fd = -1;
 		return RUN_EXIT_FAILED;
 	}
-	ioctl(run->notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+	launched->notify_fd = result;
+	ioctl(launched->notify_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+	if (config->hand_over) {
+		result = config->hand_over(config->hand_over_arg, launched->notify_fd,
+					   launched->child, ret_error);
+		if (result)
+			return result;
+	}
 	if (write(to_child, "", 1) == 1 && hear(from_child, &word))
 		return fail_step(&word, path, ret_error);
 	return 0;
 }
 
-int run_launch(struct run *run, const struct run_config *config, char *ret_error)
+static int start(const struct run_config *config, const char *path, struct run_launched *launched,
+		 char *ret_error)
 {
 	int up[2], down[2], result;
-	char *path = find_program(config->words[0]);
+
+	if (pipe2(up, O_CLOEXEC) < 0)
+		return RUN_EXIT_FAILED;
+	if (pipe2(down, O_CLOEXEC) < 0) {
+		close(up[0]);
+		close(up[1]);
+		return RUN_EXIT_FAILED;
+	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	raise_limit();
+	launched->child = fork();
+	if (launched->child == 0) {
+		close(up[0]);
+		close(down[1]);
+		become(config, path, up[1], down[0]);
+	}
+	close(up[1]);
+	close(down[0]);
+	if (launched->child < 0) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "fork: %s", strerror(errno));
+		result = RUN_EXIT_FAILED;
+	} else {
+		result = meet(config, path, launched, up[0], down[1], ret_error);
+	}
+	close(up[0]);
+	close(down[1]);
+	if (result && launched->child > 0)
+		waitpid(launched->child, NULL, 0);
+	return result;
+}
+
+int run_launch(const struct run_config *config, struct run_launched *ret_launched, char *ret_error)
+{
+	struct run_launched launched = {.child = 0, .notify_fd = -1};
+	char *path = config->entry ? strdup("ourselves") : find_program(config->words[0]);
+	int result = 0;
 
 	if (!path) {
 		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "there is no program '%s'",
 			 config->words[0]);
 		return RUN_EXIT_NOT_FOUND;
 	}
-	result = check_program(path, ret_error);
-	if (result || pipe2(up, O_CLOEXEC) < 0) {
-		free(path);
-		return result ? result : RUN_EXIT_FAILED;
-	}
-	if (pipe2(down, O_CLOEXEC) < 0) {
-		close(up[0]);
-		close(up[1]);
-		free(path);
-		return RUN_EXIT_FAILED;
-	}
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	raise_limit();
-	run->child = fork();
-	if (run->child == 0)
-		become(config, path, up[1], down[0]);
-	close(up[1]);
-	close(down[0]);
-	if (run->child < 0) {
-		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "fork: %s", strerror(errno));
-		result = RUN_EXIT_FAILED;
-	} else {
-		result = meet(run, path, up[0], down[1], ret_error);
-	}
-	close(up[0]);
-	close(down[1]);
-	if (result && run->child > 0)
-		waitpid(run->child, NULL, 0);
+	if (!config->entry)
+		result = check_program(path, ret_error);
+	if (!result)
+		result = start(config, path, &launched, ret_error);
 	free(path);
+	if (result && launched.notify_fd >= 0)
+		close(launched.notify_fd);
+	if (!result)
+		*ret_launched = launched;
 	return result;
 }

@@ -69,6 +69,7 @@ struct run_source {
 struct run_sock {
 	struct run *run;
 	uint64_t cookie, serial;
+	uint64_t inode; /* of the program's AF_UNIX socket; 0: nobody has taken it yet */
 	enum run_state state;
 	int posix_fd; /* in run->world; -1: the stack has no socket of it any more */
 	int domain, type, protocol;
@@ -122,18 +123,19 @@ struct run {
 	struct seccomp_notif *request;
 	struct seccomp_notif_resp *response;
 	size_t request_size, response_size;
-	char dir[64];
+	char dir[80];
 	struct sockaddr_un rendezvous;
 	struct hash_table by_cookie, by_serial;
 	struct list socks, dead, held;
 	struct list weak[RUN_WEAK_COUNT];
 	unsigned dead_count;
-	uint64_t last_serial;
 	int weak_timer, held_timer; /* ids, or 0 */
 	unsigned weak_round;
 	pid_t child;
 	int status; /* of the child, when it has ended */
 	bool has_ended, is_unused, is_told_to_end;
+	void (*on_unused)(void *arg); /* or NULL */
+	void *on_unused_arg;
 	struct tee_ip name_servers[RUN_SERVERS_MAX]; /* those of the host's resolv.conf */
 	unsigned name_server_count;
 	struct run_publisher *publishers;
@@ -161,11 +163,18 @@ int run_filter_install(void);
 
 /* ---- launch.c ---- */
 
-/* Starts the program under the filter; sets child and notify_fd. 0 or RUN_EXIT_…, as run_program_start(). */
-int run_launch(struct run *run, const struct run_config *config, char *ret_error);
+struct run_launched {
+	pid_t child;
+	int notify_fd;
+};
+
+/* Starts the program under the filter. 0 or RUN_EXIT_…, as run_program_start(). */
+int run_launch(const struct run_config *config, struct run_launched *ret_launched, char *ret_error);
 
 /* ---- supervisor.c ---- */
 
+/* A descriptor from which the signals come that concern a program, or -errno. */
+int run_open_signals(void);
 /* Tries again the calls that wait for this socket. */
 void run_wake_held(struct run *run, struct run_sock *sock);
 

@@ -242,6 +242,8 @@ static void on_notify(void *arg, int fd, short revents)
 		/* Nobody is left under the filter. */
 		run->is_unused = true;
 		tee_host_unwatch_fd(run->host, fd);
+		if (run->on_unused)
+			run->on_unused(run->on_unused_arg);
 	}
 }
 
@@ -278,12 +280,13 @@ static void on_signal(void *arg, int fd, short revents)
 
 /* ---- life ---- */
 
-static bool make_dir(struct run *run)
+static bool make_dir(struct run *run, const char *dir)
 {
-	const char *places[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+	const char *places[] = {dir, getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+	const size_t room = sizeof(run->dir) - sizeof("/teeceepee-XXXXXX");
 
 	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (!places[i] || strlen(places[i]) > 40)
+		if (!places[i] || strlen(places[i]) > room)
 			continue;
 		snprintf(run->dir, sizeof(run->dir), "%s/teeceepee-XXXXXX", places[i]);
 		if (mkdtemp(run->dir))
@@ -294,9 +297,9 @@ static bool make_dir(struct run *run)
 }
 
 /* Where sockets of the program are connected to us; the directory lets nobody else in. */
-static int open_rendezvous(struct run *run)
+static int open_rendezvous(struct run *run, const char *dir)
 {
-	if (!make_dir(run))
+	if (!make_dir(run, dir))
 		return -errno;
 	run_path(run, 0, &run->rendezvous);
 	run->rendezvous_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -308,17 +311,18 @@ static int open_rendezvous(struct run *run)
 	return 0;
 }
 
-static int open_signals(struct run *run)
+int run_open_signals(void)
 {
 	static const int signals[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR2};
 	sigset_t set;
+	int fd;
 
 	sigemptyset(&set);
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaddset(&set, signals[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->signal_fd < 0 ? -errno : 0;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
 static int allocate(struct run *run)
@@ -344,25 +348,18 @@ static int allocate(struct run *run)
 	return 0;
 }
 
-static int watch(struct run *run)
-{
-	int result = tee_host_watch_fd(run->host, run->notify_fd, POLLIN, on_notify, run);
-
-	if (result >= 0)
-		result = tee_host_watch_fd(run->host, run->signal_fd, POLLIN, on_signal, run);
-	return result;
-}
-
-int run_program_start(const struct run_config *config, struct run **ret_run,
-		      char ret_error[TEE_HOST_ERROR_SIZE])
+/* A run without a program, ready for one; NULL, and a sentence. */
+static struct run *prepare(const struct run_config *config, char *ret_error)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	int result;
 
 	if (!run)
-		return RUN_EXIT_FAILED;
+		return NULL;
 	run->host = config->host;
 	run->allows_host_loopback = config->allows_host_loopback;
+	run->on_unused = config->on_unused;
+	run->on_unused_arg = config->on_unused_arg;
 	run->notify_fd = run->rendezvous_fd = run->signal_fd = -1;
 	list_init(&run->socks);
 	for (unsigned i = 0; i < RUN_WEAK_COUNT; i++) {
@@ -375,29 +372,112 @@ int run_program_start(const struct run_config *config, struct run **ret_run,
 	hash_init(&run->by_serial);
 	result = allocate(run);
 	if (result == 0)
-		result = open_rendezvous(run);
-	if (result == 0)
-		result = open_signals(run);
+		result = open_rendezvous(run, config->dir);
 	if (result < 0) {
 		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't prepare to run a program: %s",
 			 strerror(-result));
 		run_program_end(run);
-		return RUN_EXIT_FAILED;
+		return NULL;
 	}
 	run_resolv_init(run);
-	result = run_publish_start(run, config, ret_error);
-	if (result == 0)
-		result = run_launch(run, config, ret_error);
-	if (result == 0 && watch(run) < 0) {
-		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't watch the program");
-		result = RUN_EXIT_FAILED;
-	}
+	if (run_publish_start(run, config, ret_error) == 0)
+		return run;
+	run_program_end(run);
+	return NULL;
+}
+
+static int fail_watch(char *ret_error)
+{
+	snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't watch the program");
+	return RUN_EXIT_FAILED;
+}
+
+/* Starts it; its signals are held back before, so that none of its end is missed. */
+static int start(struct run *run, const struct run_config *config, char *ret_error)
+{
+	struct run_launched launched;
+	int result;
+
+	run->signal_fd = run_open_signals();
+	if (run->signal_fd < 0)
+		return fail_watch(ret_error);
+	result = run_launch(config, &launched, ret_error);
+	if (result)
+		return result;
+	run->child = launched.child;
+	run->notify_fd = launched.notify_fd;
+	if (tee_host_watch_fd(run->host, run->notify_fd, POLLIN, on_notify, run) < 0 ||
+	    tee_host_watch_fd(run->host, run->signal_fd, POLLIN, on_signal, run) < 0)
+		return fail_watch(ret_error);
+	return 0;
+}
+
+int run_program_start(const struct run_config *config, struct run **ret_run,
+		      char ret_error[TEE_HOST_ERROR_SIZE])
+{
+	struct run *run = prepare(config, ret_error);
+	int result = run ? start(run, config, ret_error) : RUN_EXIT_FAILED;
+
 	if (result) {
 		run_program_end(run);
 		return result;
 	}
 	*ret_run = run;
 	return 0;
+}
+
+int run_program_adopt(const struct run_config *config, int notify_fd, pid_t program,
+		      struct run **ret_run, char ret_error[TEE_HOST_ERROR_SIZE])
+{
+	struct run *run = prepare(config, ret_error);
+	uint64_t none = 0;
+
+	if (!run) {
+		close(notify_fd);
+		return RUN_EXIT_FAILED;
+	}
+	run->notify_fd = notify_fd;
+	run->child = program;
+	/* Whatever else the descriptor may be: only a listener of notifications knows that it has no such. */
+	if (ioctl(notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &none) == 0 || errno != ENOENT) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE,
+			 "what was handed over are no notifications of a filter");
+	} else if (tee_host_watch_fd(run->host, notify_fd, POLLIN, on_notify, run) < 0) {
+		fail_watch(ret_error);
+	} else {
+		*ret_run = run;
+		return 0;
+	}
+	run_program_end(run);
+	return RUN_EXIT_FAILED;
+}
+
+bool run_program_is_unused(const struct run *run)
+{
+	return run->is_unused;
+}
+
+bool run_program_is_over(struct run *run)
+{
+	if (!run->is_unused)
+		return false;
+	run_weak_collect(run, RUN_WEAK_LISTENERS);
+	run_weak_collect(run, RUN_WEAK_DRAFTS);
+	LIST_FOR_EACH(node, &run->socks)
+	if (CONTAINER_OF(node, struct run_sock, node)->posix_fd >= 0)
+		return false;
+	return true;
+}
+
+void run_program_sockets(struct run *run, run_holder_fn *fn, void *arg)
+{
+	LIST_FOR_EACH(node, &run->socks)
+	{
+		const struct run_sock *sock = CONTAINER_OF(node, struct run_sock, node);
+
+		if (sock->posix_fd >= 0 && sock->inode)
+			fn(arg, run_socket_of(sock), sock->inode);
+	}
 }
 
 int run_program_serve(struct run *run)

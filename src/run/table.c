@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "run/private.h"
@@ -31,6 +32,9 @@
 #define COLLECT_NS (200 * TEE_NS_PER_MS)
 
 enum { ROUNDS_A_SECOND = 5 };
+
+/* Our ends' names hold it, and a process may serve several programs. */
+static uint64_t last_serial;
 
 static uint32_t hash_of(uint64_t number)
 {
@@ -70,7 +74,7 @@ struct run_sock *run_sock_new(struct run *run, int fd)
 	if (!sock)
 		return NULL;
 	sock->run = run;
-	sock->serial = ++run->last_serial;
+	sock->serial = ++last_serial;
 	sock->posix_fd = sock->our_fd = sock->seen_fd = -1;
 	list_init(&sock->role_node);
 	list_push_back(&run->socks, &sock->node);
@@ -85,10 +89,12 @@ struct run_sock *run_sock_new(struct run *run, int fd)
 int run_sock_rename(struct run_sock *sock, int fd)
 {
 	struct run *run = sock->run;
+	struct stat status;
 
 	if (sock->cookie)
 		hash_remove(&run->by_cookie, hash_of(sock->cookie), sock);
 	sock->cookie = cookie_of(fd);
+	sock->inode = fstat(fd, &status) < 0 ? 0 : status.st_ino;
 	if (hash_insert(&run->by_cookie, hash_of(sock->cookie), sock) < 0) {
 		sock->cookie = 0;
 		return -ENOMEM;

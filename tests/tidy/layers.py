@@ -23,15 +23,16 @@ OUTSIDE = {
     "host": CORE + ["link", "host"],
     "sim": CORE + ["link", "sim"],
     "run": CORE + ["link", "host", "run"],
-    "cli": CORE + ["link", "host", "sim", "run", "cli"],
+    "daemon": CORE + ["link", "host", "run", "daemon"],
+    "cli": CORE + ["link", "host", "sim", "run", "daemon", "cli"],
 }
 MAY_SEE = {room: CORE[:i + 1] for i, room in enumerate(CORE)} | OUTSIDE
 
 # Public headers that belong to rooms outside the core; the umbrella has them all.
 PUBLIC_HOME = {
-    "teeceepee/host.h": ("host", "run", "cli"),
-    "teeceepee/teeceepee.h": ("host", "run", "cli"),
-    "teeceepee/link.h": ("link", "host", "sim", "run", "cli"),
+    "teeceepee/host.h": ("host", "run", "daemon", "cli"),
+    "teeceepee/teeceepee.h": ("host", "run", "daemon", "cli"),
+    "teeceepee/link.h": ("link", "host", "sim", "run", "daemon", "cli"),
 }
 
 # Headers of the C library that describe no operating system (sys/types.h: ssize_t).
