@@ -23,6 +23,9 @@ enum cli_color { CLI_COLOR_AUTO, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
 enum cli_trace_level { CLI_TRACE_OFF, CLI_TRACE_SEGMENTS, CLI_TRACE_ALL };
 
 struct trace_printer;
+struct daemon_reply;
+struct daemon_socket;
+struct run_config;
 
 struct cli {
 	const char *name; /* "teeceepee curl": what messages begin with */
@@ -34,6 +37,10 @@ struct cli {
 	struct trace_printer *tracer;
 	int cancel_fd, usr1_fd; /* eventfds that the signal handler writes */
 	bool usage_failed;
+	const char *attach;       /* the daemon to attach to, or NULL */
+	const char *stack_option; /* one that was given and concerns a stack of our own, or NULL */
+	/* What the daemon said of itself; set while we work on its stack, when `host` is NULL. */
+	const struct daemon_reply *daemon;
 };
 
 struct cli_command {
@@ -46,6 +53,9 @@ int cmd_serve(int argc, char **argv);
 int cmd_nc(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_up(int argc, char **argv);
+int cmd_down(int argc, char **argv);
+int cmd_ss(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_version(int argc, char **argv);
@@ -74,6 +84,28 @@ uint64_t cli_number(struct argp_state *state, const char *option, const char *te
 /* "2.5" (seconds) as nanoseconds; else an argp error. */
 uint64_t cli_seconds(struct argp_state *state, const char *option, const char *text);
 
+/* Why the link has ended, or "". */
+const char *cli_link_error(const struct cli *cli);
+
+/* ---- attach.c ---- */
+
+/*
+ * The way of a sub-command with --attach: `entry` runs in a process of its own, in which the system's
+ * socket calls are those of the daemon's stack, and returns the exit code.
+ */
+int cli_attached(struct cli *cli, int (*entry)(void *arg), void *arg);
+/* Runs a program (config->words) on the daemon's stack; the exit code, or ends as the program did. */
+int cli_attached_program(struct cli *cli, struct run_config *config);
+/* Ends as a program did whose wait status this is: by the same signal, or returns the exit code. */
+int cli_end_as(int status);
+/* What connect(), bind() … say, as an exit code. */
+int cli_exit_of_errno(int error_number);
+/*
+ * A connection to a daemon, or -1 with the message printed. Without a name (NULL) it is the only one that
+ * is up.
+ */
+int cli_daemon_connect(const struct cli *cli, const char *name);
+
 /* ---- signals.c ---- */
 
 /* SIGINT, SIGTERM, SIGHUP make cancel_fd readable, once; the second time they kill. SIGPIPE is ignored. */
@@ -92,7 +124,19 @@ bool cli_is_utf8(void);
 /* A string with JSON's escapes and quotes. */
 void cli_json_string(FILE *out, const char *text);
 
-/* ---- ss.c, stats.c ---- */
+/* ---- ss.c ---- */
+
+/* What of the sockets is shown, and how, by the options of ss(8). */
+struct ss_view {
+	bool hides_tcp, hides_udp; /* neither: a column tells which it is */
+	bool wants_listening;      /* those that wait for others only */
+	bool wants_all;            /* else only those with a peer */
+	bool wants_info, wants_processes, wants_json, has_no_header;
+};
+
+/* Rows of what a daemon told. */
+void ss_print(FILE *out, const struct ss_view *view, const struct daemon_socket *sockets,
+	      size_t count);
 
 /* All sockets of the stack, in the manner of ss(8); the host's lock is held. */
 void cli_print_sockets(FILE *out, struct tee_stack *stack, bool as_json);

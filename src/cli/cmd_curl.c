@@ -253,6 +253,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static int run_attached(void *arg)
+{
+	return curl_run(arg);
+}
+
 int cmd_curl(int argc, char **argv)
 {
 	static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -275,9 +280,13 @@ int cmd_curl(int argc, char **argv)
 	command->connect_timeout_ns = 120 * TEE_NS_PER_S;
 	cli_init(&command->cli, argv[0]);
 	cli_parse(&argp, argc, argv, command);
-	code = cli_open(&command->cli);
-	if (!code)
-		code = cli_close(&command->cli, curl_run(command));
+	if (command->cli.attach) {
+		code = cli_attached(&command->cli, run_attached, command);
+	} else {
+		code = cli_open(&command->cli);
+		if (!code)
+			code = cli_close(&command->cli, curl_run(command));
+	}
 	curl_slist_free_all(command->headers);
 	free(command->targets);
 	free(command->data);

@@ -16,32 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/nc.h"
 
-enum {
-	VIEW_SLICES = 64,
-	CHUNK_BYTES = 128 * 1024,
-	DATAGRAM_MAX = 65507,
-};
+enum { VIEW_SLICES = 64 };
 
-struct nc {
-	struct cli cli;
-	const char *name; /* HOST, or NULL when listening */
-	uint16_t port, local_port;
-	bool is_listening, is_udp, stays, is_verbose, only_connects;
-	uint64_t idle_ns; /* -w; TEE_NEVER: none */
-
-	struct tee_socket *socket;
-	int stop_fd; /* readable: the reader of standard input is to end */
-	int send_code;
-	uint64_t sent_bytes; /* progress, for -w; under the lock */
-	bool has_peer;       /* UDP: datagrams have somewhere to go */
-};
-
-static int fail_errno(const struct nc *nc, int code, const char *what, int error_number)
+int nc_fail_errno(const struct nc *nc, int code, const char *what, int error_number)
 {
 	return cli_fail(&nc->cli, code, "%s: %s", what, strerror(error_number));
 }
@@ -55,8 +36,7 @@ static int fail_socket(const struct nc *nc, int error)
 
 /* ---- standard input to the socket ---- */
 
-/* Waits until standard input has something, or we are to stop; false: stop. */
-static bool wait_input(const struct nc *nc)
+bool nc_wait_input(const struct nc *nc)
 {
 	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
 				{.fd = nc->stop_fd, .events = POLLIN}};
@@ -90,7 +70,7 @@ static int pass_input(struct nc *nc)
 	void *room;
 	size_t room_len;
 	ssize_t len;
-	int result = tee_send_reserve(nc->socket, CHUNK_BYTES, &room, &room_len);
+	int result = tee_send_reserve(nc->socket, NC_CHUNK_BYTES, &room, &room_len);
 
 	if (result == -TEE_EAGAIN)
 		return wait_room(nc) ? -1 : 1;
@@ -100,7 +80,7 @@ static int pass_input(struct nc *nc)
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return 1;
 	if (len < 0) {
-		nc->send_code = fail_errno(nc, CLI_EXIT_READ, "standard input", errno);
+		nc->send_code = nc_fail_errno(nc, CLI_EXIT_READ, "standard input", errno);
 		return -1;
 	}
 	if (len == 0)
@@ -113,13 +93,13 @@ static int pass_input(struct nc *nc)
 /* UDP: what one read() gives is one datagram. */
 static int pass_datagram(struct nc *nc)
 {
-	static uint8_t datagram[DATAGRAM_MAX];
+	static uint8_t datagram[NC_DATAGRAM_MAX];
 	ssize_t len = read(STDIN_FILENO, datagram, sizeof(datagram)), result = 0;
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return 1;
 	if (len < 0) {
-		nc->send_code = fail_errno(nc, CLI_EXIT_READ, "standard input", errno);
+		nc->send_code = nc_fail_errno(nc, CLI_EXIT_READ, "standard input", errno);
 		return -1;
 	}
 	if (len == 0)
@@ -139,7 +119,7 @@ static void *send_all(void *arg)
 	struct nc *nc = arg;
 	int result = 1;
 
-	while (result > 0 && wait_input(nc)) {
+	while (result > 0 && nc_wait_input(nc)) {
 		tee_host_lock(nc->cli.host);
 		result = nc->is_udp ? pass_datagram(nc) : pass_input(nc);
 		if (result == 0 && !nc->is_udp)
@@ -151,8 +131,7 @@ static void *send_all(void *arg)
 
 /* ---- the socket to standard output ---- */
 
-/* Writes all of the slices, whatever the descriptor takes at once; 0 or an errno. */
-static int write_all(struct iovec *pieces, int count)
+int nc_write_all(struct iovec *pieces, int count)
 {
 	while (count > 0) {
 		ssize_t len = writev(STDOUT_FILENO, pieces, count);
@@ -219,10 +198,10 @@ static int receive_stream(struct nc *nc)
 		}
 		/* The view stays as it is while we write; the stack goes on meanwhile. */
 		tee_host_unlock(host);
-		error = write_all(pieces, count);
+		error = nc_write_all(pieces, count);
 		tee_host_lock(host);
 		if (error)
-			return fail_errno(nc, CLI_EXIT_WRITE, "standard output", error);
+			return nc_fail_errno(nc, CLI_EXIT_WRITE, "standard output", error);
 		tee_recv_consume(nc->socket, total);
 	}
 }
@@ -253,15 +232,23 @@ static int receive_datagrams(struct nc *nc)
 		if (!nc->has_peer)
 			nc->has_peer = tee_connect(nc->socket, &from) >= 0;
 		tee_host_unlock(host);
-		error = write_all(&piece, 1);
+		error = nc_write_all(&piece, 1);
 		tee_host_lock(host);
 		if (error)
-			return fail_errno(nc, CLI_EXIT_WRITE, "standard output", error);
+			return nc_fail_errno(nc, CLI_EXIT_WRITE, "standard output", error);
 	}
 }
 
+void nc_stop_input(const struct nc *nc)
+{
+	const uint64_t one = 1;
+
+	while (write(nc->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
+}
+
 /* With -k the one before may have been stopped. */
-static void clear_stop(struct nc *nc)
+void nc_clear_stop(const struct nc *nc)
 {
 	uint64_t count;
 	ssize_t result = read(nc->stop_fd, &count, sizeof(count));
@@ -272,12 +259,11 @@ static void clear_stop(struct nc *nc)
 /* Both directions to their ends. The socket is closed afterwards. */
 static int carry(struct nc *nc)
 {
-	const uint64_t one = 1;
 	pthread_t sender;
 	int code;
 
 	nc->send_code = 0;
-	clear_stop(nc);
+	nc_clear_stop(nc);
 	if (pthread_create(&sender, NULL, send_all, nc) != 0)
 		return cli_fail(&nc->cli, CLI_EXIT_FAILED, "can't start a thread");
 	tee_host_lock(nc->cli.host);
@@ -285,8 +271,7 @@ static int carry(struct nc *nc)
 	tee_host_unlock(nc->cli.host);
 	/* After the peer's FIN the other direction goes on; after a failure nothing does. */
 	if (code != CLI_EXIT_OK || nc->is_udp || nc->stays)
-		while (write(nc->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-			continue;
+		nc_stop_input(nc);
 	pthread_join(sender, NULL);
 	tee_host_lock(nc->cli.host);
 	tee_close(nc->socket);
@@ -319,7 +304,7 @@ static int open_bound(struct nc *nc, struct tee_socket **ret_socket)
 		result = tee_bind(*ret_socket, &local);
 	}
 	if (result >= 0 && nc->is_listening && !nc->is_udp)
-		result = tee_listen(*ret_socket, 16);
+		result = tee_listen(*ret_socket, NC_BACKLOG);
 	tee_host_unlock(host);
 	if (result < 0)
 		return cli_fail(&nc->cli, cli_exit_of_error(result), "can't use port %u: %s",
@@ -417,9 +402,6 @@ static int nc_run(struct nc *nc)
 	if (code < 0)
 		return cli_fail(&nc->cli, CLI_EXIT_FAILED, "can't start a thread: %s",
 				tee_strerror(code));
-	nc->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (nc->stop_fd < 0)
-		return fail_errno(nc, CLI_EXIT_FAILED, "eventfd", errno);
 	if (nc->is_listening && nc->is_udp) {
 		code = open_bound(nc, &nc->socket);
 		return code ? code : carry(nc);
@@ -498,12 +480,19 @@ int cmd_nc(int argc, char **argv)
 	if (!nc)
 		return CLI_EXIT_FAILED;
 	nc->idle_ns = TEE_NEVER;
-	nc->stop_fd = -1;
+	nc->fd = -1;
 	cli_init(&nc->cli, argv[0]);
 	cli_parse(&argp, argc, argv, nc);
-	code = cli_open(&nc->cli);
-	if (!code)
-		code = cli_close(&nc->cli, nc_run(nc));
+	nc->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (nc->stop_fd < 0) {
+		code = nc_fail_errno(nc, CLI_EXIT_FAILED, "eventfd", errno);
+	} else if (nc->cli.attach) {
+		code = cli_attached(&nc->cli, nc_run_attached, nc);
+	} else {
+		code = cli_open(&nc->cli);
+		if (!code)
+			code = cli_close(&nc->cli, nc_run(nc));
+	}
 	if (nc->stop_fd >= 0)
 		close(nc->stop_fd);
 	free(nc);

@@ -7,7 +7,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "cli/cli.h"
@@ -80,27 +79,6 @@ static bool is_sigpipe_ignored(void)
 	return sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* Ends as the program did. */
-static int end_as(int code, int status)
-{
-	static const struct rlimit no_core;
-
-	if (code || !WIFSIGNALED(status))
-		return code;
-	fflush(stdout);
-	setrlimit(RLIMIT_CORE, &no_core);
-	signal(WTERMSIG(status), SIG_DFL);
-	{
-		sigset_t set;
-
-		sigemptyset(&set);
-		sigaddset(&set, WTERMSIG(status));
-		sigprocmask(SIG_UNBLOCK, &set, NULL);
-	}
-	raise(WTERMSIG(status));
-	return CLI_EXIT_SIGNAL + WTERMSIG(status);
-}
-
 static int run_command(struct run_command *command)
 {
 	char error[TEE_HOST_ERROR_SIZE] = "";
@@ -116,7 +94,7 @@ static int run_command(struct run_command *command)
 	status = run_program_serve(run);
 	run_program_end(run);
 	code = cli_close(&command->cli, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
-	return end_as(code, status);
+	return code ? code : cli_end_as(status);
 }
 
 int cmd_run(int argc, char **argv)
@@ -150,9 +128,13 @@ int cmd_run(int argc, char **argv)
 	command->config.keeps_sigpipe_ignored = is_sigpipe_ignored();
 	argp_err_exit_status = CLI_EXIT_USAGE;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, command);
-	code = cli_open(&command->cli);
-	if (!code)
-		code = run_command(command);
+	if (command->cli.attach) {
+		code = cli_attached_program(&command->cli, &command->config);
+	} else {
+		code = cli_open(&command->cli);
+		if (!code)
+			code = run_command(command);
+	}
 	free(command);
 	return code;
 }

@@ -15,7 +15,7 @@
 #include "cli/serve.h"
 #include "cli/serve_map.h"
 
-enum { THREADS_MAX = 64 };
+enum { THREADS_MAX = 64, ADDRESSES_MAX = 16 };
 
 static void print_url(const struct serve *serve, const struct tee_ip *ip)
 {
@@ -28,22 +28,33 @@ static void print_url(const struct serve *serve, const struct tee_ip *ip)
 	fputs("/\n", stdout);
 }
 
-static void print_urls(const struct serve *serve)
+void serve_print_urls(const struct serve *serve, const struct tee_ip *ips, unsigned count,
+		      const char *link)
 {
-	struct tee_stack *stack = tee_host_stack(serve->cli.host);
-	const char *link = serve->cli.config.link ? serve->cli.config.link : "slirp";
-	struct tee_addr_info info;
-
 	printf("serving %s; Ctrl-C ends\n", serve->dir_name);
-	for (unsigned i = 0; tee_addr_get(stack, tee_host_netif(serve->cli.host), i, &info) == 0;
-	     i++)
-		if (info.state == TEE_ADDR_PREFERRED && info.origin != TEE_ADDR_LINK_LOCAL)
-			print_url(serve, &info.ip);
+	for (unsigned i = 0; i < count; i++)
+		print_url(serve, &ips[i]);
 	if (strcmp(link, "slirp") == 0)
 		printf("nobody outside reaches these over slirp; --link slirp:tcp=8080-%u lets port "
 		       "8080 of the host lead here\n",
 		       serve->port);
 	fflush(stdout);
+}
+
+static void print_own_urls(const struct serve *serve)
+{
+	struct tee_stack *stack = tee_host_stack(serve->cli.host);
+	const char *link = serve->cli.config.link ? serve->cli.config.link : "slirp";
+	struct tee_ip ips[ADDRESSES_MAX];
+	struct tee_addr_info info;
+	unsigned count = 0;
+
+	for (unsigned i = 0; count < ADDRESSES_MAX &&
+			     tee_addr_get(stack, tee_host_netif(serve->cli.host), i, &info) == 0;
+	     i++)
+		if (info.state == TEE_ADDR_PREFERRED && info.origin != TEE_ADDR_LINK_LOCAL)
+			ips[count++] = info.ip;
+	serve_print_urls(serve, ips, count, link);
 }
 
 /* ---- threads ---- */
@@ -79,7 +90,7 @@ static int serve_run(struct serve *serve)
 		opened += !code;
 	}
 	if (!code) {
-		print_urls(serve);
+		print_own_urls(serve);
 		code = start_threads(serve);
 	}
 	if (!code)
@@ -138,6 +149,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!serve->dir_name)
 			argp_error(state, "DIR is missing");
+		if (serve->cli.attach && serve->threads > 1)
+			argp_error(state, "--threads makes stacks, and --attach uses the daemon's");
 		break;
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -190,7 +203,10 @@ int cmd_serve(int argc, char **argv)
 		return cli_fail(&serve.cli, CLI_EXIT_READ, "can't serve %s: %s", serve.dir_name,
 				strerror(errno));
 	serve_map_init();
-	code = serve_with_link(&serve);
+	if (serve.cli.attach)
+		code = cli_attached(&serve.cli, serve_run_attached, &serve);
+	else
+		code = serve_with_link(&serve);
 	close(serve.root_fd);
 	return code;
 }

@@ -19,7 +19,7 @@
 #define GRACE_NS (2 * TEE_NS_PER_S)
 
 enum {
-	OPTION_LINK = 0x1000,
+	OPTION_LINK = 0x1000, /* up to OPTION_STATS: of a stack of our own */
 	OPTION_IP,
 	OPTION_IP6,
 	OPTION_GATEWAY,
@@ -30,10 +30,11 @@ enum {
 	OPTION_PCAP,
 	OPTION_TRACE,
 	OPTION_SEED,
-	OPTION_STATS,
 	OPTION_CC,
 	OPTION_SET,
 	OPTION_SPIN,
+	OPTION_STATS,
+	OPTION_ATTACH,
 	OPTION_JSON,
 	OPTION_COLOR,
 };
@@ -52,6 +53,8 @@ static const struct argp_option options[] = {
 	{"gateway6", OPTION_GATEWAY6, "ADDR", 0, "IPv6 router, with --ip6", 100},
 	{"dns", OPTION_DNS, "ADDR,...", 0, "Name servers; without it those of the network", 100},
 	{"mtu", OPTION_MTU, "BYTES", 0, "Largest IP packet to send", 100},
+	{"attach", OPTION_ATTACH, "NAME", 0,
+	 "Use the stack of a daemon ('teeceepee up NAME') instead of one of our own", 100},
 	{NULL, 0, NULL, 0, "The stack:", 101},
 	{"impair", OPTION_IMPAIR, "SPEC", 0,
 	 "Make the link bad: loss=2%,delay=20ms,jitter=5ms,reorder=5%,duplicate=1%,corrupt=0.1%,"
@@ -201,12 +204,24 @@ static error_t parse_looks(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const char *name_of(int key)
+{
+	const struct argp_option *option = options;
+
+	while (option->key != key)
+		option++;
+	return option->name;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
 	struct tee_host_config *config = &cli->config;
 
+	if (key >= OPTION_LINK && key <= OPTION_STATS)
+		cli->stack_option = name_of(key);
 	switch (key) {
+	case OPTION_ATTACH: cli->attach = arg; break;
 	case OPTION_LINK: config->link = arg; break;
 	case OPTION_IP: config->ip = arg; break;
 	case OPTION_IP6: config->ip6 = arg; break;
@@ -268,8 +283,15 @@ static void on_notice_time(void *arg)
 int cli_open(struct cli *cli)
 {
 	char error[TEE_HOST_ERROR_SIZE];
-	int result = cli_signals_init(cli);
+	int result;
 
+	if (cli->attach)
+		return cli_fail(
+			cli, CLI_EXIT_USAGE,
+			"this command has no --attach; 'teeceepee run --attach %s PROGRAM…' attaches "
+			"any program",
+			cli->attach);
+	result = cli_signals_init(cli);
 	if (result)
 		return result;
 	if (cli->trace_level != CLI_TRACE_OFF) {
@@ -293,6 +315,11 @@ int cli_open(struct cli *cli)
 	if (cli->config.pcap_path)
 		tee_host_after(cli->host, TEE_NS_PER_S, on_notice_time, cli);
 	return 0;
+}
+
+const char *cli_link_error(const struct cli *cli)
+{
+	return cli->host ? tee_host_error(cli->host) : "";
 }
 
 int cli_close(struct cli *cli, int code)

@@ -15,6 +15,9 @@
  * accepts becomes the stack's end of a bridge. The kernel chooses the listener's name, and only this
  * process is let in.
  *
+ * With --attach libcurl's own sockets and look-ups are the daemon's stack's, and nothing of this is
+ * needed.
+ *
  * Proxies of the environment are switched off: they would be a way around the stack's own names.
  */
 #define _GNU_SOURCE /* accept4, struct ucred */
@@ -286,6 +289,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 
 void curl_net_fini(struct curl_command *command)
 {
+	if (!command->cli.host)
+		return;
 	tee_host_lock(command->cli.host);
 	while (command->meetings) {
 		struct curl_meeting *meeting = command->meetings;
@@ -297,17 +302,35 @@ void curl_net_fini(struct curl_command *command)
 	curl_slist_free_all(command->connect_to);
 }
 
+/* The sockets of this process are the daemon's already. */
+static void use_own_sockets(struct curl_command *command)
+{
+	static const long families[] = {
+		[TEE_FAMILY_ANY] = CURL_IPRESOLVE_WHATEVER,
+		[TEE_FAMILY_IPV4] = CURL_IPRESOLVE_V4,
+		[TEE_FAMILY_IPV6] = CURL_IPRESOLVE_V6,
+	};
+
+	curl_easy_setopt(command->easy, CURLOPT_IPRESOLVE, families[command->family]);
+	curl_easy_setopt(command->easy, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)(command->connect_timeout_ns / TEE_NS_PER_MS));
+}
+
 int curl_net_init(struct curl_command *command)
 {
 	CURL *easy = command->easy;
 
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	if (!command->cli.host) {
+		use_own_sockets(command);
+		return 0;
+	}
 	command->connect_to = curl_slist_append(NULL, "::127.0.0.1:");
 	if (!command->connect_to)
 		return -1;
 	curl_easy_setopt(easy, CURLOPT_CONNECT_TO, command->connect_to);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, command);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 0L); /* not the far end's matter */
 	return 0;
 }

@@ -163,7 +163,7 @@ static int fetch(struct curl_command *command, const struct curl_target *target)
 		code = CLI_EXIT_OK;
 	else if (result == CURLE_WRITE_ERROR && command->output.error_number)
 		code = CLI_EXIT_WRITE;
-	else if (tee_host_error(command->cli.host)[0])
+	else if (cli_link_error(&command->cli)[0])
 		code = CLI_EXIT_LINK_GONE; /* cli_close() tells it */
 	else if (command->dial_result < 0)
 		code = fail_connecting(command);
@@ -174,7 +174,7 @@ static int fetch(struct curl_command *command, const struct curl_target *target)
 
 int curl_run(struct curl_command *command)
 {
-	int code = 0, result = tee_host_start(command->cli.host);
+	int code = 0, result = command->cli.host ? tee_host_start(command->cli.host) : 0;
 
 	if (result < 0)
 		return cli_fail(&command->cli, CLI_EXIT_FAILED, "can't start a thread: %s",
@@ -193,7 +193,7 @@ int curl_run(struct curl_command *command)
 			int one = fetch(command, &command->targets[i]);
 
 			code = one ? one : code;
-			if (tee_host_error(command->cli.host)[0])
+			if (cli_link_error(&command->cli)[0])
 				break;
 		}
 	}

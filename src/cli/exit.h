@@ -26,6 +26,7 @@ enum cli_exit {
 	CLI_EXIT_NO_ADDRESS = 115,       /* no address could be had */
 	CLI_EXIT_UNREACHABLE = 116,      /* no route, or nobody there */
 	CLI_EXIT_PORT_IN_USE = 117,
+	CLI_EXIT_DAEMON = 118, /* no such daemon, or it refuses; `up`: there is one already */
 	CLI_EXIT_SIGNAL = 128, /* plus the signal's number: 130 is Ctrl-C */
 };
 

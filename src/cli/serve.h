@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pieces of `teeceepee serve`: options and threads (cmd_serve.c), a thread's stack and listener
- * (serve_worker.c), connections (serve_conn.c), heads of requests (serve_http.c), answers
+ * (serve_worker.c), connections (serve_conn.c), both of a daemon's stack (serve_attached.c), heads of requests (serve_http.c), answers
  * (serve_request.c), files in memory (serve_file.c, serve_map.c), files that can't be outside of the
  * directory (serve_open.c), listings (serve_list.c), ranges and dates (serve_range.c), types (serve_mime.c).
  */
@@ -111,6 +111,7 @@ enum { SERVE_HEAD_SIZE = 8192 };
 struct serve_conn {
 	struct serve_worker *worker;
 	struct tee_socket *socket;
+	struct tee_ip client;           /* when attached: there is no `socket` then */
 	struct serve_conn *prev, *next; /* longest idle first */
 	uint64_t active_at_ns;
 	char *input; /* what came of a request, HTTP_HEAD_MAX bytes of room; NULL while there is none */
@@ -171,6 +172,19 @@ struct serve {
 	atomic_bool stops;
 	struct serve_worker **workers; /* `threads` of them; the first uses cli.host */
 };
+
+/* ---- cmd_serve.c ---- */
+
+/* Tells where the directory is to be found. */
+void serve_print_urls(const struct serve *serve, const struct tee_ip *ips, unsigned count,
+		      const char *link);
+
+/* ---- serve_attached.c ---- */
+
+/* Serves over the system's sockets, which are a daemon's; the argument is the struct serve. */
+int serve_run_attached(void *arg);
+
+/* ---- serve_worker.c, again ---- */
 
 /* On the command's own host, or, NULL, on one of its own beside that of the first. 0 or an exit code. */
 int serve_worker_open(struct serve *serve, struct tee_host *host, struct serve_worker **ret_worker);

@@ -307,7 +307,9 @@ static void log_request(const struct serve_conn *conn, const struct http_request
 	char text[TEE_IP_TEXT_SIZE] = "?";
 	struct tee_endpoint remote;
 
-	if (tee_remote_name(conn->socket, &remote) >= 0)
+	if (!conn->socket)
+		tee_ip_format(&conn->client, text);
+	else if (tee_remote_name(conn->socket, &remote) >= 0)
 		tee_ip_format(&remote.ip, text);
 	fprintf(stderr, "%s  %s %s\n", text, request->method, request->target);
 }

@@ -2,21 +2,54 @@
 /*
  * The stack's sockets in the manner of ss(8): one row a socket, TCP connections with a second line of
  * what the connection knows of its path.
+ *
+ * Who holds a socket is found as ss(8) finds it, in /proc/PID/fd: a program's socket is a descriptor of its
+ * own (src/run), whose inode the daemon tells. So every process that shares it is named, and none that
+ * has closed it.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+#include "daemon/ask.h"
+
+/* A descriptor of a process, and the socket behind it. */
+struct user {
+	uint64_t inode;
+	int pid, fd;
+	char name[16];
+};
+
+struct users {
+	struct user *items;
+	size_t count, size;
+};
 
 static const char *type_name(int type)
 {
 	return type == TEE_SOCKET_TCP ? "tcp" : type == TEE_SOCKET_UDP ? "udp" : "icmp";
 }
 
-/* ss writes states with dashes: SYN-SENT, TIME-WAIT. */
+static bool has_peer(const struct tee_socket_entry *entry)
+{
+	return entry->remote.port || !tee_ip_is_any(&entry->remote.ip);
+}
+
+/* As ss(8) calls them. */
 static const char *state_name(const struct tee_socket_entry *entry)
 {
-	return entry->type == TEE_SOCKET_TCP ? tee_tcp_state_name(entry->tcp.state) : "UNCONN";
+	if (entry->type != TEE_SOCKET_TCP)
+		return has_peer(entry) ? "ESTAB" : "UNCONN";
+	switch (entry->tcp.state) {
+	case TEE_TCP_ESTABLISHED: return "ESTAB";
+	case TEE_TCP_SYN_RECEIVED: return "SYN-RECV";
+	case TEE_TCP_CLOSED: return "UNCONN";
+	default: return tee_tcp_state_name(entry->tcp.state);
+	}
 }
 
 static const char *endpoint_text(const struct tee_endpoint *endpoint,
@@ -76,21 +109,56 @@ static void print_path(FILE *out, const struct tee_tcp_info *tcp)
 	fprintf(out, " rcv_wnd:%u snd_wnd:%u\n", tcp->rcv_wnd, tcp->snd_wnd);
 }
 
-static void print_row(FILE *out, const struct tee_socket_entry *entry)
+static void print_header(FILE *out, bool has_type, bool has_users)
+{
+	if (has_type)
+		fprintf(out, "%-5s ", "Netid");
+	fprintf(out, "%-11s %-7s %-7s %-27s %-27s%s\n", "State", "Recv-Q", "Send-Q",
+		"Local Address:Port", "Peer Address:Port", has_users ? " Process" : "");
+}
+
+static void print_users(FILE *out, const struct user *users, size_t count)
+{
+	if (count > 0)
+		fputs(" users:(", out);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%s(\"%s\",pid=%d,fd=%d)", i ? "," : "", users[i].name, users[i].pid,
+			users[i].fd);
+	if (count > 0)
+		fputs(")", out);
+}
+
+static void print_row(FILE *out, const struct ss_view *view, const struct tee_socket_entry *entry,
+		      const struct user *users, size_t user_count)
 {
 	char local[TEE_ENDPOINT_TEXT_SIZE], remote[TEE_ENDPOINT_TEXT_SIZE];
 
-	fprintf(out, "%-5s %-11s %-7u %-7u %-27s %-27s", type_name(entry->type), state_name(entry),
-		entry->recvq, entry->sendq, endpoint_text(&entry->local, local),
-		endpoint_text(&entry->remote, remote));
+	if (!view->hides_tcp && !view->hides_udp)
+		fprintf(out, "%-5s ", type_name(entry->type));
+	fprintf(out, "%-11s %-7u %-7u %-27s %-27s", state_name(entry), entry->recvq, entry->sendq,
+		endpoint_text(&entry->local, local), endpoint_text(&entry->remote, remote));
 	if (entry->timer_name && entry->timer_name[0])
 		fprintf(out, " timer:(%s,%.0fms)", entry->timer_name, ms(entry->timer_left_ns));
+	print_users(out, users, user_count);
 	fputs("\n", out);
-	if (has_path(entry))
+	if (view->wants_info && has_path(entry))
 		print_path(out, &entry->tcp);
 }
 
-static void print_json_row(FILE *out, const struct tee_socket_entry *entry)
+static void print_json_users(FILE *out, const struct user *users, size_t count)
+{
+	fputs(",\"users\":[", out);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i ? ",{\"name\":" : "{\"name\":", out);
+		cli_json_string(out, users[i].name);
+		fprintf(out, ",\"pid\":%d,\"fd\":%d}", users[i].pid, users[i].fd);
+	}
+	fputs("]", out);
+}
+
+static void print_json_row(FILE *out, const struct ss_view *view,
+			   const struct tee_socket_entry *entry, const struct user *users,
+			   size_t user_count)
 {
 	char local[TEE_ENDPOINT_TEXT_SIZE], remote[TEE_ENDPOINT_TEXT_SIZE];
 	const struct tee_tcp_info *tcp = &entry->tcp;
@@ -103,7 +171,9 @@ static void print_json_row(FILE *out, const struct tee_socket_entry *entry)
 	if (entry->timer_name && entry->timer_name[0])
 		fprintf(out, ",\"timer\":\"%s\",\"timer_left_ns\":%" PRIu64, entry->timer_name,
 			entry->timer_left_ns);
-	if (has_path(entry)) {
+	if (view->wants_processes)
+		print_json_users(out, users, user_count);
+	if (view->wants_info && has_path(entry)) {
 		fputs(",\"cc\":", out);
 		cli_json_string(out, tcp->cc);
 		fprintf(out,
@@ -119,23 +189,174 @@ static void print_json_row(FILE *out, const struct tee_socket_entry *entry)
 	fputs("}", out);
 }
 
+/* ---- who holds what ---- */
+
+static void add_user(struct users *users, const struct user *user)
+{
+	if (users->count == users->size) {
+		size_t size = users->size ? 2 * users->size : 256;
+		struct user *grown = realloc(users->items, size * sizeof(*grown));
+
+		if (!grown)
+			return;
+		users->items = grown;
+		users->size = size;
+	}
+	users->items[users->count++] = *user;
+}
+
+static void read_name(struct user *user)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", user->pid);
+	file = fopen(path, "re");
+	if (!file || !fgets(user->name, sizeof(user->name), file))
+		snprintf(user->name, sizeof(user->name), "?");
+	user->name[strcspn(user->name, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
+static void add_process(struct users *users, int pid)
+{
+	struct user user = {.pid = pid};
+	struct dirent *entry;
+	char path[64], link[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)) != NULL) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+
+		link[len > 0 ? len : 0] = '\0';
+		if (strncmp(link, "socket:[", 8) != 0)
+			continue;
+		user.inode = strtoull(link + 8, NULL, 10);
+		user.fd = (int)strtol(entry->d_name, NULL, 10);
+		if (!user.name[0])
+			read_name(&user);
+		add_user(users, &user);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static int compare_users(const void *a, const void *b)
+{
+	const struct user *left = a, *right = b;
+
+	if (left->inode != right->inode)
+		return left->inode < right->inode ? -1 : 1;
+	return left->pid != right->pid ? left->pid - right->pid : left->fd - right->fd;
+}
+
+/* All sockets of all processes that we may look into, those of one socket side by side. */
+static void find_users(struct users *users)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (isdigit((unsigned char)entry->d_name[0]))
+			add_process(users, (int)strtol(entry->d_name, NULL, 10));
+	if (dir)
+		closedir(dir);
+	if (users->count > 0)
+		qsort(users->items, users->count, sizeof(*users->items), compare_users);
+}
+
+/* Those of one socket; NULL: nobody. */
+static const struct user *users_of(const struct users *users, uint64_t inode, size_t *ret_count)
+{
+	size_t low = 0, high = users->count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (users->items[middle].inode < inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; inode && end < users->count && users->items[end].inode == inode;)
+		end++;
+	*ret_count = end - low;
+	return end > low ? &users->items[low] : NULL;
+}
+
+/* ---- which, and how ---- */
+
+/* As ss(8) has it: without -l and -a neither listeners nor what is no socket any more, or not yet. */
+static bool is_shown(const struct ss_view *view, const struct tee_socket_entry *entry)
+{
+	bool is_tcp = entry->type == TEE_SOCKET_TCP;
+	bool listens = is_tcp ? entry->tcp.state == TEE_TCP_LISTEN : !has_peer(entry);
+
+	if (is_tcp ? view->hides_tcp : view->hides_udp)
+		return false;
+	if (view->wants_all)
+		return true;
+	if (view->wants_listening)
+		return listens;
+	return !listens && (!is_tcp || (entry->tcp.state != TEE_TCP_TIME_WAIT &&
+					entry->tcp.state != TEE_TCP_SYN_RECEIVED &&
+					entry->tcp.state != TEE_TCP_CLOSED));
+}
+
+void ss_print(FILE *out, const struct ss_view *view, const struct daemon_socket *sockets,
+	      size_t count)
+{
+	struct users users = {0};
+	bool is_first = true;
+
+	if (view->wants_processes)
+		find_users(&users);
+	if (view->wants_json)
+		fputs("{\"sockets\":[", out);
+	else if (!view->has_no_header)
+		print_header(out, !view->hides_tcp && !view->hides_udp, view->wants_processes);
+	for (size_t i = 0; i < count; i++) {
+		struct tee_socket_entry entry = sockets[i].entry;
+		const struct user *own;
+		size_t own_count;
+
+		entry.timer_name = sockets[i].timer;
+		if (!is_shown(view, &entry))
+			continue;
+		own = users_of(&users, sockets[i].inode, &own_count);
+		if (view->wants_json && !is_first)
+			fputs(",", out);
+		is_first = false;
+		if (view->wants_json)
+			print_json_row(out, view, &entry, own, own_count);
+		else
+			print_row(out, view, &entry, own, own_count);
+	}
+	if (view->wants_json)
+		fputs("]}\n", out);
+	free(users.items);
+}
+
 void cli_print_sockets(FILE *out, struct tee_stack *stack, bool as_json)
 {
+	const struct ss_view view = {.wants_all = true, .wants_info = true};
 	struct tee_socket_entry entry;
 	bool is_first = true;
 
 	if (as_json)
 		fputs("{\"sockets\":[", out);
 	else
-		fprintf(out, "%-5s %-11s %-7s %-7s %-27s %-27s\n", "Netid", "State", "Recv-Q",
-			"Send-Q", "Local", "Peer");
+		print_header(out, true, false);
 	for (uint64_t cursor = 0; tee_socket_list(stack, &cursor, &entry); is_first = false) {
 		if (as_json && !is_first)
 			fputs(",", out);
 		if (as_json)
-			print_json_row(out, &entry);
+			print_json_row(out, &view, &entry, NULL, 0);
 		else
-			print_row(out, &entry);
+			print_row(out, &view, &entry, NULL, 0);
 	}
 	if (as_json)
 		fputs("]}\n", out);

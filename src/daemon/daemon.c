@@ -39,6 +39,7 @@ struct client {
 	struct daemon *daemon;
 	int fd; /* -1: he has gone, his program goes on */
 	struct run *run;
+	bool is_served;     /* his program is over; he hangs up when he has noticed */
 	int patience_timer; /* id, or 0 */
 };
 
@@ -157,6 +158,16 @@ static void refuse(const struct daemon *daemon, int fd, int code, const char *fo
 
 /* ---- programs ---- */
 
+/* Hanging up on its client would say that the daemon is going. */
+static void end_program(struct client *client)
+{
+	run_program_end(client->run);
+	client->run = NULL;
+	client->is_served = true;
+	if (client->fd < 0)
+		end_client(client);
+}
+
 static void on_check(void *arg)
 {
 	struct daemon *daemon = arg;
@@ -170,7 +181,7 @@ static void on_check(void *arg)
 		if (!client->run)
 			continue;
 		if (run_program_is_over(client->run))
-			end_client(client);
+			end_program(client);
 		else
 			has_fading |= run_program_is_unused(client->run);
 	}
@@ -351,13 +362,15 @@ static void on_client(void *arg, int fd, short revents)
 	(void)revents;
 	if (len == -EAGAIN)
 		return;
-	if (client->run) {
+	if (client->run || client->is_served) {
 		/* The end; or words after the request, which nobody has a right to. */
 		if (len > 0)
 			complain("the client of a program talks on, and is cut off");
 		if (came >= 0)
 			close(came);
 		hang_up(client);
+		if (client->is_served)
+			end_client(client);
 		return;
 	}
 	if (len > 0 && is_of_our_version(&request, len)) {

@@ -98,7 +98,8 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 	for (;;) {
 		ssize_t count = tee_recv_info(socket, run->buffer, RUN_DATAGRAM_MAX, 0, &info);
 
-		if (count == -TEE_EAGAIN)
+		/* After shutdown() for reading there is an end of the stream, again and again. */
+		if (count == -TEE_EAGAIN || (count == 0 && tee_readiness(socket) & TEE_EV_RDHUP))
 			break;
 		if (count < 0) {
 			sock->error = posix_errno((int)count);
