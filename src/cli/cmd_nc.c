@@ -38,13 +38,14 @@ static int fail_socket(const struct nc *nc, int error)
 
 bool nc_wait_input(const struct nc *nc)
 {
-	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-				{.fd = nc->stop_fd, .events = POLLIN}};
+	struct pollfd fds[3] = {{.fd = STDIN_FILENO, .events = POLLIN},
+				{.fd = nc->stop_fd, .events = POLLIN},
+				{.fd = nc->cli.cancel_fd, .events = POLLIN}};
 
-	while (poll(fds, 2, -1) < 0)
+	while (poll(fds, 3, -1) < 0)
 		if (errno != EINTR)
 			return true; /* then read() tells */
-	return fds[1].revents == 0;
+	return fds[1].revents == 0 && fds[2].revents == 0;
 }
 
 /* Waits, lock held, until the socket takes more; 0 or the exit code. */

@@ -4,7 +4,8 @@
  * most one descriptor beside it. A connection is for one request.
  *
  *   DAEMON_RUN    a descriptor of a program's notifications comes along; the daemon serves the program. The
- *                 connection stays: its end tells the client that the daemon is going.
+ *                 connection stays: a second answer says that no process of the program is left, and
+ *                 the end that the daemon is going.
  *   DAEMON_SOCKETS  the answer brings a file of struct daemon_socket, which nobody writes any more.
  *   DAEMON_DOWN   the daemon ends. `pid` of the answer tells whom to wait for.
  *

@@ -194,6 +194,8 @@ static void on_unused(void *arg)
 	struct client *client = arg;
 	struct daemon *daemon = client->daemon;
 
+	if (client->fd >= 0)
+		answer(client, -1);
 	if (daemon->check_timer <= 0)
 		daemon->check_timer = tee_host_after(daemon->host, 0, on_check, daemon);
 }

@@ -3,19 +3,18 @@
  * A program that is started here and served elsewhere: by a daemon (src/daemon), which got the
  * descriptor of its notifications.
  *
- * What is left to do here is a parent's work: to pass signals on, and to wait. All that the program
- * starts becomes ours when its own parent ends (launch.c makes us a subreaper), so that having no children
- * any more means that all of it is over.
+ * What is left to do here is a parent's work: to pass signals on, and to wait. That nothing is left of
+ * what the program has started, the daemon tells by a message.
  *
  * When the daemon ends first, every socket call of the program's fails from then on, and nothing can bring its
  * connections back: it is told to end.
  */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +24,8 @@ struct attached {
 	pid_t child;
 	int status;
 	bool has_ended; /* the program itself */
-	bool is_over;   /* nothing is left of it, or we were told not to wait for it */
+	bool is_unused; /* nothing is left of all that it started, or nobody can tell */
+	bool is_told_to_end;
 };
 
 static void reap(struct attached *attached)
@@ -38,8 +38,6 @@ static void reap(struct attached *attached)
 			attached->status = status;
 			attached->has_ended = true;
 		}
-	if (pid < 0 && errno == ECHILD)
-		attached->is_over = true;
 }
 
 static void take_signals(struct attached *attached, int signal_fd)
@@ -50,11 +48,21 @@ static void take_signals(struct attached *attached, int signal_fd)
 		if (info.ssi_signo == SIGCHLD)
 			reap(attached);
 		else if (attached->has_ended)
-			attached->is_over = true;
+			attached->is_told_to_end = true;
 		/* The terminal sends to the whole group, and so to the program too. */
 		else if (info.ssi_code != SI_KERNEL)
 			kill(attached->child, (int)info.ssi_signo);
 	}
+}
+
+/* false: the daemon has ended, or is about to. */
+static bool hear_daemon(struct attached *attached, int control_fd)
+{
+	char message[16];
+	ssize_t len = recv(control_fd, message, sizeof(message), MSG_DONTWAIT);
+
+	attached->is_unused = true;
+	return len > 0;
 }
 
 int run_program_attached(const struct run_config *config, int control_fd,
@@ -80,9 +88,9 @@ int run_program_attached(const struct run_config *config, int control_fd,
 	/* A copy of ours would keep the program waiting for answers when the daemon is gone. */
 	close(launched.notify_fd);
 	attached.child = launched.child;
-	while (!attached.is_over) {
+	while ((!attached.has_ended || !attached.is_unused) && !attached.is_told_to_end) {
 		poll(fds, 2, -1);
-		if (fds[1].revents) {
+		if (fds[1].revents && !hear_daemon(&attached, control_fd)) {
 			fds[1].fd = -1;
 			on_left(arg);
 			if (!attached.has_ended)

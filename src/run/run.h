@@ -74,9 +74,9 @@ void run_program_end(struct run *run);
 
 /*
  * Starts a program that another process serves, and waits for its end and that of all that it started.
- * Signals go to it as in run_program_serve(). `control_fd` becomes readable when the supervisor ends: then
- * `on_left` is called, and the program is asked to end (SIGTERM), as it has no network any more. 0 and the
- * wait status, or RUN_EXIT_… and a sentence.
+ * Signals go to it as in run_program_serve(). Over the socket `control_fd` comes a message once no process of
+ * it is left. Its end says that the supervisor ends: then `on_left` is called, and the program is asked
+ * to end (SIGTERM), as it has no network any more. 0 and the wait status, or RUN_EXIT_… and a sentence.
  */
 int run_program_attached(const struct run_config *config, int control_fd,
 			 void (*on_left)(void *arg), void *arg, int *ret_status,

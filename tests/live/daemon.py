@@ -1,0 +1,499 @@
+#!/usr/bin/env python3
+"""The stack as a daemon: `up`, `--attach`, `ss`, `down`.
+
+What `teeceepee ss` says is held against what the kernel on the other side says of the same connections, and
+against /proc. What `down` and a SIGKILL leave behind is looked for by name.
+"""
+
+import array
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import lab as live
+import servers
+from lab import Skip, check, check_equal, need, until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SEMANTICS = os.path.join(HERE, "..", "run", "semantics.py")
+
+HOLD = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+print("connected", flush=True)
+s.settimeout(20)
+try: print("FIN" if s.recv(10) == b"" else "data")
+except ConnectionResetError: print("RST")
+"""
+
+FLOOD = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.sendall(b"x" * int(sys.argv[3]))
+"""
+
+
+class Daemon:
+    """`teeceepee up` in a case, and commands that attach to it."""
+
+    def __init__(self, lab, wire, *words, name="default", home=None):
+        self.lab, self.wire, self.name = lab, wire, name
+        self.runtime = home or lab.path("runtime")
+        os.makedirs(self.runtime, 0o700, exist_ok=True)
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": self.runtime}
+        self.dir = os.path.join(self.runtime, "teeceepee")
+        self.socket = os.path.join(self.dir, name + ".sock")
+        self.pid = None
+        self.words = words
+
+    def up(self, code=0):
+        process = self.tee("up", self.name, *self.wire.options(), *self.words).check_exit(code)
+        if code == 0:
+            found = re.search(rb"pid (\d+)", process.output())
+            check(found, f"`up` said {process.output()!r}")
+            self.pid = int(found.group(1))
+        return process
+
+    def tee(self, command, *words, **keywords):
+        return self.lab.tee(command, *words, env=self.env, **keywords)
+
+    def attached(self, command, *words, **keywords):
+        return self.tee(command, "--attach", self.name, *words, **keywords)
+
+    def ss(self, *options):
+        text = self.tee("ss", *options, "--json", self.name).check_exit(0).output()
+        return json.loads(text)["sockets"]
+
+    def down(self):
+        return self.tee("down", self.name).check_exit(0)
+
+    def is_running(self):
+        return is_alive(self.pid)
+
+    def check_gone(self):
+        check(not self.is_running(), f"process {self.pid} is still there")
+        check(not os.path.exists(self.dir), f"left behind: {os.listdir(self.runtime)}")
+
+
+def is_alive(pid):
+    """Ended processes that nobody has waited for are none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def of_state(sockets, state):
+    return [row for row in sockets if row["state"] == state]
+
+
+def kernel_pairs(lab, wire, state="established"):
+    """{(teeceepee's endpoint, the kernel's)} as the kernel sees it."""
+    pairs = set()
+    for line in lab.command("ss", "-Htn", "state", state, ns=wire.ns).splitlines():
+        words = line.split()
+        if words[3].startswith(wire.own4 + ":"):
+            pairs.add((words[3], words[2]))
+    return pairs
+
+
+def check_truth(lab, wire, daemon, programs, what):
+    """Our list of connections is the kernel's, and each belongs to the program that has it."""
+    rows = {}
+
+    def agree():
+        rows.clear()
+        rows.update({(row["local"], row["remote"]): row
+                     for row in of_state(daemon.ss("-tip"), "ESTAB")})
+        return set(rows) == kernel_pairs(lab, wire)
+
+    until(agree, 5, f"ss and the kernel's ss to agree {what}")
+    holders = set()
+    for row in rows.values():
+        check(row["rtt_ns"] > 0 and row["cwnd_bytes"] > 0, f"no path in {row}")
+        for user in row["users"]:
+            with open(f"/proc/{user['pid']}/comm", encoding="utf-8") as comm:
+                check_equal(user["name"], comm.read().strip(), f"the name of {user['pid']} {what}")
+            link = os.readlink(f"/proc/{user['pid']}/fd/{user['fd']}")
+            check(link.startswith("socket:"), f"{user} holds {link}")
+            holders.add(user["name"])
+    check_equal(holders, programs, f"who holds connections {what}")
+    return rows
+
+
+@live.case("three programs on one address, one killed in mid-transfer; ss is right; down leaves nothing",
+           quick=True)
+def three(lab):
+    need("curl", "nc")
+    wire = live.Tap(lab)
+    servers.pages(lab)
+    live.random_file(lab.path("www/big.bin"), 4 << 20)
+    servers.nginx(lab)
+    daemon = Daemon(lab, wire)
+    daemon.up()
+    check_equal(daemon.ss("-tuap"), [], "sockets of a fresh daemon")
+    lab.wait_answering(wire)
+
+    # The first: a server, with whom the kernel holds a connection.
+    server = daemon.attached("run", sys.executable, "-m", "http.server", "-d", lab.path("www"), "8000")
+    until(lambda: of_state(daemon.ss("-tl"), "LISTEN"), 10, "the server to listen")
+    listener, = daemon.ss("-tlp")
+    check_equal((listener["local"], listener["users"][0]["name"]), ("*:8000", "python3"), "the listener")
+    check_equal(os.path.basename(os.readlink(f"/proc/{listener['users'][0]['pid']}/exe"))[:6], "python",
+                "the listener's program")
+    hold = lab.start(sys.executable, "-c", HOLD, wire.own4, 8000)
+    until(lambda: b"connected" in hold.output(), 10, "the kernel's client")
+    check_truth(lab, wire, daemon, {"python3"}, "with one program")
+
+    # The second: a slow download. The third: a pipe to the kernel's nc.
+    fetch = daemon.attached("curl", "-sS", "-o", lab.path("got"), wire.url(4, "/slow/big.bin"))
+    sink = lab.start("nc", "-l", 9100)
+    lab.wait_listening(9100)
+    pipe = daemon.attached("nc", wire.peer4, 9100, stdin=subprocess.PIPE)
+    pipe.stdin.write(b"first words\n")
+    pipe.stdin.flush()
+    until(lambda: b"first words" in sink.output(), 10, "words to arrive")
+    until(lambda: os.path.exists(lab.path("got")) and os.path.getsize(lab.path("got")) > 0, 10,
+          "the download to begin")
+    rows = check_truth(lab, wire, daemon, {"python3", "teeceepee"}, "with three programs")
+    check_equal(len(rows), 3, "connections")
+    download, = [row for row in rows.values() if row["remote"] == f"{wire.peer4}:80"]
+    check(download["bytes_received"] > 0, f"nothing came in: {download}")
+    text = daemon.tee("ss", "-tip").check_exit(0).output().decode()
+    line = next(each for each in text.splitlines() if download["local"] in each)
+    user = download["users"][0]
+    check(f"users:((\"teeceepee\",pid={user['pid']},fd={user['fd']}))" in line and line.startswith("ESTAB"),
+          f"ss -tip said {line!r}")
+    check(" cwnd:" in text.splitlines()[text.splitlines().index(line) + 1], text)
+
+    # The second is killed: its connection ends, the others go on.
+    os.kill(user["pid"], signal.SIGKILL)
+    fetch.check_exit(-signal.SIGKILL)
+    until(lambda: (download["local"], download["remote"]) not in kernel_pairs(lab, wire), 5,
+          "the peer to see the end")
+    rows = check_truth(lab, wire, daemon, {"python3", "teeceepee"}, "after the kill")
+    check_equal(len(rows), 2, "connections after the kill")
+    pipe.stdin.write(b"last words\n")
+    pipe.stdin.close()
+    until(lambda: b"last words" in sink.output(), 10, "the pipe to go on")
+    sink.check_exit(0)
+    pipe.check_exit(0)
+    check(daemon.is_running(), "the daemon is gone")
+    page = lab.command("curl", "-sS", wire.own_url(4, "/hello.txt", 8000))
+    with open(lab.path("www/hello.txt"), encoding="utf-8") as file:
+        check_equal(page, file.read(), "the page of the first program")
+    # What the third closed first waits where its program has gone.
+    waiting = of_state(daemon.ss("-tap"), "TIME-WAIT")
+    check(any(row["remote"] == f"{wire.peer4}:9100" and not row["users"] for row in waiting),
+          f"no TIME-WAIT of the third: {daemon.ss('-tap')}")
+
+    # The end, in order.
+    daemon.down()
+    daemon.check_gone()
+    hold.check_exit(0)
+    check(hold.output().split()[-1] in (b"FIN", b"RST"), f"the kernel's client saw {hold.output()!r}")
+    server.wait()
+    check(not is_alive(listener["users"][0]["pid"]), "the server is still there")
+    check_equal(kernel_pairs(lab, wire), set(), "connections of the kernel's side")
+    left = lab.command("ip", "-o", "link", "show")
+    check_equal(len(left.splitlines()), 2, f"devices (loopback and the case's own TAP): {left}")
+
+
+@live.case("a second up of a name, names that nobody has, options that aren't the client's", quick=True)
+def names(lab):
+    wire = live.Slirp(lab)
+    daemon = Daemon(lab, wire, name="lab.1")
+    process = daemon.attached("curl", "http://10.0.2.2/").check_exit(118)
+    check("no daemon 'lab.1' is up; 'teeceepee up lab.1' starts one" in process.errors(), process.errors())
+    daemon.up()
+    process = daemon.up(118)
+    check(f"a daemon 'lab.1' is up already (pid {daemon.pid})" in process.errors(), process.errors())
+    check(daemon.is_running() and daemon.ss("-a") == [], "the first daemon suffered")
+    for command, code in (("run", 125), ("curl", 118), ("nc", 118), ("serve", 118)):
+        words = {"run": ["true"], "curl": ["http://x/"], "nc": ["x", 1], "serve": [lab.dir]}[command]
+        process = daemon.tee(command, "--attach", "other", *words).check_exit(code)
+        check("no daemon 'other' is up" in process.errors() and "(these are up: lab.1)" in process.errors(),
+              process.errors())
+    process = daemon.attached("curl", "--impair", "loss=1%", "http://x/").check_exit(2)
+    check("--impair is a matter of the daemon's stack" in process.errors(), process.errors())
+    daemon.attached("ping", "10.0.2.2").check_exit(2)
+    daemon.tee("up", "../x").check_exit(2)
+    daemon.tee("up", "-x").check_exit(2)
+    daemon.tee("up", "two words").check_exit(2)
+    other = Daemon(lab, wire, name="other")
+    other.up()
+    process = daemon.tee("ss").check_exit(118)
+    check("several daemons are up" in process.errors(), process.errors())
+    other.down()
+    check(os.path.exists(daemon.socket) and not os.path.exists(other.socket), "down took the wrong one")
+    daemon.tee("down").check_exit(0)
+    daemon.check_gone()
+    process = daemon.tee("down").check_exit(118)
+    check("no daemon 'default' is up" in process.errors(), process.errors())
+
+
+@live.case("an up that fails says why at once and leaves nothing", quick=True)
+def failing(lab):
+    daemon = Daemon(lab, live.Slirp(lab))
+    process = daemon.tee("up", "--link", "carrier-pigeon").check_exit(110)
+    check("carrier-pigeon" in process.errors(), process.errors())
+    process = daemon.tee("up", "--ip", "nonsense").check_exit(2)
+    check("nonsense" in process.errors(), process.errors())
+    daemon.tee("up", "--trace").check_exit(2)
+    check(not os.path.exists(daemon.socket), "a socket is left")
+    os.mkdir(daemon.dir, 0o755) if not os.path.exists(daemon.dir) else os.chmod(daemon.dir, 0o755)
+    process = daemon.tee("up").check_exit(118)
+    check("not a directory that only you can use" in process.errors(), process.errors())
+    process = daemon.tee("ss", "default").check_exit(118)
+    check("not a directory that only you can use" in process.errors(), process.errors())
+
+
+@live.case("in the foreground: ready is told, Ctrl-C ends it in order", quick=True)
+def foreground(lab):
+    daemon = Daemon(lab, live.Slirp(lab))
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(lab.path("notify"))
+    manager.settimeout(10)
+    daemon.env["NOTIFY_SOCKET"] = lab.path("notify")
+    process = daemon.tee("up", "--foreground", "--stats")
+    check_equal(manager.recv(100), b"READY=1", "what the service manager is told")
+    daemon.pid = process.pid
+    check_equal(daemon.ss("-a"), [], "sockets")
+    process.signal(signal.SIGINT)
+    process.check_exit(128 + signal.SIGINT, 8)
+    daemon.check_gone()
+
+
+@live.case("run --attach: as run, in exit status, signals, sockets and published ports", quick=True)
+def programs(lab):
+    wire = live.Slirp(lab)
+    daemon = Daemon(lab, wire)
+    daemon.up()
+    daemon.attached("run", "sh", "-c", "exit 7").check_exit(7)
+    daemon.attached("run", "sh", "-c", "kill -KILL $$").check_exit(-signal.SIGKILL)
+    daemon.attached("run", lab.path("no-such")).check_exit(127)
+    ready = lab.path("ready")
+    process = daemon.attached("run", "sh", "-c",
+                              f"trap 'exit 5' TERM; touch {ready}; while :; do sleep 0.05; done")
+    until(lambda: os.path.exists(ready), 10, "the program to start")
+    process.signal(signal.SIGTERM)
+    process.check_exit(5)
+    port = lab.port()
+    server = daemon.attached("run", "--publish", f"{port}:8001", sys.executable, "-m", "http.server", "8001")
+    lab.wait_listening(port)
+    until(lambda: daemon.ss("-tl"), 10, "the server")
+    lab.command("curl", "-sSf", f"http://127.0.0.1:{port}/")
+    # Killed like this it can't tell its program; that ends all the same.
+    pid = daemon.ss("-tlp")[0]["users"][0]["pid"]
+    server.signal(signal.SIGKILL)
+    until(lambda: not is_alive(pid), 5, "the program of a killed client to end")
+    until(lambda: not daemon.ss("-tl"), 5, "its listener to go")
+    plain = lab.tee("run", *wire.options(), sys.executable, SEMANTICS).check_exit(0, 60)
+    ours = daemon.attached("run", sys.executable, SEMANTICS).check_exit(0, 60)
+    check_equal(ours.output(), plain.output(), "what sequences of calls end in")
+    daemon.down()
+    daemon.check_gone()
+
+
+@live.case("all that a program wrote arrives, however it ends", quick=True)
+def last_words(lab):
+    need("nc")
+    wire = live.Tap(lab)
+    daemon = Daemon(lab, wire, "--impair", "rate=50mbit")
+    daemon.up()
+    size = 3 << 20
+    for number in range(3):
+        sink = lab.start("nc", "-l", 9200 + number, stdout=subprocess.PIPE)
+        came = live.StreamHash(sink.stdout)
+        lab.wait_listening(9200 + number)
+        daemon.attached("run", sys.executable, "-c", FLOOD, wire.peer4, 9200 + number, size).check_exit(0)
+        digest = hashlib.sha256(b"x" * size).hexdigest()
+        came.check(digest, size, 20)
+    daemon.down()
+    daemon.check_gone()
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@live.case("programs come and go, and leave no descriptor, file or memory", quick=True)
+def leaks(lab):
+    daemon = Daemon(lab, live.Slirp(lab))
+    daemon.up()
+    count = 20 if lab.quick else 40
+    words = ("import socket; l = socket.create_server(('127.0.0.1', 7)); c = socket.create_connection("
+             "('127.0.0.1', 7)); u = socket.socket(2, 2); u.bind(('', 53))")
+    daemon.attached("run", sys.executable, "-c", words).check_exit(0)
+    until(lambda: not daemon.ss(), 5, "the first to go")
+    before = descriptors(daemon.pid)
+    for _ in range(count):
+        daemon.attached("run", sys.executable, "-c", words).check_exit(0)
+    until(lambda: descriptors(daemon.pid) <= before, 5, f"descriptors to come down to {before}")
+    check_equal(os.listdir(os.path.join(daemon.dir, "default.d")), [], "directories of programs")
+    check_equal([row for row in daemon.ss("-a") if row["state"] != "TIME-WAIT"], [], "sockets")
+    daemon.down()
+    daemon.check_gone()
+    return f"{count} programs, {before} descriptors"
+
+
+@live.case("a daemon killed by SIGKILL: clients end, the stale socket is known as such", quick=True)
+def killed(lab):
+    need("nc")
+    wire = live.Tap(lab)
+    daemon = Daemon(lab, wire)
+    daemon.up()
+    sink = lab.start("nc", "-l", 9300)
+    lab.wait_listening(9300)
+    pipe = daemon.attached("nc", wire.peer4, 9300, stdin=subprocess.PIPE)
+    server = daemon.attached("serve", lab.dir)
+    program = daemon.attached("run", sys.executable, "-m", "http.server", "8000")
+    until(lambda: len(daemon.ss("-tl")) == 2 and of_state(daemon.ss("-t"), "ESTAB"), 10, "three clients")
+    os.kill(daemon.pid, signal.SIGKILL)
+    for process in (pipe, server, program):
+        process.wait(5)
+        check("the daemon 'default' has ended" in process.errors(), process.told())
+    check(sink.is_running(), "nobody could tell the peer, and yet it knows")
+    for command in (["ss", "default"], ["curl", "--attach", "default", "http://x/"], ["down", "default"]):
+        process = daemon.tee(*command).check_exit(118)
+        check("was killed, and only its socket is left; 'teeceepee up default'" in process.errors(),
+              process.errors())
+    check(os.path.exists(daemon.socket), "the stale socket is gone already")
+    daemon.up()
+    check_equal(daemon.ss("-a"), [], "sockets of the new daemon")
+    check_equal(os.listdir(os.path.join(daemon.dir, "default.d")), [], "what the killed one left")
+    daemon.down()
+    daemon.check_gone()
+
+
+def capture_request(lab, daemon):
+    """A request as a client of this build makes it."""
+    path = lab.path("fake.sock")
+    fake = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    fake.bind(path)
+    fake.listen(1)
+    fake.settimeout(10)
+    client = daemon.tee("ss", path)
+    connection, _ = fake.accept()
+    request = connection.recv(65536)
+    connection.close()
+    client.check_exit(118)
+    return request
+
+
+def ask(daemon, request, fds=()):
+    """(errno of the answer, its sentence), or None when there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.settimeout(5)
+        client.connect(daemon.socket)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        client.sendmsg([request], rights)
+        answer = client.recv(65536)
+        if not answer:
+            return None
+        check_equal(client.recv(65536), b"", "the end of the connection")
+        return int.from_bytes(answer[:4], sys.byteorder), answer[8:520].split(b"\0")[0].decode()
+
+
+@live.case("clients that misbehave are refused, and hold up nobody")
+def misbehaving(lab):
+    daemon = Daemon(lab, live.Slirp(lab))
+    daemon.up()
+    silent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    silent.connect(daemon.socket)
+    request = capture_request(lab, daemon)
+    before = descriptors(daemon.pid)
+    null, kind_at = os.open("/dev/null", os.O_RDWR), 24
+
+    def of_kind(kind):
+        return request[:kind_at] + kind.to_bytes(4, sys.byteorder) + request[kind_at + 4:]
+
+    for words, fds, part in ((b"x", (), "another version"), (request + b"x", (), "another version"),
+                             (request[:-1], (), "another version"), (b"y" + request[1:], (), "another version"),
+                             (of_kind(99), (null,), "makes no sense"), (of_kind(0), (), "makes no sense"),
+                             (of_kind(0), (null, null, null), "no notifications"),
+                             (of_kind(0), (silent.fileno(),), "no notifications"),
+                             (of_kind(0)[:36].ljust(len(request), b"\xff"), (null,), "makes no sense")):
+        answer = ask(daemon, words, fds)
+        check(answer and answer[0] > 0 and part in answer[1], f"{part!r} was expected: {answer}")
+    os.close(null)
+    # Those who hang up at once, and a crowd that says nothing.
+    for _ in range(50):
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(daemon.socket)
+    crowd = []
+    for _ in range(1100):
+        crowd.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        crowd[-1].connect(daemon.socket)
+    crowd[-1].settimeout(5)
+    check(b"too many clients" in crowd[-1].recv(65536), "the last of the crowd was not refused")
+    for each in crowd:
+        each.close()
+    check_equal(until(lambda: daemon.tee("ss", "--json").check_exit(0), 5, "an answer").output(),
+                b'{"sockets":[]}\n', "sockets")
+    # A client that stops reading has its answer or not, and the others have theirs.
+    silent.settimeout(15)
+    check_equal(silent.recv(100), b"", "the silent client's end")
+    until(lambda: descriptors(daemon.pid) <= before, 5, f"descriptors to come down to {before}")
+    with open(os.path.join(daemon.dir, "default.log"), encoding="utf-8") as log:
+        check("is refused: " in log.read(), "the log says nothing of them")
+    daemon.down()
+    daemon.check_gone()
+
+
+@live.case("another user's daemon refuses, and its socket can't be reached", quick=True)
+def strangers(lab):
+    need("setpriv")
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    if subprocess.run([*nobody, "true"], capture_output=True, check=False).returncode != 0:
+        raise Skip("there is only one user in this namespace")
+    # Down to the program, which may lie where only its builder looks.
+    program = lab.path("teeceepee")
+    lab.command("cp", lab.program, program)
+    os.chmod(program, 0o755)
+    for path in ("/run", "/run/live", lab.dir):
+        os.chmod(path, os.stat(path).st_mode | stat.S_IXOTH | stat.S_IROTH)
+    daemon = Daemon(lab, live.Slirp(lab))
+    daemon.up()
+    os.chmod(daemon.runtime, 0o755)
+
+    def attach():
+        return lab.start(*nobody, program, "curl", "--attach", daemon.socket, "http://x/").check_exit(118)
+
+    process = attach()
+    check("belongs to another user" in process.errors(), process.errors())
+    # Even when somebody opens the way.
+    os.chmod(daemon.dir, 0o755)
+    os.chmod(daemon.socket, 0o777)
+    process = attach()
+    check("this daemon belongs to another user (uid 0)" in process.errors(), process.errors())
+    os.chmod(daemon.dir, 0o700)
+    daemon.down()
+    daemon.check_gone()
+
+
+@live.case("ss --watch looks again and again, until the daemon ends", quick=True)
+def watching(lab):
+    daemon = Daemon(lab, live.Slirp(lab))
+    daemon.up()
+    watch = daemon.tee("ss", "-tuan", "--watch=0.05")
+    until(lambda: watch.output().count(b"Netid") >= 3, 10, "three looks")
+    program = daemon.attached("run", sys.executable, "-c",
+                              "import socket, time; s = socket.socket(2, 2); s.bind(('', 5353)); time.sleep(20)")
+    until(lambda: b"UNCONN" in watch.output() and b":5353" in watch.output(), 10, "a new socket to appear")
+    row, = daemon.ss("-ulp")
+    check_equal((row["netid"], row["local"]), ("udp", "*:5353"), "the datagram socket")
+    program.signal(signal.SIGTERM)
+    program.check_exit(-signal.SIGTERM)
+    daemon.down()
+    watch.check_exit(118, 5)
+
+
+if __name__ == "__main__":
+    live.main(jobs=3)
