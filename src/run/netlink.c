@@ -32,7 +32,7 @@ struct answer {
 	unsigned family;
 	bool is_dump;
 	bool is_any; /* something was answered */
-	uint8_t bytes[PIECE_BYTES];
+	_Alignas(struct nlmsghdr) uint8_t bytes[PIECE_BYTES];
 	size_t len, message_at;
 };
 
