@@ -185,13 +185,13 @@ static void turn_away(const struct clients *all, int fd, const char *reason)
 
 static void take_client(struct clients *all, int fd, const struct tee_endpoint *from)
 {
-	struct client *client = all->count < CLIENTS_MAX ? calloc(1, sizeof(*client)) : NULL;
+	struct client *client = calloc(1, sizeof(*client));
 	pthread_attr_t attributes;
 	pthread_t thread;
 	int on = 1, error;
 
 	if (!client) {
-		turn_away(all, fd, "there are too many");
+		turn_away(all, fd, "no memory");
 		return;
 	}
 	client->all = all;
@@ -205,7 +205,8 @@ static void take_client(struct clients *all, int fd, const struct tee_endpoint *
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_mutex_lock(&all->mutex);
-	error = pthread_create(&thread, &attributes, client_main, client);
+	error = all->count < CLIENTS_MAX ? pthread_create(&thread, &attributes, client_main, client)
+					 : EUSERS;
 	if (!error) {
 		client->next = all->first;
 		if (all->first)

@@ -302,6 +302,71 @@ def programs(lab):
     daemon.check_gone()
 
 
+@live.case("serve, curl and nc on one daemon: pages, streams both ways, datagrams, exit codes", quick=True)
+def commands(lab):
+    need("curl", "nc")
+    wire = live.Tap(lab)
+    daemon = Daemon(lab, wire)
+    daemon.up()
+    os.mkdir(lab.path("www"))
+    size = 3 << 20
+    digest = live.random_file(lab.path("www/big.bin"), size)
+    server = daemon.attached("serve", "-v", "--port", 8080, lab.path("www"))
+    until(lambda: wire.own4.encode() in server.output(), 10, "the server to say where it is")
+    url = wire.own_url(4, "/big.bin", 8080)
+    for words in ([], ["-0"], ["-H", "Connection: close"]):
+        with open(lab.path("got"), "wb") as got:
+            lab.start("curl", "-sSf", *words, url, url, stdout=got).check_exit(0)
+        with open(lab.path("got"), "rb") as got:
+            data = got.read()
+        check_equal(hashlib.sha256(data[:size]).hexdigest(), digest, f"the page, {words}")
+        check_equal(data[:size] == data[size:], True, "the page once more")
+    check("big.bin" in lab.command("curl", "-sSf", wire.own_url(4, "/", 8080)), "no listing")
+    check_equal(lab.command("curl", "-s", "-o", lab.path("none"), "-w", "%{http_code}",
+                            wire.own_url(4, "/no", 8080)), "404", "the status of what isn't there")
+    check_equal(lab.command("curl", "-sSf", "-r", "0-9", "-o", lab.path("part"), "-w", "%{http_code}",
+                            url), "206", "the status of a part")
+    check(f"{wire.peer4}  GET /big.bin" in server.errors(), f"-v said {server.errors()[-300:]}")
+    daemon.attached("serve", "--port", 8080, lab.path("www")).check_exit(117)
+    # Its own neighbours reach it over the same stack.
+    daemon.attached("curl", "-sSf", "-o", lab.path("own"), url).check_exit(0)
+    check_equal(os.path.getsize(lab.path("own")), size, "bytes over the stack's own loopback")
+    daemon.attached("curl", "-sS", wire.url(4, "/", port=81)).check_exit(7)
+
+    # Both ends of nc in turn.
+    listener = daemon.attached("nc", "-v", "-l", 9400, stdout=subprocess.PIPE)
+    came = live.StreamHash(listener.stdout)
+    until(lambda: any(row["local"] == "*:9400" for row in daemon.ss("-tl")), 10, "nc to listen")
+    with open(lab.path("www/big.bin"), "rb") as data:
+        lab.start("nc", "-N", wire.own4, 9400, stdin=data)
+    came.check(digest, size, 20)
+    listener.check_exit(0)
+    check(f"connection from {wire.peer4}:" in listener.errors(), listener.errors())
+    sink = lab.start("nc", "-l", 9401, stdout=subprocess.PIPE)
+    came = live.StreamHash(sink.stdout)
+    lab.wait_listening(9401)
+    with open(lab.path("www/big.bin"), "rb") as data:
+        daemon.attached("nc", wire.peer4, 9401, stdin=data).check_exit(0)
+    came.check(digest, size, 20)
+    daemon.attached("nc", "-z", wire.peer4, 9402).check_exit(7)
+    daemon.attached("nc", "-w", 0.3, wire.own4, 8080, stdin=subprocess.PIPE).check_exit(28)
+    echo = ("import socket, sys; s = socket.socket(2, 2); s.bind((sys.argv[1], 9403)); print('ready', flush=True)\n"
+            "d, who = s.recvfrom(2000); s.sendto(d[::-1], who)")
+    peer = lab.start(sys.executable, "-c", echo, wire.peer4)
+    until(lambda: b"ready" in peer.output(), 10, "the peer")
+    words = daemon.attached("nc", "-u", "-w", 1, wire.peer4, 9403, stdin=subprocess.PIPE)
+    words.stdin.write(b"drawer")
+    words.stdin.close()
+    until(lambda: words.output() == b"reward", 10, f"an answer: {words.output()!r}")
+    words.check_exit(0)
+    # Ctrl-C of one of them is the daemon's business no further.
+    server.signal(signal.SIGINT)
+    server.check_exit(128 + signal.SIGINT, 5)
+    until(lambda: not daemon.ss("-tl"), 5, "its listener to go")
+    daemon.down()
+    daemon.check_gone()
+
+
 @live.case("all that a program wrote arrives, however it ends", quick=True)
 def last_words(lab):
     need("nc")
