@@ -113,6 +113,7 @@ int bench_our_many(int argc, char **argv);      /* CONNECTIONS */
 int bench_overhead(int argc, char **argv);      /* SECONDS */
 int bench_kernel_road(int argc, char **argv);   /* see road_kernel.c */
 int bench_our_road(int argc, char **argv);      /* see road_ours.c */
+int bench_turnover(int argc, char **argv);      /* ours|kernel SECONDS */
 int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B IMPAIRMENT */
 int bench_join(int argc, char **argv);          /* TAP-A TAP-B */
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import tempfile
 
@@ -60,6 +61,15 @@ def costs(program, quick):
         found[case] = ask(program, "our-core", case, rounds // (4 if quick else 1))
         found[case]["instructions"] = instructions(program, case, 300 if quick else 1000)
     return found
+
+
+def turnover(program, quick):
+    """Connections opened and closed a second when one thread is both ends: ours on a wire, the kernel's."""
+    found = {"ours": [], "kernel": []}
+    for _ in range(3 if quick else 5):
+        for stack, values in found.items():
+            values.append(ask(program, "turnover", stack, 0.2 if quick else 1)["per_s"])
+    return {stack: statistics.median(values) for stack, values in found.items()}
 
 
 def memory(program, quick):

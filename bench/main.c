@@ -21,6 +21,7 @@ static const struct {
 	{"our-road", bench_our_road},
 	{"bridge", bench_bridge},
 	{"join", bench_join},
+	{"turnover", bench_turnover},
 	{"overhead", bench_overhead},
 };
 

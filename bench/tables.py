@@ -115,7 +115,7 @@ def goal_row(name, value, wanted, is_more_better):
                    "yes" if is_met else "**no**"])
 
 
-def goals(results, costs, memory):
+def goals(results, alone):
     """What issue 5 calls shown, each with what was measured in this run."""
     lines = ["### Goals", "", row_of(["goal", "measured", "wanted", "met"]), "|---|---:|---:|---|"]
     for name, (column, case, key), base, wanted, is_more_better in GOALS:
@@ -124,15 +124,25 @@ def goals(results, costs, memory):
             lines.append(goal_row(name, value / other, wanted, is_more_better))
         else:
             lines.append(row_of([name, "not measured", "", ""]))
+    turnover, memory = alone["turnover"], alone["memory"]
+    lines.append(goal_row("connections ÷ kernel, both ends in one thread, no link",
+                          turnover["ours"] / turnover["kernel"], 2.0, True))
     for name, case, wanted in (("an idle connection, bytes", "idle", 600),
                                ("TIME-WAIT, bytes", "time-wait", 64),
                                ("SYN-RECEIVED, bytes", "syn-received", 128)):
         lines.append(goal_row(name, memory["ours"][case], wanted, False))
-    counted = costs["mss-offload"]["instructions"].get("core_receive")
+    counted = alone["core"]["mss-offload"]["instructions"].get("core_receive")
     if counted:
         lines.append(goal_row("a received segment, to the application, instructions", counted, 1000,
                               False))
     return [*lines, ""]
+
+
+def turnover_table(turnover):
+    ours, kernel = turnover["ours"], turnover["kernel"]
+    return ["### Connections opened and closed, both ends by one thread, without a link", "",
+            row_of(["", "ours, wire", "kernel, loopback", "÷ kernel"]), "|---|---:|---:|---:|",
+            row_of(["32 at once, /s", number(ours), number(kernel), f"{ours / kernel:.2f}"]), ""]
 
 
 def memory_table(memory):
@@ -164,15 +174,16 @@ def core_table(costs):
     return [*lines, "", "An ACK is shared out over the frames that it acknowledges.", ""]
 
 
-def report(names, results, costs, memory, gaps):
-    """All lines."""
+def report(names, results, alone, gaps):
+    """All lines. `alone`: what was measured without a link."""
     lines = []
     for title, base, specs in SECTIONS:
         lines += section(results, names, title, base, specs)
-    lines += memory_table(memory) + core_table(costs)
+    lines += (turnover_table(alone["turnover"]) + memory_table(alone["memory"]) +
+              core_table(alone["core"]))
     if gaps:
         lines += ["### Not measured", "", *(f"- {name}: {reason}" for name, reason in gaps.items()), ""]
-    return lines + goals(results, costs, memory)
+    return lines + goals(results, alone)
 
 
 def aligned(lines):
