@@ -358,9 +358,9 @@ static void tell_inq(const struct posix_file *file, struct posix_msg *msg)
 
 	if (!file->wants_inq || tee_get_option(file->socket, TEE_OPT_INQ, &inq) < 0)
 		return;
-	/* tcp(7) counts the end of the stream as one byte to read. */
-	if (!inq && tee_readiness(file->socket) & TEE_EV_RDHUP)
-		inq = 1;
+	/* The end of the stream counts as one byte to read. */
+	if (tee_readiness(file->socket) & TEE_EV_RDHUP)
+		inq++;
 	add_cmsg(msg, LINUX_SOL_TCP, LINUX_TCP_INQ, (int32_t)inq);
 }
 
@@ -397,7 +397,7 @@ static int64_t receive_stream(struct posix_world *world, struct posix_file *file
 	} else {
 		got += (int64_t)done;
 	}
-	if (got > 0)
+	if (got >= 0)
 		tell_inq(file, msg);
 	return got;
 }

@@ -75,6 +75,9 @@ uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *fi
 {
 	if (file->kind == POSIX_EPOLL)
 		return is_epoll_ready(world, file) ? LINUX_POLLIN | LINUX_POLLRDNORM : 0;
+	/* Neither connected nor trying to be: Linux calls that hung up, and a write would tell at once. */
+	if (posix_is_tcp(file) && !file->was_connected && posix_tcp_state(file) == TEE_TCP_CLOSED)
+		return LINUX_POLLOUT | LINUX_POLLWRNORM | LINUX_POLLHUP;
 	return bits_of(file, tee_readiness(file->socket));
 }
 

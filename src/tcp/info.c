@@ -134,6 +134,7 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 	else
 		info_without_tx(conn, info);
 	info_of_receiver(conn, info);
+	info->total_retrans_segs += conn->syn_retries;
 	/* The handshake counts for one, as the peer's answer to it does; data in the SYN went along. */
 	info->delivered_segs += conn->snd.una != 0;
 	info->bytes_acked = conn->snd.una ? conn->snd.una - 1 : 0;

@@ -206,6 +206,17 @@ static void segment_text(struct tcp_conn *conn, struct segment *seg, struct tee_
 	}
 }
 
+/*
+ * RFC 7323 4.3: TS.Recent follows what fits at or before the left edge of what we acknowledged. Not before
+ * its ACK was believed: whoever guesses a sequence number shall not move our clock of the peer.
+ */
+static void follow_timestamp(struct tcp_conn *conn, const struct segment *seg)
+{
+	if (conn_has(conn, CONN_HAS_TS) && seg->h.options.has_ts &&
+	    seg->seq <= (int64_t)conn->rcv.acked)
+		tstamp_update(&conn->ts, seg->h.options.ts_val, conn_now(conn));
+}
+
 void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt)
 {
 	bool was_opening;
@@ -236,6 +247,7 @@ void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_
 		return;
 	if (!ack_process(conn, seg))
 		return;
+	follow_timestamp(conn, seg);
 	if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT)
 		return;
 	/* sixth to eighth */

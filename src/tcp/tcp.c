@@ -219,12 +219,12 @@ static void use_metrics(struct tcp_conn *conn, struct tcp_tx *tx, const struct r
 }
 
 /*
- * Fast open gave the listener's application a connection before the handshake was over (RFC 7413 4.2): reset
- * or not, what came in the SYN is there to be accepted and read.
+ * What waits for accept() is the application's already, reset or not: it may count on what select() promised
+ * it, and read what came before.
  */
 static bool is_kept_for_accept(const struct tcp_conn *conn)
 {
-	return conn_has(conn, CONN_QUEUED_FOR_ACCEPT) && conn_has(conn, CONN_CHILD_FASTOPEN);
+	return conn_has(conn, CONN_QUEUED_FOR_ACCEPT);
 }
 
 /* Out of every queue but the list of the dead. */

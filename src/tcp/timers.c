@@ -54,6 +54,9 @@ uint64_t timers_rto_ns(const struct tcp_conn *conn)
 	if (conn->tx && conn_is_synchronized(conn))
 		return rto_ns(&conn->tx->rto, &limits);
 	rto = limits.initial_ns;
+	/* RFC 6298 5.7: data begins more carefully after a SYN that timed out. */
+	if (conn_is_synchronized(conn) && conn->syn_retries)
+		rto = MAX(rto, 3 * TEE_NS_PER_S);
 	for (unsigned i = 0; i < conn->retries && rto < limits.max_ns; i++)
 		rto *= 2;
 	return MIN(rto, limits.max_ns);

@@ -206,9 +206,5 @@ bool validate_segment(struct tcp_conn *conn, struct segment *seg)
 		syn_arrived(conn, seg);
 		return false;
 	}
-	/* RFC 7323 4.3: TS.Recent follows what fits at or before the left edge of what we acknowledged. */
-	if (conn_has(conn, CONN_HAS_TS) && seg->h.options.has_ts &&
-	    seg->seq <= (int64_t)conn->rcv.acked)
-		tstamp_update(&conn->ts, seg->h.options.ts_val, conn_now(conn));
 	return true;
 }
