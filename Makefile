@@ -1,6 +1,10 @@
 # The front door. Meson does the work, in $(BUILD); `make help` lists the targets.
 BUILD ?= build
 SECONDS ?= 60
+# What is installed and what is measured is built once more, optimised across files (gcc's; clang's needs
+# lld). Fat objects, so that whoever links the static library need not do the same.
+RELEASE ?= $(BUILD)-release
+RELEASE_OPTIONS ?= $(if $(findstring clang,$(CC)),,-Db_lto=true -Dc_args=-ffat-lto-objects) -Dtests=false -Dexamples=false
 PREFIX ?= /usr/local
 DESTDIR ?=
 URL ?=
@@ -34,27 +38,27 @@ test-programs: ## twelve programs under `teeceepee run`, over slirp and over tap
 
 bench: ## our speed beside the kernel's, in one table
 	@tools/install-deps build bench
-	@tools/setup "$(BUILD)"
-	@ninja -C "$(BUILD)" --quiet
-	@bench/run --build "$(BUILD)"
+	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
+	@ninja -C "$(RELEASE)" --quiet
+	@bench/run --build "$(RELEASE)"
 
 bench-quick: ## the same, in a minute
 	@tools/install-deps build bench
-	@tools/setup "$(BUILD)"
-	@ninja -C "$(BUILD)" --quiet
-	@bench/run --build "$(BUILD)" --quick
+	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
+	@ninja -C "$(RELEASE)" --quiet
+	@bench/run --build "$(RELEASE)" --quick
 
 bench-grid: ## ours and Linux's goodput over loss, delay, reordering and rate
 	@tools/install-deps build bench
-	@tools/setup "$(BUILD)"
-	@ninja -C "$(BUILD)" --quiet
-	@bench/run --build "$(BUILD)" --grid
+	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
+	@ninja -C "$(RELEASE)" --quiet
+	@bench/run --build "$(RELEASE)" --grid
 
 bench-run: ## what `teeceepee run` costs a program, beside slirp4netns and pasta
 	@tools/install-deps build bench
-	@tools/setup "$(BUILD)"
-	@ninja -C "$(BUILD)" --quiet
-	@bench/run --build "$(BUILD)" --programs
+	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
+	@ninja -C "$(RELEASE)" --quiet
+	@bench/run --build "$(RELEASE)" --programs
 
 fuzz: ## run each fuzz target for SECONDS=60 from the committed corpus
 	@tools/install-deps build test
@@ -100,17 +104,17 @@ format: ## rewrite the C sources as .clang-format asks
 	@git ls-files '*.c' '*.h' | xargs -r $$(command -v clang-format-14 || echo clang-format) -i
 
 install: ## install under PREFIX=/usr/local (and DESTDIR=, for packagers)
-	@tools/setup "$(BUILD)"
-	@meson configure "$(BUILD)" -Dprefix="$(abspath $(PREFIX))"
-	@ninja -C "$(BUILD)" --quiet
-	@meson install -C "$(BUILD)" --no-rebuild
+	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
+	@meson configure "$(RELEASE)" -Dprefix="$(abspath $(PREFIX))"
+	@ninja -C "$(RELEASE)" --quiet
+	@meson install -C "$(RELEASE)" --no-rebuild
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
 
 deps: ## install what building, testing, checking and measuring need
 	@tools/install-deps build test check bench
 
 clean: ## remove what was built
-	@rm -rf "$(BUILD)" "$(BUILD)-sanitize" "$(BUILD)-fuzz"
+	@rm -rf "$(BUILD)" "$(BUILD)-sanitize" "$(BUILD)-fuzz" "$(RELEASE)"
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do \
