@@ -31,6 +31,11 @@ void flow_look(struct flow *flow)
 		tee_socket_info(flow->sender, &flow->info);
 }
 
+uint64_t flow_bytes(const struct flow *flow)
+{
+	return flow->received + flow->replied;
+}
+
 static void flow_close(struct flow *flow, struct tee_socket **socket)
 {
 	if (!*socket)

@@ -76,6 +76,7 @@ static void wire_carry(struct sim_path *path, struct sim_packet *packet)
 
 	path->stats.packets_out++;
 	path->stats.bytes_out += packet->len;
+	path->bytes_sent += packet->len;
 	if (path_happens(path, path->config.cut))
 		second = sim_packet_cut(packet, random_u64(&path->random));
 	wire_travel(path, packet);

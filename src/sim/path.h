@@ -36,6 +36,7 @@ struct sim_path_config {
 struct sim_path_stats {
 	uint64_t packets_in, packets_out, bytes_out;
 	uint64_t drops_queue, drops_aqm, drops_loss, drops_down, drops_memory;
+	uint64_t drops_mtu; /* too big for the link, before it got here */
 	uint64_t marked, duplicated, reordered, corrupted, cut;
 	uint64_t busy_ns; /* transmitting */
 	uint64_t queue_delay_sum_ns, queue_delay_max_ns, queue_delay_count;
@@ -59,7 +60,8 @@ struct sim_red {
 
 struct sim_path {
 	struct sim_path_config config;
-	struct sim_path_stats stats;
+	struct sim_path_stats stats; /* may be set to zero at any time */
+	uint64_t bytes_sent;         /* in all */
 	struct sim_packet *head, *tail;
 	uint64_t queue_bytes;
 	bool is_busy; /* the transmitter holds a packet */

@@ -2,7 +2,8 @@
 /*
  * Summaries of a run, as a table, as JSON and as CSV. Goodput counts the bytes that the receiving
  * application read, nothing else; a flow's time goes from its open to the moment when the receiver
- * saw the end of the stream. Quantiles are of all flows of a kind that came to their end.
+ * saw the end of the stream. Quantiles are of all flows of a kind that came to their end. In a world that
+ * has time to settle, bytes, segments and links count from then on.
  */
 #include "sim/report.h"
 
@@ -35,11 +36,17 @@ static double flow_seconds(const struct run *run, const struct flow *flow)
 	return (double)(end - flow->start_ns) / 1e9;
 }
 
+/* Bits a second, from when the world had settled or the flow opened, whichever came later. */
 static double flow_goodput(const struct run *run, const struct flow *flow)
 {
-	double seconds = flow_seconds(run, flow);
+	uint64_t start = flow->start_ns, settled = run->scenario->settle_ns;
+	uint64_t end = flow->end_ns == TEE_NEVER ? run->sim->now_ns : flow->end_ns;
 
-	return seconds > 0 ? (double)(flow->received + flow->replied) * 8 / seconds : 0;
+	if (start < settled)
+		start = settled;
+	return end > start ? (double)(flow_bytes(flow) - flow->settled_bytes) * 8e9 /
+				     (double)(end - start)
+			   : 0;
 }
 
 void report_summarise(const struct run *run, unsigned spec_idx, struct flow_summary *ret_summary)
@@ -61,10 +68,10 @@ void report_summarise(const struct run *run, unsigned spec_idx, struct flow_summ
 		sum.failed += flow->error != 0;
 		if (flow->end_ns != TEE_NEVER && !flow->error && times)
 			times[sum.done++] = flow_seconds(run, flow);
-		sum.bytes += flow->received + flow->replied;
-		sum.retrans_segs += flow->info.total_retrans_segs;
-		sum.segs += flow->info.data_segs_out;
-		sum.timeouts += flow->info.total_rto;
+		sum.bytes += flow_bytes(flow) - flow->settled_bytes;
+		sum.retrans_segs += flow->info.total_retrans_segs - flow->settled_retrans_segs;
+		sum.segs += flow->info.data_segs_out - flow->settled_segs;
+		sum.timeouts += flow->info.total_rto - flow->settled_timeouts;
 		if (flow->info.min_rtt_ns &&
 		    (!sum.rtt_min_ns || flow->info.min_rtt_ns < sum.rtt_min_ns))
 			sum.rtt_min_ns = flow->info.min_rtt_ns;
@@ -79,6 +86,8 @@ void report_summarise(const struct run *run, unsigned spec_idx, struct flow_summ
 		qsort(times, sum.done, sizeof(*times), compare_doubles);
 	sum.time_median_s = report_quantile(times, sum.done, 0.5);
 	sum.time_p99_s = report_quantile(times, sum.done, 0.99);
+	if (first < run->scenario->settle_ns)
+		first = run->scenario->settle_ns;
 	if (last > first)
 		sum.goodput_bits_per_s = (double)sum.bytes * 8e9 / (double)(last - first);
 	if (srtt_count)
@@ -158,6 +167,8 @@ static void table_flows(const struct run *run, FILE *out)
 
 static void table_links(const struct run *run, FILE *out)
 {
+	double seconds = (double)run->sim->now_ns / 1e9 - (double)run->scenario->settle_ns / 1e9;
+
 	fprintf(out, "\n%-20s %10s %6s %9s %8s %8s %8s %8s %10s %10s %10s\n", "link", "MB", "used",
 		"packets", "overflow", "aqm", "lost", "marked", "queue mean", "queue max",
 		"queue max");
@@ -169,16 +180,17 @@ static void table_links(const struct run *run, FILE *out)
 
 		snprintf(name, sizeof(name), "%s > %s", link->ends[i % 2]->name,
 			 link->ends[!(i % 2)]->name);
-		if (path->config.rate_bits_per_s && run->sim->now_ns)
+		if (path->config.rate_bits_per_s && seconds > 0)
 			snprintf(used, sizeof(used), "%.1f%%",
-				 100.0 * (double)stats->busy_ns / (double)run->sim->now_ns);
+				 (double)stats->busy_ns / 1e7 / seconds);
 		fprintf(out,
 			"%-20s %10.3f %6s %9llu %8llu %8llu %8llu %8llu %7.2f ms %7.2f ms %8.1f K\n",
 			name, (double)stats->bytes_out / 1e6, used,
 			(unsigned long long)stats->packets_out,
 			(unsigned long long)stats->drops_queue,
 			(unsigned long long)stats->drops_aqm,
-			(unsigned long long)(stats->drops_loss + stats->drops_down),
+			(unsigned long long)(stats->drops_loss + stats->drops_down +
+					     stats->drops_mtu),
 			(unsigned long long)stats->marked,
 			stats->queue_delay_count ? (double)stats->queue_delay_sum_ns /
 							   (double)stats->queue_delay_count / 1e6
@@ -276,7 +288,8 @@ static void json_links(const struct run *run, FILE *out)
 		fprintf(out,
 			"    {\"from\": \"%s\", \"to\": \"%s\", \"packets\": %llu, \"bytes\": %llu, "
 			"\"busy_s\": %.6f, \"drops_queue\": %llu, \"drops_aqm\": %llu, "
-			"\"drops_loss\": %llu, \"drops_down\": %llu, \"marked\": %llu, "
+			"\"drops_loss\": %llu, \"drops_down\": %llu, \"drops_mtu\": %llu, "
+			"\"marked\": %llu, "
 			"\"reordered\": %llu, \"duplicated\": %llu, \"corrupted\": %llu, "
 			"\"queue_delay_mean_ms\": %.4f, \"queue_delay_max_ms\": %.4f, "
 			"\"samples\": ",
@@ -285,9 +298,9 @@ static void json_links(const struct run *run, FILE *out)
 			(unsigned long long)stats->bytes_out, (double)stats->busy_ns / 1e9,
 			(unsigned long long)stats->drops_queue,
 			(unsigned long long)stats->drops_aqm, (unsigned long long)stats->drops_loss,
-			(unsigned long long)stats->drops_down, (unsigned long long)stats->marked,
-			(unsigned long long)stats->reordered, (unsigned long long)stats->duplicated,
-			(unsigned long long)stats->corrupted,
+			(unsigned long long)stats->drops_down, (unsigned long long)stats->drops_mtu,
+			(unsigned long long)stats->marked, (unsigned long long)stats->reordered,
+			(unsigned long long)stats->duplicated, (unsigned long long)stats->corrupted,
 			stats->queue_delay_count ? (double)stats->queue_delay_sum_ns /
 							   (double)stats->queue_delay_count / 1e6
 						 : 0,

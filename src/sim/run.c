@@ -22,14 +22,15 @@ static bool run_build(struct run *run, char *ret_error)
 
 	for (unsigned i = 0; i < scenario->node_count; i++) {
 		const struct scenario_node *node = &scenario->nodes[i];
-		bool is_made = node->is_router
-				       ? sim_add_router(run->sim, node->name) != NULL
-				       : sim_add_host(run->sim, node->name, &node->config) != NULL;
+		struct sim_node *made = node->is_router
+						? sim_add_router(run->sim, node->name)
+						: sim_add_host(run->sim, node->name, &node->config);
 
-		if (!is_made) {
+		if (!made) {
 			snprintf(ret_error, SCENARIO_ERROR_SIZE, "can't make %s", node->name);
 			return false;
 		}
+		made->is_silent = node->is_silent;
 	}
 	for (unsigned i = 0; i < scenario->link_count; i++) {
 		const struct scenario_link *link = &scenario->links[i];
@@ -72,7 +73,27 @@ static void link_change(void *owner, void *arg)
 	if (scenario_link_set(&config, change->key, change->value)) {
 		link->paths[0].config = config.path[0];
 		link->paths[1].config = config.path[1];
+		link->config.mtu = config.mtu; /* of routers only; a host's stack has its own */
 	}
+}
+
+/* What was until now is not reported: queues and windows have found their sizes. */
+static void world_settles(void *owner, void *arg)
+{
+	struct run *run = owner;
+
+	(void)arg;
+	for (size_t i = 0; i < run->flow_count; i++) {
+		struct flow *flow = &run->flows[i];
+
+		flow_look(flow);
+		flow->settled_bytes = flow_bytes(flow);
+		flow->settled_segs = flow->info.data_segs_out;
+		flow->settled_retrans_segs = flow->info.total_retrans_segs;
+		flow->settled_timeouts = flow->info.total_rto;
+	}
+	for (unsigned i = 0; i < run->sim->link_count * 2; i++)
+		run->sim->links[i / 2]->paths[i % 2].stats = (struct sim_path_stats){0};
 }
 
 /* ---- flows ---- */
@@ -142,6 +163,8 @@ struct run *run_new(const struct scenario *scenario, char ret_error[SCENARIO_ERR
 	for (unsigned i = 0; i < scenario->change_count; i++)
 		sim_at(run->sim, scenario->changes[i].at_ns, link_change, run,
 		       (void *)(uintptr_t)&scenario->changes[i]);
+	if (scenario->settle_ns)
+		sim_at(run->sim, scenario->settle_ns, world_settles, run, NULL);
 	return run;
 fail:
 	run_free(run);
@@ -203,14 +226,14 @@ static void run_sample(struct run *run)
 		sample.cwnd_bytes = flow->info.cwnd_bytes;
 		sample.ssthresh_bytes = flow->info.ssthresh_bytes;
 		sample.srtt_ns = flow->info.rtt_ns;
-		series_add(run, &flow->series, sample, flow->received + flow->replied);
+		series_add(run, &flow->series, sample, flow_bytes(flow));
 	}
 	for (unsigned i = 0; i < run->sim->link_count * 2; i++) {
 		const struct sim_path *path = &run->sim->links[i / 2]->paths[i % 2];
 		struct sample sample = {.at_ns = run->sim->now_ns,
 					.queue_bytes = path->queue_bytes};
 
-		series_add(run, &run->link_series[i], sample, path->stats.bytes_out);
+		series_add(run, &run->link_series[i], sample, path->bytes_sent);
 	}
 }
 

@@ -37,7 +37,10 @@ struct flow {
 	bool is_shut, is_waking[2];
 	int error;                /* positive enum tee_error; 0: none */
 	struct tee_tcp_info info; /* of the sender, last seen */
-	struct series series;     /* of the first RUN_SERIES_MAX flows */
+	/* as it was when the world had settled: reports begin there */
+	uint64_t settled_bytes;
+	uint64_t settled_segs, settled_retrans_segs, settled_timeouts;
+	struct series series; /* of the first RUN_SERIES_MAX flows */
 };
 
 enum { RUN_SERIES_MAX = 64 };
@@ -68,6 +71,8 @@ void run_free(struct run *run);
 void flow_open(void *owner, void *arg); /* sim_fn; owner: the flow */
 void flow_on_event(void *arg, struct sim_node *node, const struct tee_event *event);
 void flow_stop(void *owner, void *arg); /* sim_fn: no new data from now on */
+/* Application bytes that have arrived, both ways. */
+uint64_t flow_bytes(const struct flow *flow);
 /* Notes info of a flow that is still open. */
 void flow_look(struct flow *flow);
 

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp/cc/cc.h"
+
 enum section {
 	SECTION_NONE,
 	SECTION_WORLD,
@@ -47,12 +49,38 @@ __attribute__((format(printf, 2, 3))) static bool parse_fail(struct parser *pars
 	return false;
 }
 
+/* Neither a key nor a value may be guessed: says which of the two is wrong. */
+static bool parse_fail_key(struct parser *parser, const char *what, const char *const *keys,
+			   const char *key, const char *value)
+{
+	char list[160] = "";
+	size_t at = 0;
+
+	for (; *keys; keys++) {
+		if (strcmp(*keys, key) == 0)
+			return parse_fail(parser, "\"%s\" is no value for %s", value, key);
+		if (at < sizeof(list))
+			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", at ? " " : "",
+					       *keys);
+	}
+	return parse_fail(parser, "%s has no \"%s\"; it has %s", what, key, list);
+}
+
 static bool copy_text(char *to, size_t size, const char *text)
 {
 	if (strlen(text) >= size)
 		return false;
 	strcpy(to, text);
 	return true;
+}
+
+static bool has_node(const struct scenario *scenario, const char *name, bool must_be_host)
+{
+	for (unsigned i = 0; i < scenario->node_count; i++) {
+		if (strcmp(scenario->nodes[i].name, name) == 0)
+			return !must_be_host || !scenario->nodes[i].is_router;
+	}
+	return false;
 }
 
 /* ---- links ---- */
@@ -170,6 +198,32 @@ bool scenario_link_set(struct sim_link_config *link, const char *key, const char
 	return path_set(&link->path[0], key, value) && path_set(&link->path[1], key, value);
 }
 
+static const char *const link_keys[] = {
+	"rate",
+	"delay",
+	"jitter",
+	"queue",
+	"qdisc",
+	"ecn",
+	"loss",
+	"burst",
+	"reorder",
+	"reorder_gap",
+	"duplicate",
+	"corrupt",
+	"cut",
+	"up",
+	"mtu",
+	"offload",
+	"ethernet",
+	"codel_target",
+	"codel_interval",
+	"red_min",
+	"red_max",
+	"red_probability",
+	NULL,
+};
+
 static bool parse_link_key(struct parser *parser, const char *key, const char *value)
 {
 	struct scenario *scenario = parser->scenario;
@@ -180,7 +234,11 @@ static bool parse_link_key(struct parser *parser, const char *key, const char *v
 
 	if (strncmp(key, "at ", 3) != 0) {
 		if (!scenario_link_set(&link->config, key, value))
-			return parse_fail(parser, "a link has no \"%s = %s\"", key, value);
+			return parse_fail_key(parser, "a link", link_keys,
+					      strncmp(key, "forth.", 6) == 0  ? key + 6
+					      : strncmp(key, "back.", 5) == 0 ? key + 5
+									      : key,
+					      value);
 		return true;
 	}
 	if (scenario->change_count == SCENARIO_CHANGES_MAX)
@@ -188,7 +246,9 @@ static bool parse_link_key(struct parser *parser, const char *key, const char *v
 	change = &scenario->changes[scenario->change_count];
 	if (sscanf(key + 3, "%15s %63s", when, rest) != 2 || !value_time(when, &change->at_ns) ||
 	    !copy_text(change->key, sizeof(change->key), rest) ||
-	    !copy_text(change->value, sizeof(change->value), value) || strcmp(rest, "mtu") == 0 ||
+	    !copy_text(change->value, sizeof(change->value), value) ||
+	    (strcmp(rest, "mtu") == 0 &&
+	     (has_node(scenario, link->end[0], true) || has_node(scenario, link->end[1], true))) ||
 	    strcmp(rest, "ethernet") == 0 || strcmp(rest, "offload") == 0 ||
 	    !scenario_link_set(&trial, rest, value))
 		return parse_fail(parser, "a change is \"at TIME KEY = VALUE\", not \"%s = %s\"",
@@ -220,6 +280,12 @@ static bool flow_set_number(struct scenario_flow *flow, const char *key, const c
 	return false;
 }
 
+static const char *const flow_keys[] = {
+	"from",   "to",       "start",   "stop",       "size",      "cc",      "count",
+	"every",  "arrivals", "write",   "write_rate", "read_rate", "request", "reply",
+	"rounds", "think",    "nodelay", "ip6",        NULL,
+};
+
 static bool flow_set(struct scenario_flow *flow, const char *key, const char *value)
 {
 	if (strcmp(key, "from") == 0)
@@ -227,7 +293,7 @@ static bool flow_set(struct scenario_flow *flow, const char *key, const char *va
 	if (strcmp(key, "to") == 0)
 		return copy_text(flow->to, sizeof(flow->to), value);
 	if (strcmp(key, "cc") == 0)
-		return copy_text(flow->cc, sizeof(flow->cc), value);
+		return cc_find(value) && copy_text(flow->cc, sizeof(flow->cc), value);
 	if (strcmp(key, "start") == 0)
 		return value_time(value, &flow->start_ns);
 	if (strcmp(key, "stop") == 0)
@@ -257,10 +323,14 @@ static bool flow_set(struct scenario_flow *flow, const char *key, const char *va
 
 /* ---- lines ---- */
 
+static const char *const world_keys[] = {"seed", "duration", "sample", "settle", NULL};
+static const char *const router_keys[] = {"icmp", NULL};
+
 static bool parse_key(struct parser *parser, const char *key, const char *value)
 {
 	struct scenario *scenario = parser->scenario;
 	struct tee_config *config = &scenario->defaults;
+	bool speaks;
 	int result;
 
 	switch (parser->section) {
@@ -272,7 +342,9 @@ static bool parse_key(struct parser *parser, const char *key, const char *value)
 		if (strcmp(key, "sample") == 0 && value_time(value, &scenario->sample_ns) &&
 		    scenario->sample_ns > 0)
 			return true;
-		return parse_fail(parser, "a world has no \"%s = %s\"", key, value);
+		if (strcmp(key, "settle") == 0 && value_time(value, &scenario->settle_ns))
+			return true;
+		return parse_fail_key(parser, "a world", world_keys, key, value);
 	case SECTION_HOST:
 		config = &scenario->nodes[scenario->node_count - 1].config;
 		__attribute__((fallthrough));
@@ -286,21 +358,16 @@ static bool parse_key(struct parser *parser, const char *key, const char *value)
 	case SECTION_LINK: return parse_link_key(parser, key, value);
 	case SECTION_FLOW:
 		if (!flow_set(&scenario->flows[scenario->flow_count - 1], key, value))
-			return parse_fail(parser, "a flow has no \"%s = %s\"", key, value);
+			return parse_fail_key(parser, "a flow", flow_keys, key, value);
 		return true;
-	case SECTION_ROUTER: return parse_fail(parser, "a router has no keys");
+	case SECTION_ROUTER:
+		if (strcmp(key, "icmp") != 0 || !value_bool(value, &speaks))
+			return parse_fail_key(parser, "a router", router_keys, key, value);
+		scenario->nodes[scenario->node_count - 1].is_silent = !speaks;
+		return true;
 	case SECTION_NONE: break;
 	}
 	return parse_fail(parser, "\"%s\" stands before the first section", key);
-}
-
-static bool has_node(const struct scenario *scenario, const char *name, bool must_be_host)
-{
-	for (unsigned i = 0; i < scenario->node_count; i++) {
-		if (strcmp(scenario->nodes[i].name, name) == 0)
-			return !must_be_host || !scenario->nodes[i].is_router;
-	}
-	return false;
 }
 
 static bool begin_node(struct parser *parser, const char *name, bool is_router)
@@ -348,6 +415,7 @@ static bool begin_flow(struct parser *parser, const char *name)
 		return parse_fail(parser, "a name has 1 to %d bytes", SCENARIO_NAME_SIZE - 1);
 	flow->count = 1;
 	flow->write_bytes = 65536;
+	flow->line = parser->line;
 	scenario->flow_count++;
 	parser->section = SECTION_FLOW;
 	return true;
@@ -418,6 +486,7 @@ static bool check_whole(struct parser *parser)
 	for (unsigned i = 0; i < scenario->flow_count; i++) {
 		struct scenario_flow *flow = &scenario->flows[i];
 
+		parser->line = flow->line;
 		if (!has_node(scenario, flow->from, true) || !has_node(scenario, flow->to, true))
 			return parse_fail(parser, "flow %s needs \"from\" and \"to\", both hosts",
 					  flow->name);

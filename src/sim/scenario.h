@@ -18,6 +18,7 @@ enum {
 struct scenario_node {
 	char name[SCENARIO_NAME_SIZE];
 	bool is_router;
+	bool is_silent; /* a router without ICMP */
 	struct tee_config config;
 };
 
@@ -35,6 +36,7 @@ struct scenario_change {
 
 struct scenario_flow {
 	char name[SCENARIO_NAME_SIZE];
+	unsigned line; /* where it begins in the text */
 	char from[SCENARIO_NAME_SIZE], to[SCENARIO_NAME_SIZE];
 	char cc[TEE_CC_NAME_SIZE];      /* empty: the host's */
 	uint64_t start_ns, stop_ns;     /* stop 0: the end of the world */
@@ -52,6 +54,7 @@ struct scenario_flow {
 
 struct scenario {
 	uint64_t seed, duration_ns, sample_ns;
+	uint64_t settle_ns; /* what happens before is not reported */
 	struct tee_config defaults;
 	struct scenario_node nodes[SCENARIO_NODES_MAX];
 	struct scenario_link links[SCENARIO_LINKS_MAX];

@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 
+#include "sim/router.h"
 #include "sim/world.h"
 
 enum {
@@ -42,32 +43,6 @@ void sim_touch(struct sim_node *node)
 
 /* ---- packets ---- */
 
-static void router_forward(struct sim_node *router, struct sim_packet *packet)
-{
-	struct sim *sim = router->sim;
-	const struct sim_port *port;
-	struct tee_ip ip;
-	unsigned number;
-	uint16_t way;
-
-	if (!sim_packet_destination(packet, &ip) || ++packet->hops > SIM_HOPS_MAX)
-		goto drop;
-	/* Addresses are numbered as the nodes are. */
-	number = (unsigned)(ip.byte[14] << 8 | ip.byte[15]);
-	if (number == 0 || number > sim->node_count)
-		goto drop;
-	way = router->port_towards[number - 1];
-	if (way >= router->port_count)
-		goto drop;
-	port = &router->ports[way];
-	router->frames_out++;
-	sim_path_send(&port->link->paths[port->side], packet);
-	return;
-drop:
-	router->frames_no_route++;
-	free(packet);
-}
-
 static int node_netif(const struct sim_node *node, const struct sim_wire_end *end)
 {
 	for (unsigned i = 0; i < node->port_count; i++) {
@@ -93,7 +68,7 @@ void sim_arrive(void *owner, void *arg)
 	}
 	node->frames_in++;
 	if (!node->stack) {
-		router_forward(node, packet);
+		sim_router_forward(node, packet);
 		return;
 	}
 	if (sim->tap)

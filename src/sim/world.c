@@ -4,8 +4,9 @@
  *
  * struct sim owns nodes and links. A host is a stack and has one IPv4 and one IPv6 address, 10.x.y.z
  * and fd00::n by its number, on its first link; over every link it has routes to those hosts that lie
- * that way. A router has no stack: it forwards by the destination address along the shortest way,
- * found once by sim_start() with a breadth-first search from every node.
+ * that way. A router has no stack, and addresses only to speak of packets that are too big: it
+ * forwards by the destination address along the shortest way, found once by sim_start() with a
+ * breadth-first search from every node.
  *
  * What happens in a world is in step.c.
  */
@@ -65,6 +66,7 @@ struct sim_node *sim_add_router(struct sim *sim, const char *name)
 {
 	struct sim_node **nodes;
 	struct sim_node *node;
+	unsigned number;
 
 	if (sim->node_count == SIM_NODES_MAX || sim->is_started)
 		return NULL;
@@ -79,6 +81,11 @@ struct sim_node *sim_add_router(struct sim *sim, const char *name)
 	node->idx = sim->node_count;
 	name_copy(node->name, sizeof(node->name), name);
 	nodes[sim->node_count++] = node;
+	number = node->idx + 1;
+	node->ip4 = TEE_IP4(10, 0, (uint8_t)(number >> 8), (uint8_t)number);
+	node->ip6.byte[0] = 0xfd;
+	node->ip6.byte[14] = (uint8_t)(number >> 8);
+	node->ip6.byte[15] = (uint8_t)number;
 	return node;
 }
 
@@ -86,7 +93,6 @@ struct sim_node *sim_add_host(struct sim *sim, const char *name, const struct te
 {
 	struct tee_config own = *config;
 	struct sim_node *node = sim_add_router(sim, name);
-	unsigned number;
 
 	if (!node)
 		return NULL;
@@ -97,11 +103,6 @@ struct sim_node *sim_add_host(struct sim *sim, const char *name, const struct te
 		free(node);
 		return NULL;
 	}
-	number = node->idx + 1;
-	node->ip4 = TEE_IP4(10, 0, (uint8_t)(number >> 8), (uint8_t)number);
-	node->ip6.byte[0] = 0xfd;
-	node->ip6.byte[14] = (uint8_t)(number >> 8);
-	node->ip6.byte[15] = (uint8_t)number;
 	return node;
 }
 

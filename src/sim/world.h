@@ -59,6 +59,7 @@ struct sim_node {
 	struct sim_node *next_dirty;
 	sim_event_fn *on_event;
 	void *event_arg;
+	bool is_silent; /* a router that drops what is too big without a word */
 	uint64_t frames_in, frames_out, frames_no_memory, frames_no_route;
 	uint64_t frames_too_big; /* given out larger than the link's MTU: a fault of the stack */
 };

@@ -16,14 +16,17 @@
 #include "base/random.h"
 #include "tcp/cc/cc.h"
 
-enum { BULK_BYTES_MIN = 4000 }; /* more is "bulk" */
+enum {
+	BULK_BYTES_MIN = 4000, /* more is "bulk" */
+	PMTU_MIN = 1280,       /* of IPv6 */
+};
 
 static const char *const feature_names[] = {
 	"loss",     "burst",    "reorder",    "duplicate", "corrupt", "cut",        "jitter",
 	"rate",     "delay",    "aqm",        "ethernet",  "offload", "router",     "mtu",
 	"pool",     "down",     "blackout",   "clock",     "freeze",  "change",     "tiny",
 	"options",  "cc",       "shortwrite", "stall",     "reset",   "earlyclose", "loopback",
-	"zerocopy", "datagram", "bulk",       "memory",
+	"zerocopy", "datagram", "bulk",       "memory",    "pmtu",
 };
 _Static_assert(sizeof(feature_names) / sizeof(feature_names[0]) == PLAN_FEATURE_COUNT,
 	       "a name for each feature");
@@ -286,6 +289,23 @@ static void draw_memory(struct random *random, struct plan_faults *faults, uint6
 	faults->memory_one_in = share;
 }
 
+static void draw_pmtu(struct random *random, struct plan *plan, uint64_t off)
+{
+	struct plan_faults *faults = &plan->faults;
+	bool is_wanted = one_in(random, 2);
+	uint64_t at = one_in(random, 3) ? 0 : between_log(random, TEE_NS_PER_MS, 10 * TEE_NS_PER_S);
+	uint64_t span = between_log(random, 10 * TEE_NS_PER_MS, 600 * TEE_NS_PER_S);
+	uint32_t pmtu = (uint32_t)between(random, PMTU_MIN, plan->link.mtu);
+	bool is_silent = one_in(random, 4);
+
+	if (!is_wanted || !plan->has_router || off >> PLAN_PMTU & 1)
+		return;
+	faults->pmtu_at_ns = at;
+	faults->pmtu_for_ns = span;
+	faults->pmtu = pmtu;
+	faults->pmtu_is_silent = is_silent;
+}
+
 /* ---- connections ---- */
 
 static void draw_end(struct random *random, struct plan_end *end, uint64_t off)
@@ -370,6 +390,7 @@ void plan_draw(struct plan *plan, uint64_t seed, const struct plan_without *with
 		plan->conns[i].is_left_out = without->conns >> i & 1;
 	}
 	draw_memory(&random, &plan->faults, off);
+	draw_pmtu(&random, plan, off);
 }
 
 bool plan_is_hard(const struct plan *plan)
@@ -378,6 +399,7 @@ bool plan_is_hard(const struct plan *plan)
 
 	return faults->pool_at_ns || faults->down_at_ns || faults->black_at_ns ||
 	       faults->clock_at_ns || faults->freeze_at_ns || faults->memory_at_ns ||
-	       plan->has_tiny_backlog || plan->config[0].memory_bytes_max < (64 << 20) ||
+	       faults->pmtu_is_silent || plan->has_tiny_backlog ||
+	       plan->config[0].memory_bytes_max < (64 << 20) ||
 	       plan->config[1].memory_bytes_max < (64 << 20);
 }

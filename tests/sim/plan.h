@@ -46,6 +46,7 @@ enum plan_feature {
 	PLAN_DATAGRAMS,
 	PLAN_BULK,
 	PLAN_MEMORY,
+	PLAN_PMTU,
 	PLAN_FEATURE_COUNT
 };
 
@@ -92,6 +93,9 @@ struct plan_faults {
 	uint64_t change_at_ns;                /* another path */
 	uint64_t memory_at_ns, memory_for_ns; /* allocations fail, one in `memory_one_in` */
 	uint64_t memory_one_in;
+	uint64_t pmtu_at_ns, pmtu_for_ns; /* between two routers only less goes through … */
+	uint32_t pmtu;                    /* … than this; 0: never */
+	bool pmtu_is_silent;              /* … and nobody is told */
 	unsigned pool_host, clock_host, freeze_host;
 	uint64_t change_delay_ns, change_rate;
 };

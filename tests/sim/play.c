@@ -189,6 +189,22 @@ static void memory_long(void *owner, void *arg)
 	memory_end_failing();
 }
 
+static void path_narrows(void *owner, void *arg)
+{
+	struct sim_link *link = owner;
+	const struct plan_faults *faults = arg;
+
+	link->config.mtu = faults->pmtu;
+}
+
+static void path_widens(void *owner, void *arg)
+{
+	struct sim_link *link = owner;
+	const struct plan *plan = arg;
+
+	link->config.mtu = plan->link.mtu;
+}
+
 static void faults_plan(struct app_world *world, struct sim_link *link, struct hog *hog)
 {
 	const struct plan_faults *faults = &world->plan->faults;
@@ -216,6 +232,11 @@ static void faults_plan(struct app_world *world, struct sim_link *link, struct h
 		       arg);
 	if (faults->change_at_ns)
 		sim_at(sim, faults->change_at_ns, path_change, link, arg);
+	if (faults->pmtu) {
+		sim_at(sim, faults->pmtu_at_ns, path_narrows, link, arg);
+		sim_at(sim, faults->pmtu_at_ns + faults->pmtu_for_ns, path_widens, link,
+		       (void *)(uintptr_t)world->plan);
+	}
 	if (faults->memory_at_ns) {
 		sim_at(sim, faults->memory_at_ns, memory_short, sim, arg);
 		sim_at(sim, faults->memory_at_ns + faults->memory_for_ns, memory_long, sim, NULL);
@@ -228,8 +249,7 @@ static struct sim_link *world_build(struct app_world *world)
 {
 	const struct plan *plan = world->plan;
 	struct sim_link_config plain = plan->link;
-	struct sim_link *link;
-	struct sim_node *router;
+	struct sim_node *router, *last;
 	static const char *const names[PLAN_HOSTS] = {"left", "right"};
 
 	for (unsigned i = 0; i < PLAN_HOSTS; i++) {
@@ -244,8 +264,16 @@ static struct sim_link *world_build(struct app_world *world)
 	plain.path[0].delay_ns = plain.path[1].delay_ns = 50 * TEE_NS_PER_US;
 	if (!router || !sim_link(world->sim, world->hosts[0], router, &plain))
 		return NULL;
-	link = sim_link(world->sim, router, world->hosts[1], &plan->link);
-	return link;
+	router->is_silent = plan->faults.pmtu_is_silent;
+	last = world->hosts[1];
+	if (plan->faults.pmtu) {
+		/* So that no host sees by its own link what the path takes. */
+		last = sim_add_router(world->sim, "router2");
+		if (!last || !sim_link(world->sim, last, world->hosts[1], &plain))
+			return NULL;
+		last->is_silent = plan->faults.pmtu_is_silent;
+	}
+	return sim_link(world->sim, router, last, &plan->link);
 }
 
 /* Steps until `until_ns`, or until the applications are done when `waits_for_apps`. */
@@ -291,9 +319,9 @@ static void judge_clean_network(struct app_world *world)
 		const struct sim_path *path = &world->sim->links[i / 2]->paths[i % 2];
 		const struct sim_path_stats *stats = &path->stats;
 
-		harm += stats->drops_queue + stats->drops_aqm + stats->drops_loss +
-			stats->drops_down + stats->drops_memory + stats->reordered +
-			stats->duplicated + stats->corrupted + stats->cut;
+		harm += stats->drops_mtu + stats->drops_queue + stats->drops_aqm +
+			stats->drops_loss + stats->drops_down + stats->drops_memory +
+			stats->reordered + stats->duplicated + stats->corrupted + stats->cut;
 	}
 	if (harm || plan_is_hard(world->plan) || world->plan->faults.change_at_ns)
 		return;
