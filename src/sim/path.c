@@ -164,11 +164,28 @@ static void path_transmit_next(struct sim_path *path)
 	}
 }
 
+/* Is it one of those that are lost by their number? */
+static bool path_is_doomed(const struct sim_path *path)
+{
+	for (unsigned i = 0; i < SIM_LOSE_MAX && path->config.lose[i].from; i++) {
+		if (path->entered >= path->config.lose[i].from &&
+		    path->entered <= path->config.lose[i].to)
+			return true;
+	}
+	return false;
+}
+
 void sim_path_send(struct sim_path *path, struct sim_packet *packet)
 {
 	enum sim_verdict verdict;
 
 	path->stats.packets_in++;
+	path->entered++;
+	if (path_is_doomed(path)) {
+		path->stats.drops_loss++;
+		free(packet);
+		return;
+	}
 	if (path->config.is_down) {
 		path->stats.drops_down++;
 		free(packet);

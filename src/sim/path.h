@@ -10,6 +10,7 @@
 #include "sim/heap.h"
 #include "sim/packet.h"
 
+enum { SIM_LOSE_MAX = 4 };
 enum sim_qdisc { SIM_DROPTAIL, SIM_CODEL, SIM_RED };
 
 /* All zero is a perfect wire. Probabilities are 0.0 to 1.0, a packet. May be changed at any time. */
@@ -29,8 +30,11 @@ struct sim_path_config {
 	double reorder;                              /* share that is held back … */
 	uint64_t reorder_gap_ns;                     /* … this long; 0: 1 ms */
 	double duplicate, corrupt;
-	double cut;   /* share of TCP segments that arrive as two, which overlap a little */
-	bool is_down; /* blackout: what enters is lost, what is under way arrives */
+	double cut; /* share of TCP segments that arrive as two, which overlap a little */
+	struct sim_path_lose {
+		uint64_t from, to;
+	} lose[SIM_LOSE_MAX]; /* the so many-th packets to enter, from 1; from 0: none */
+	bool is_down;         /* blackout: what enters is lost, what is under way arrives */
 };
 
 struct sim_path_stats {
@@ -62,6 +66,7 @@ struct sim_path {
 	struct sim_path_config config;
 	struct sim_path_stats stats; /* may be set to zero at any time */
 	uint64_t bytes_sent;         /* in all */
+	uint64_t entered;            /* packets */
 	struct sim_packet *head, *tail;
 	uint64_t queue_bytes;
 	bool is_busy; /* the transmitter holds a packet */

@@ -127,6 +127,34 @@ static bool path_set_burst(struct sim_path_config *path, const char *value)
 	return true;
 }
 
+/* "12, 20-25": packets by their number. */
+static bool path_set_lose(struct sim_path_config *path, const char *value)
+{
+	struct sim_path_lose lose[SIM_LOSE_MAX] = {{0, 0}};
+	unsigned count = 0;
+
+	while (*value) {
+		unsigned long long from, to;
+		int used = 0;
+
+		if (count == SIM_LOSE_MAX || sscanf(value, "%19llu%n", &from, &used) != 1)
+			return false;
+		value += used;
+		to = from;
+		if (*value == '-') {
+			if (sscanf(value, "-%19llu%n", &to, &used) != 1)
+				return false;
+			value += used;
+		}
+		if (from == 0 || to < from)
+			return false;
+		lose[count++] = (struct sim_path_lose){from, to};
+		value += strspn(value, ", ");
+	}
+	memcpy(path->lose, lose, sizeof(lose));
+	return true;
+}
+
 static bool path_set(struct sim_path_config *path, const char *key, const char *value)
 {
 	bool is_up;
@@ -157,6 +185,8 @@ static bool path_set(struct sim_path_config *path, const char *key, const char *
 		return value_share(value, &path->loss);
 	if (strcmp(key, "burst") == 0)
 		return path_set_burst(path, value);
+	if (strcmp(key, "lose") == 0)
+		return path_set_lose(path, value);
 	if (strcmp(key, "reorder") == 0)
 		return value_share(value, &path->reorder);
 	if (strcmp(key, "reorder_gap") == 0)
@@ -206,6 +236,7 @@ static const char *const link_keys[] = {
 	"qdisc",
 	"ecn",
 	"loss",
+	"lose",
 	"burst",
 	"reorder",
 	"reorder_gap",

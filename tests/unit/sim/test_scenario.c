@@ -89,6 +89,7 @@ static const char good[] = "# a comment\n"
 			   "delay = 20ms\n"
 			   "back.loss = 2%\n"
 			   "burst = 1% 30% 80%\n"
+			   "forth.lose = 3, 10-12\n"
 			   "qdisc = codel\n"
 			   "at 5s delay = 80ms\n"
 			   "at 6s back.up = no\n"
@@ -123,6 +124,11 @@ static void test_good(void **state)
 	assert_true(link->path[0].loss == 0);
 	assert_true(link->path[1].loss == 0.02);
 	assert_true(link->path[0].burst_loss == 0.8);
+	assert_int_equal(link->path[0].lose[0].from, 3);
+	assert_int_equal(link->path[0].lose[0].to, 3);
+	assert_int_equal(link->path[0].lose[1].from, 10);
+	assert_int_equal(link->path[0].lose[1].to, 12);
+	assert_int_equal(link->path[1].lose[0].from, 0);
 	assert_int_equal(link->path[1].qdisc, SIM_CODEL);
 	assert_int_equal(scenario->change_count, 2);
 	assert_int_equal(scenario->changes[0].at_ns, UINT64_C(5000000000));
@@ -154,6 +160,7 @@ static void test_mistakes(void **state)
 		 "line 4: \"fast\" is no value for rate"},
 		{"[host a]\n[host b]\n[link a b]\nback.rate = 1s",
 		 "line 4: \"1s\" is no value for rate"},
+		{"[host a]\n[host b]\n[link a b]\nlose = 5-3", "line 4: \"5-3\" is no value"},
 		{"[host a]\n[host b]\n[link a b]\nspeed = 5",
 		 "line 4: a link has no \"speed\"; it has rate "},
 		{"[world]\nlength = 5s", "line 2: a world has no \"length\"; it has seed "},
