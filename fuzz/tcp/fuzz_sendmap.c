@@ -171,6 +171,8 @@ static void model_sack(struct model *model, uint64_t start, uint64_t end, struct
 			continue;
 		while (from < start)
 			from += flat->mss;
+		if (flat->flags & SENT_FIN && end == to - 1)
+			to = end; /* the text without its FIN */
 		if (end < to)
 			for (to = flat->start; to + flat->mss <= end;)
 				to += flat->mss;

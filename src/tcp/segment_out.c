@@ -11,12 +11,41 @@
 #include "tcp/conn.h"
 #include "wire/checksum.h"
 
+static bool has_fin_ahead(const struct tcp_conn *conn)
+{
+	return conn->rcv.fin > conn->rcv.nxt;
+}
+
+/*
+ * A FIN beyond a hole occupies its number as the text before it does. It is held like that text and told like
+ * it, or the loss of a stream's tail would look to the sender as if its last segment were lost too.
+ */
+static unsigned add_fin(const struct tcp_conn *conn, uint64_t (*blocks)[2], unsigned count,
+			unsigned most)
+{
+	uint64_t fin = conn->rcv.fin;
+
+	if (!has_fin_ahead(conn))
+		return count;
+	for (unsigned i = 0; i < count; i++) {
+		if (blocks[i][1] == fin) {
+			blocks[i][1]++;
+			return count;
+		}
+	}
+	if (count == most)
+		return count;
+	blocks[count][0] = fin;
+	blocks[count][1] = fin + 1;
+	return count + 1;
+}
+
 /* RFC 2883 4: a DSACK block goes first; RFC 2018 4: then the ranges, the latest first. */
 static void put_sack(const struct tcp_conn *conn, struct tcp_options *options)
 {
 	unsigned most = conn_has(conn, CONN_HAS_TS) ? 3 : 4;
 	uint64_t blocks[TCP_SACK_MAX][2];
-	unsigned n = 0;
+	unsigned n = 0, count = 0;
 
 	if (!conn_has(conn, CONN_HAS_SACK))
 		return;
@@ -25,13 +54,12 @@ static void put_sack(const struct tcp_conn *conn, struct tcp_options *options)
 		options->sack[n].right = conn_rcv_seq(conn, conn->rx->dsack_end);
 		n++;
 	}
-	if (conn_ooo(conn) && conn_ooo(conn)->range_count) {
-		unsigned count = reassembly_sack_blocks(conn_ooo(conn), blocks, most - n);
-
-		for (unsigned i = 0; i < count; i++, n++) {
-			options->sack[n].left = conn_rcv_seq(conn, blocks[i][0]);
-			options->sack[n].right = conn_rcv_seq(conn, blocks[i][1]);
-		}
+	if (conn_ooo(conn) && conn_ooo(conn)->range_count)
+		count = reassembly_sack_blocks(conn_ooo(conn), blocks, most - n);
+	count = add_fin(conn, blocks, count, most - n);
+	for (unsigned i = 0; i < count; i++, n++) {
+		options->sack[n].left = conn_rcv_seq(conn, blocks[i][0]);
+		options->sack[n].right = conn_rcv_seq(conn, blocks[i][1]);
 	}
 	options->sack_count = (uint8_t)n;
 }
@@ -53,7 +81,7 @@ uint32_t segment_mss(const struct tcp_conn *conn)
 
 	/* MUST-16: also less the options that not every segment has; AccECN's is on all of its own. */
 	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn_ooo(conn) && conn_ooo(conn)->range_count) &&
-	    conn->ecn->mode != ECN_MODE_ACCURATE)
+	    !has_fin_ahead(conn) && conn->ecn->mode != ECN_MODE_ACCURATE)
 		return mss;
 	struct tcp_options options = {0};
 	put_options(conn, &options);

@@ -45,11 +45,14 @@ static bool sent_after(uint64_t at1_ns, uint64_t end1, uint64_t at2_ns, uint64_t
 
 /*
  * Step 2: an ACK of a retransmission may be for the original. It is when the peer echoes a timestamp from
- * before the retransmission, or when it comes faster than the path can be.
+ * before the retransmission, or when it comes faster than the path can be. The echo speaks of the segment
+ * that moved the left edge (RFC 7323 4.3); of what is only SACKed it says nothing, and a tail loss
+ * probe that was SACKed beyond a hole would never count.
  */
-static bool is_for_the_original(uint64_t sent_at_ns, const struct rack_args *args)
+static bool is_for_the_original(uint64_t sent_at_ns, bool is_cum_acked,
+				const struct rack_args *args)
 {
-	if (args->ts_echo_before_ns && args->ts_echo_before_ns <= sent_at_ns)
+	if (is_cum_acked && args->ts_echo_before_ns && args->ts_echo_before_ns <= sent_at_ns)
 		return true;
 	return args->now_ns - sent_at_ns < args->min_rtt_ns;
 }
@@ -59,7 +62,8 @@ static void advance(struct rack *rack, const struct ack_info *info, const struct
 	uint64_t sent_at_ns = info->rack_sent_at_ns, end = info->rack_end;
 	uint64_t last_ns = info->rack_last_sent_at_ns;
 
-	if (end && info->rack_is_retrans && is_for_the_original(sent_at_ns, args)) {
+	if (end && info->rack_is_retrans &&
+	    is_for_the_original(sent_at_ns, end <= info->una_after, args)) {
 		sent_at_ns = info->rack_orig_sent_at_ns;
 		end = info->rack_orig_end;
 	}
@@ -67,7 +71,8 @@ static void advance(struct rack *rack, const struct ack_info *info, const struct
 		return;
 	/* RACK.rtt is of the segment delivered last, which needn't be the one sent last: an ACK that tells of a
 	   retransmission and of an original beside it has travelled as long as the original says. */
-	if (info->rack_last_is_retrans && is_for_the_original(last_ns, args))
+	if (info->rack_last_is_retrans &&
+	    is_for_the_original(last_ns, info->cum_acked_bytes != 0, args))
 		last_ns = info->rack_last_orig_sent_at_ns;
 	rack->rtt_ns = args->now_ns - (last_ns ? last_ns : sent_at_ns);
 	if (sent_after(sent_at_ns, end, rack->xmit_at_ns, rack->end)) {

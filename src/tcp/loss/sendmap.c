@@ -414,8 +414,8 @@ static struct send_record *sack_record(struct sendmap *map, struct send_record *
 }
 
 /*
- * Isolates the part of a record that lies in [start, end), at segment boundaries: *ret_record is that part
- * or NULL when no whole segment is inside.
+ * Isolates the part of a record that lies in [start, end), at segment boundaries or before the FIN:
+ * *ret_record is that part or NULL when no whole segment is inside.
  */
 static int isolate(struct sendmap *map, struct send_record *record, uint64_t start, uint64_t end,
 		   struct send_record **ret_record)
@@ -425,6 +425,9 @@ static int isolate(struct sendmap *map, struct send_record *record, uint64_t sta
 	*ret_record = NULL;
 	if (start > from)
 		from += (start - from + record->mss - 1) / record->mss * record->mss;
+	/* A peer may hold the last text and not count the FIN that came with it. */
+	if (record->flags & SENT_FIN && end == to - 1)
+		to = end;
 	if (end < to)
 		to = end - (end - record->start) % record->mss;
 	if (from >= to)

@@ -201,6 +201,28 @@ static void test_ambiguous_retransmission(void **state)
 	}
 }
 
+/* What is SACKed beyond a hole echoes the time of the text before the hole: it counts all the same. */
+static void test_sacked_probe(void **state)
+{
+	struct kit kit;
+	struct ack_info info;
+	uint64_t timeout_ns;
+
+	(void)state;
+	setup(&kit);
+	sendmap_resent(&kit.map, sendmap_last(&kit.map), KIT_MSS, KIT_MS(200));
+	kit.args.now_ns = KIT_MS(250);
+	kit.args.ts_echo_before_ns = KIT_MS(100);
+	info = kit_info(&kit.map, kit.args.now_ns);
+	kit_sack(&kit.map, 9, 10, &info);
+	rack_on_ack(&kit.rack, &info, &kit.args);
+	assert_int_equal(kit.rack.xmit_at_ns, KIT_MS(200));
+	assert_int_equal(kit.rack.rtt_ns, KIT_MS(50));
+	assert_int_equal(rack_detect_loss(&kit.rack, &kit.map, &kit.args, &timeout_ns),
+			 9 * KIT_MSS);
+	sendmap_fini(&kit.map);
+}
+
 /* A lost retransmission is found when something sent after it is delivered. */
 static void test_lost_retransmission(void **state)
 {
@@ -324,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_reordering_is_seen),
 		cmocka_unit_test(test_dsack_widens_the_window),
 		cmocka_unit_test(test_ambiguous_retransmission),
+		cmocka_unit_test(test_sacked_probe),
 		cmocka_unit_test(test_lost_retransmission),
 		cmocka_unit_test(test_rto),
 		cmocka_unit_test(test_equal_times),

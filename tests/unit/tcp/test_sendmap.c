@@ -34,6 +34,34 @@ static void test_cumulative_ack(void **state)
 	sendmap_fini(&map);
 }
 
+/* A block that ends before the FIN tells of the text that came with it. */
+static void test_sack_without_fin(void **state)
+{
+	struct sendmap map;
+	struct ack_info info;
+
+	(void)state;
+	sendmap_init(&map, KIT_START);
+	assert_non_null(sendmap_sent(&map, SEG(2), KIT_MSS, 0, 100));
+	assert_non_null(sendmap_sent(&map, SEG(2) + 301, KIT_MSS, SENT_FIN, 200));
+	info = kit_info(&map, 1000);
+	assert_int_equal(sendmap_sack(&map, SEG(2), SEG(2) + 300, &info), 0);
+	sendmap_check(&map);
+	assert_int_equal(info.sacked_bytes, 300);
+	assert_int_equal(info.rack_sent_at_ns, 200);
+	assert_int_equal(map.sacked_bytes, 300);
+	assert_int_equal(sendmap_last(&map)->flags, SENT_FIN);
+	/* A byte less is a segment that is not whole. */
+	sendmap_fini(&map);
+	sendmap_init(&map, KIT_START);
+	assert_non_null(sendmap_sent(&map, SEG(0) + 301, KIT_MSS, SENT_FIN, 200));
+	info = kit_info(&map, 1000);
+	assert_int_equal(sendmap_sack(&map, SEG(0), SEG(0) + 299, &info), 0);
+	assert_int_equal(map.sacked_bytes, 0);
+	sendmap_check(&map);
+	sendmap_fini(&map);
+}
+
 /* SACK edges inside a super-segment count at its segments' boundaries, rounded inwards. */
 static void test_sack_edges(void **state)
 {
@@ -320,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cumulative_ack),
 		cmocka_unit_test(test_sack_edges),
+		cmocka_unit_test(test_sack_without_fin),
 		cmocka_unit_test(test_sack_storm),
 		cmocka_unit_test(test_eor_is_kept),
 		cmocka_unit_test(test_karn),
