@@ -15,7 +15,7 @@
 #include "cli/serve.h"
 #include "cli/serve_map.h"
 
-enum { THREADS_MAX = 64, ADDRESSES_MAX = 16 };
+enum { ADDRESSES_MAX = 16 };
 
 static void print_url(const struct serve *serve, const struct tee_ip *ip)
 {
@@ -138,7 +138,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT: state->child_inputs[0] = &serve->cli; break;
 	case 'p': serve->port = (uint16_t)cli_number(state, "--port", arg, 1, 65535); break;
 	case 't':
-		serve->threads = (unsigned)cli_number(state, "--threads", arg, 1, THREADS_MAX);
+		serve->threads =
+			(unsigned)cli_number(state, "--threads", arg, 1, SERVE_THREADS_MAX);
 		break;
 	case 'v': serve->is_verbose = true; break;
 	case ARGP_KEY_ARG:
@@ -159,17 +160,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static int serve_with_link(struct serve *serve)
 {
-	struct serve_worker *workers[THREADS_MAX] = {NULL};
 	char link[512];
 	int code = prepare_link(serve, link, sizeof(link));
 
-	serve->workers = workers;
 	if (!code)
 		code = cli_open(&serve->cli);
 	if (!code)
 		code = cli_close(&serve->cli, serve_run(serve));
 	for (unsigned i = 0; i < serve->threads; i++)
-		serve_worker_free(workers[i]);
+		serve_worker_free(serve->workers[i]);
 	return code;
 }
 

@@ -162,6 +162,8 @@ struct serve_worker {
 	char head[SERVE_HEAD_SIZE + 4096]; /* and a small body behind it */
 };
 
+enum { SERVE_THREADS_MAX = 64 };
+
 struct serve {
 	struct cli cli;
 	const char *dir_name;
@@ -170,7 +172,7 @@ struct serve {
 	unsigned threads;
 	int root_fd;
 	atomic_bool stops;
-	struct serve_worker **workers; /* `threads` of them; the first uses cli.host */
+	struct serve_worker *workers[SERVE_THREADS_MAX]; /* the first uses cli.host */
 };
 
 /* ---- cmd_serve.c ---- */

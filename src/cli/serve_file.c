@@ -118,9 +118,10 @@ static void forget(struct serve_cache *cache, struct serve_file *file)
 {
 	struct serve_file **at = slot_of(cache, file->path);
 
-	while (*at != file)
+	while (*at && *at != file)
 		at = &(*at)->next;
-	*at = file->next;
+	if (*at)
+		*at = file->next;
 	lru_remove(cache, file);
 	cache->bytes -= cost_of(file);
 	cache->count--;

@@ -20,6 +20,9 @@
  * Multicast for IPv6 (RFC 4861 7.2: solicited-node groups) is joined at the card by memberships of
  * the socket, which end with it: all multicast until addresses are known, then just their groups.
  *
+ * `queues=N`: N links opened by this process stand for one address, a stack each; the kernel fans what
+ * comes in out to them (steer.c).
+ *
  * Frames carry virtio-net headers (vnet.c), so that super-frames pass both ways; without them segments
  * that come in a row are joined here (gro.c). Receiving is
  * recvmmsg() into large packets (rx.c), sending sendmmsg(). PACKET_QDISC_BYPASS spares the queueing
@@ -49,6 +52,8 @@
 #include "link/packet_groups.h"
 #include "link/rx.h"
 #include "link/spec.h"
+#include "link/steer.h"
+#include "link/steer_flow.h"
 #include "link/vnet.h"
 
 enum {
@@ -64,6 +69,7 @@ enum {
 struct packet_link {
 	struct tee_link link;
 	int fd, ifindex;
+	uint32_t queues; /* above 1: so many sockets share what comes in */
 	size_t vnet_len;
 	bool waits_for_room;              /* the socket's buffer is full: POLLOUT */
 	bool is_down;                     /* the interface went down; it may be gone */
@@ -495,7 +501,9 @@ static int packet_open_parts(struct packet_link *self, const struct link_spec *s
 		return result;
 	mtu = netdev.mtu;
 	if ((result = link_spec_u32(spec, "mtu", 68, netdev.mtu, &mtu, ret_error)) < 0 ||
-	    (result = link_spec_u32(spec, "offload", 0, 1, &offload, ret_error)) < 0)
+	    (result = link_spec_u32(spec, "offload", 0, 1, &offload, ret_error)) < 0 ||
+	    (result = link_spec_u32(spec, "queues", 0, STEER_QUEUES_MAX, &self->queues,
+				    ret_error)) < 0)
 		return result;
 	info->mac = netdev_forwards(spec->name) ? netdev_derive_mac(&netdev.mac) : netdev.mac;
 	result = link_spec_mac(spec, &info->mac, ret_error);
@@ -515,6 +523,32 @@ static int packet_open_parts(struct packet_link *self, const struct link_spec *s
 	return packet_start(self, &netdev, ret_error);
 }
 
+/*
+ * A fan-out by our own program, which chooses the queue that steer_owner() will name. Its number is the
+ * kernel's choice when the first socket makes it.
+ */
+static int packet_join(struct tee_link *link, unsigned idx, uint32_t *shared)
+{
+	const struct packet_link *self = (const struct packet_link *)link;
+	const uint32_t type = PACKET_FANOUT_CBPF << 16;
+	struct sock_filter code[STEER_PROGRAM_MAX];
+	struct sock_fprog program = {.filter = code};
+	uint32_t word;
+	socklen_t len = sizeof(word);
+
+	word = *shared ? (*shared & 0xffff) | type : (PACKET_FANOUT_FLAG_UNIQUEID << 16) | type;
+	if (setsockopt(self->fd, SOL_PACKET, PACKET_FANOUT, &word, sizeof(word)) < 0)
+		return link_result_of_errno(errno);
+	if (idx > 0)
+		return 0;
+	program.len = (unsigned short)steer_program(code, self->queues);
+	if (setsockopt(self->fd, SOL_PACKET, PACKET_FANOUT_DATA, &program, sizeof(program)) < 0 ||
+	    getsockopt(self->fd, SOL_PACKET, PACKET_FANOUT, &word, &len) < 0)
+		return link_result_of_errno(errno);
+	*shared = (word & 0xffff) | 1u << 31; /* never 0 */
+	return 0;
+}
+
 static int packet_open(const struct link_spec *spec, struct tee_link **ret_link,
 		       char ret_error[TEE_LINK_ERROR_SIZE])
 {
@@ -530,12 +564,18 @@ static int packet_open(const struct link_spec *spec, struct tee_link **ret_link,
 	self->link.ops = &packet_ops;
 	self->retry_at_ns = self->look_at_ns = TEE_NEVER;
 	result = packet_open_parts(self, spec, ret_error);
-	if (result < 0) {
-		packet_close(&self->link);
-		return result;
+	if (result == 0) {
+		*ret_link = &self->link;
+		if (self->queues <= 1)
+			return 0;
+		result = steer_open(&self->link, self->queues, packet_join, ret_link);
+		if (result == 0)
+			return 0;
+		link_fail(ret_error, result, "%s: no fan-out to %u queues: %s",
+			  self->link.info.name, self->queues, tee_strerror(result));
 	}
-	*ret_link = &self->link;
-	return 0;
+	packet_close(&self->link);
+	return result;
 }
 
 static int packet_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
@@ -564,9 +604,9 @@ static int packet_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 
 const struct link_kind link_kind_packet = {
 	.about = {.name = "packet",
-		  .syntax = "packet:INTERFACE[,mac=MAC,mtu=N,offload=0]",
+		  .syntax = "packet:INTERFACE[,mac=MAC,mtu=N,offload=0,queues=N]",
 		  .summary = "a real interface beside the kernel, with an address of our own"},
-	.keys = "mac mtu offload",
+	.keys = "mac mtu offload queues",
 	.takes_name = true,
 	.open = packet_open,
 	.probe = packet_probe,

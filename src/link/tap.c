@@ -13,6 +13,9 @@
  * that we send is one writev() of header and slices. `offload=0` does without; then segments that
  * come in a row are joined here (gro.c).
  *
+ * `queues=N`: the interface has several queues (IFF_MULTI_QUEUE), of which each link that is opened takes
+ * one; with N above 1 all N of this process stand for one address, a stack each (steer.c).
+ *
  * Our MAC is the interface's own, changed in one bit: stable as long as the interface is, and not the
  * kernel's, which has the original.
  *
@@ -36,6 +39,7 @@
 #include "link/netdev.h"
 #include "link/rx.h"
 #include "link/spec.h"
+#include "link/steer.h"
 #include "link/vnet.h"
 
 #define TAP_DEVICE "/dev/net/tun"
@@ -49,6 +53,7 @@ enum {
 struct tap_link {
 	struct tee_link link;
 	int fd;
+	uint32_t queues;     /* 0: the interface has one; else how many are to be opened */
 	size_t vnet_len;     /* 0: frames go bare */
 	bool waits_for_room; /* the kernel took less than it was offered */
 	struct rx_buffer rx;
@@ -272,7 +277,7 @@ static int tap_attach(int fd, const char *name, short flags)
 	return errno;
 }
 
-static int tap_attach_failed(const char *name, int error, bool existed,
+static int tap_attach_failed(const struct tap_link *self, const char *name, int error, bool existed,
 			     char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	if (error == EPERM && existed)
@@ -292,6 +297,12 @@ static int tap_attach_failed(const char *name, int error, bool existed,
 				 "interface %.15s is in use by another program: end it, or choose "
 				 "another name",
 				 name);
+	if (error == EINVAL && existed && self->queues > 0)
+		return link_fail(ret_error, -TEE_EINVAL,
+				 "interface %.15s has one queue only (or is not a TAP): as root, "
+				 "'ip tuntap del %.15s mode tap; ip tuntap add %.15s mode tap "
+				 "multi_queue user %u; ip link set %.15s up'",
+				 name, name, name, (unsigned)getuid(), name);
 	if (error == EINVAL && existed)
 		return link_fail(
 			ret_error, -TEE_EINVAL,
@@ -327,7 +338,7 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 {
 	const char *name = spec->name;
 	bool existed = if_nametoindex(name) != 0;
-	uint32_t many_queues = 0, offload = 1;
+	uint32_t offload = 1;
 	int error, result;
 
 	if (strlen(name) >= IFNAMSIZ || strchr(name, '/') || strchr(name, '%'))
@@ -335,7 +346,8 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 			ret_error, -TEE_EINVAL,
 			"'%.32s' can't be an interface's name: at most 15 letters and digits",
 			name);
-	if ((result = link_spec_u32(spec, "queues", 0, 1, &many_queues, ret_error)) < 0 ||
+	if ((result = link_spec_u32(spec, "queues", 0, STEER_QUEUES_MAX, &self->queues,
+				    ret_error)) < 0 ||
 	    (result = link_spec_u32(spec, "offload", 0, 1, &offload, ret_error)) < 0)
 		return result;
 	self->fd = tap_open_device(ret_error);
@@ -343,9 +355,9 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 		return self->fd;
 	error = tap_attach(
 		self->fd, name,
-		(short)((offload ? IFF_VNET_HDR : 0) | (many_queues ? IFF_MULTI_QUEUE : 0)));
+		(short)((offload ? IFF_VNET_HDR : 0) | (self->queues ? IFF_MULTI_QUEUE : 0)));
 	if (error)
-		return tap_attach_failed(name, error, existed, ret_error);
+		return tap_attach_failed(self, name, error, existed, ret_error);
 	self->vnet_len = offload ? TAP_VNET_LEN : 0;
 	if (!existed) {
 		result = netdev_set_up(name);
@@ -448,12 +460,18 @@ static int tap_open(const struct link_spec *spec, struct tee_link **ret_link,
 		result = tap_open_name(self, spec, ret_error);
 	if (result == 0)
 		result = tap_fill_info(self, spec, by_fd ? name : spec->name, ret_error);
-	if (result < 0) {
-		tap_close(&self->link);
-		return result;
+	if (result == 0) {
+		*ret_link = &self->link;
+		if (self->queues <= 1)
+			return 0;
+		result = steer_open(&self->link, self->queues, NULL, ret_link);
+		if (result == 0)
+			return 0;
+		link_fail(ret_error, result, "%s: all %u queues are open, or not as many",
+			  self->link.info.name, self->queues);
 	}
-	*ret_link = &self->link;
-	return 0;
+	tap_close(&self->link);
+	return result;
 }
 
 /* Does the interface say that it is a TAP of this user? */
@@ -506,7 +524,7 @@ static int tap_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 
 const struct link_kind link_kind_tap = {
 	.about = {.name = "tap",
-		  .syntax = "tap:NAME or tap:fd=N[,mac=MAC,mtu=N,offload=0,queues=1]",
+		  .syntax = "tap:NAME or tap:fd=N[,mac=MAC,mtu=N,offload=0,queues=N]",
 		  .summary = "a TAP interface: the kernel is the neighbour; the fastest"},
 	.keys = "fd mac mtu offload queues",
 	.takes_name = true,

@@ -214,7 +214,7 @@ class Tap(Ethernet):
 
     name = "tap"
 
-    def __init__(self, lab, user=None, ns=None):
+    def __init__(self, lab, user=None, ns=None, queues=1):
         super().__init__(lab, 77)
         if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
             raise Skip("there is no /dev/net/tun here that this user may open")
@@ -222,7 +222,7 @@ class Tap(Ethernet):
         self.link = f"tap:{self.device}"
         self.ns = ns
         lab.ip("tuntap", "add", "dev", self.device, "mode", "tap",
-               *(["user", user] if user else []), ns=ns)
+               *(["multi_queue"] if queues > 1 else []), *(["user", user] if user else []), ns=ns)
         self.give_addresses(self.device, ns)
 
 

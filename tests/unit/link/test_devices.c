@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <net/if.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include "drive.h"
 
@@ -333,6 +334,63 @@ static void several_queues_are_joined(void **state)
 	meet_kernel();
 }
 
+/* The kernel's fan-out runs our program, and puts every frame where steer_owner() wants it. */
+static void packet_queues_get_their_own(void **state)
+{
+	enum { FRAMES = 200 };
+	const struct tee_ip us[] = {TEE_IP4(10, 0, 0, 2), {{0xfd, [15] = 2}}};
+	struct tee_link *links[2] = {NULL};
+	struct sockaddr_ll address = {.sll_family = AF_PACKET};
+	char error[TEE_LINK_ERROR_SIZE] = "";
+	uint64_t until_ns = drive_now_ns() + 3 * TEE_NS_PER_S;
+	unsigned got[2] = {0};
+	int fd;
+
+	if (!has_namespace)
+		skip();
+	run("ip link add teeA type veth peer name teeB && ip link set teeA up && "
+	    "ip link set teeB up");
+	for (unsigned i = 0; i < 2; i++) {
+		if (tee_link_open("packet:teeA,queues=2", &links[i], error) < 0)
+			fail_msg("%s", error);
+		assert_int_equal(links[i]->ops->set_addresses(links[i], us, 2), 0);
+	}
+	assert_int_equal(tee_link_open("packet:teeA,queues=2", &d->link, error), -TEE_EADDRINUSE);
+	d->link = links[0]; /* for the end */
+	fd = socket(AF_PACKET, SOCK_RAW, 0);
+	address.sll_ifindex = (int)if_nametoindex("teeB");
+	for (unsigned i = 0; i < FRAMES; i++) {
+		const struct frame_spec spec = {.version = i & 1 ? 6 : 4,
+						.is_udp = i >> 1 & 1,
+						.flags = 16,
+						.payload = 100};
+		size_t len = make_frame(out, &spec);
+
+		memcpy(out, links[0]->info.mac.byte, 6);
+		put16(out + (i & 1 ? 54 : 34), 40000 + i);
+		assert_int_equal(
+			sendto(fd, out, len, 0, (struct sockaddr *)&address, sizeof(address)), len);
+	}
+	close(fd);
+	while (got[0] + got[1] < FRAMES && drive_now_ns() < until_ns)
+		for (unsigned i = 0; i < 2; i++) {
+			struct tee_pkt *pkts[32];
+			int count = links[i]->ops->recv(links[i], d->pool, pkts, 32, 0);
+
+			assert_true(count >= 0);
+			got[i] += (unsigned)count;
+			while (count > 0)
+				tee_pkt_release(pkts[--count]);
+		}
+	assert_int_equal(got[0] + got[1], FRAMES);
+	assert_in_range(got[0], FRAMES / 4, FRAMES * 3 / 4);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(drive_counter(links[i], "steer.passed_on"), 0);
+		assert_int_equal(drive_counter(links[i], "steer.dropped"), 0);
+	}
+	tee_link_close(links[1]);
+}
+
 static void a_descriptor_is_taken_over(void **state)
 {
 	static const short flags[] = {IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, IFF_TAP | IFF_NO_PI,
@@ -585,6 +643,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_tap_does_without_offloads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_standing_tap_is_attached_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(several_queues_are_joined, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(packet_queues_get_their_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_descriptor_is_taken_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_tap_that_goes_away_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_tap_drops_what_it_has_no_memory_for, set_up,
