@@ -46,7 +46,7 @@ void xdp_steer_init(struct xdp_steer *steer)
 	steer->program_fd = steer->link_fd = -1;
 }
 
-static int make_maps(struct xdp_steer *steer, unsigned queue_count, bool by_port)
+int xdp_steer_make_maps(struct xdp_steer *steer, unsigned queue_count, bool by_port)
 {
 	struct xdp_program_maps *maps = &steer->maps;
 	LIBBPF_OPTS(bpf_map_create_opts, mmapable, .map_flags = BPF_F_MMAPABLE);
@@ -55,20 +55,20 @@ static int make_maps(struct xdp_steer *steer, unsigned queue_count, bool by_port
 	maps->sockets = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "tee_sockets", sizeof(uint32_t),
 				       sizeof(int), queue_count, NULL);
 	if (maps->sockets < 0)
-		return -1;
+		return link_result_of_errno(errno);
 	if (!by_port)
 		return 0;
 	maps->addresses = bpf_map_create(BPF_MAP_TYPE_HASH, "tee_addresses", sizeof(struct tee_ip),
 					 sizeof(uint8_t), XDP_ADDRESSES_MAX, NULL);
 	if (maps->addresses < 0)
-		return -1;
+		return link_result_of_errno(errno);
 	maps->ports = bpf_map_create(BPF_MAP_TYPE_ARRAY, "tee_ports", sizeof(uint32_t),
 				     XDP_PORTS_BYTES, 1, &mmapable);
 	if (maps->ports < 0)
-		return -1;
+		return link_result_of_errno(errno);
 	memory = mmap(NULL, XDP_PORTS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, maps->ports, 0);
 	if (memory == MAP_FAILED)
-		return -1;
+		return link_result_of_errno(errno);
 	steer->ports = memory;
 	return 0;
 }
@@ -145,7 +145,7 @@ int xdp_steer_open(struct xdp_steer *steer, const char *name, const struct netde
 {
 	struct xdp_program program;
 
-	if (make_maps(steer, queue_count, mac == NULL) < 0)
+	if (xdp_steer_make_maps(steer, queue_count, mac == NULL) < 0)
 		return steer_failed("make BPF maps", "", errno, ret_error);
 	if (mac)
 		xdp_program_by_mac(&program, mac, &steer->maps);
@@ -180,7 +180,7 @@ int xdp_steer_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 	int result = 0;
 
 	xdp_steer_init(&steer);
-	if (make_maps(&steer, 1, true) < 0) {
+	if (xdp_steer_make_maps(&steer, 1, true) < 0) {
 		result = steer_failed("make BPF maps", "", errno, ret_reason);
 	} else {
 		xdp_program_by_port(&program, &steer.maps);

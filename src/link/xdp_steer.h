@@ -28,6 +28,8 @@ struct xdp_steer {
 
 /* Holds nothing yet; before anything else. */
 void xdp_steer_init(struct xdp_steer *steer);
+/* The maps alone, which xdp_steer_open() makes itself. 0, or -TEE_E… with errno. */
+int xdp_steer_make_maps(struct xdp_steer *steer, unsigned queue_count, bool by_port);
 /*
  * Loads and attaches the program: `mac` is our own, or NULL to go by port. Until sockets are added every
  * frame passes to the kernel. 0, or -TEE_E… with a sentence; xdp_steer_close() is due in both cases.
