@@ -7,7 +7,7 @@ _teeceepee()
 	if ((COMP_CWORD == 1)); then
 		words='curl serve nc ping run sim link help version --help --version'
 	elif [[ $prev == --link ]]; then
-		words='slirp passt: tap: packet:'
+		words='slirp passt: tap: packet: xdp:'
 	elif [[ $prev == --cc ]]; then
 		words='cubic newreno bbr'
 	elif [[ $prev == --color ]]; then

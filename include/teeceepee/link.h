@@ -21,7 +21,8 @@ struct tee_link;
 /* What a link offers; filled in when it opens. */
 struct tee_link_info {
 	enum tee_netif_kind kind;
-	char name[64];      /* "tap:tee0" */
+	char name[64]; /* "tap:tee0" */
+	char how[64];  /* which of its ways it took, for people: "native, 4 queues"; or empty */
 	struct tee_mac mac; /* the address that the stack should use on it */
 	uint32_t mtu;       /* largest IP packet, bytes */
 	unsigned offloads;  /* TEE_OFFLOAD_… */

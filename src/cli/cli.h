@@ -140,7 +140,7 @@ void ss_print(FILE *out, const struct ss_view *view, const struct daemon_socket 
 
 /* All sockets of the stack, in the manner of ss(8); the host's lock is held. */
 void cli_print_sockets(FILE *out, struct tee_stack *stack, bool as_json);
-/* Counters that aren't zero, in the manner of netstat -s; the host's lock is held. */
-void cli_print_counters(FILE *out, struct tee_stack *stack, bool as_json);
+/* Counters that aren't zero, in the manner of netstat -s, stack and link; the host's lock is held. */
+void cli_print_counters(FILE *out, struct tee_host *host, bool as_json);
 
 #endif

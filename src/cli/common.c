@@ -42,8 +42,8 @@ enum {
 static const struct argp_option options[] = {
 	{NULL, 0, NULL, 0, "Link and address:", 100},
 	{"link", OPTION_LINK, "LINK", 0,
-	 "How frames travel: slirp (the default), passt, tap:NAME, packet:IFACE …; 'teeceepee link' "
-	 "lists what works here",
+	 "How frames travel: slirp (the default), passt, tap:NAME, packet:IFACE, xdp:IFACE …; "
+	 "'teeceepee link' lists what works here",
 	 100},
 	{"ip", OPTION_IP, "ADDR[/BITS]", 0,
 	 "Our IPv4 address; without it the link's own, or DHCP. 'none': no IPv4", 100},
@@ -312,6 +312,7 @@ int cli_open(struct cli *cli)
 		return cli_fail(cli, cli_exit_of_open(result, cli->config.link), "%s", error);
 	}
 	tee_host_watch_fd(cli->host, cli->usr1_fd, POLLIN, on_usr1, cli);
+	tell_notices(cli);
 	if (cli->config.pcap_path)
 		tee_host_after(cli->host, TEE_NS_PER_S, on_notice_time, cli);
 	return 0;
@@ -334,7 +335,7 @@ int cli_close(struct cli *cli, int code)
 	host_settle(host, GRACE_NS);
 	tell_notices(cli);
 	if (cli->wants_stats)
-		cli_print_counters(stderr, tee_host_stack(host), cli->wants_json);
+		cli_print_counters(stderr, host, cli->wants_json);
 	if (cli->tracer) {
 		tee_trace_set(tee_host_stack(host), NULL, NULL);
 		trace_print_summary(cli->tracer);

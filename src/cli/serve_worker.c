@@ -172,8 +172,7 @@ void serve_worker_close(struct serve_worker *worker)
 	if (worker->host == worker->serve->cli.host)
 		return;
 	if (worker->serve->cli.wants_stats)
-		cli_print_counters(stderr, tee_host_stack(worker->host),
-				   worker->serve->cli.wants_json);
+		cli_print_counters(stderr, worker->host, worker->serve->cli.wants_json);
 	tee_host_close(worker->host, GRACE_NS);
 }
 

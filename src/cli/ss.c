@@ -16,6 +16,7 @@
 
 #include "cli/cli.h"
 #include "daemon/ask.h"
+#include "host/host.h"
 
 /* A descriptor of a process, and the socket behind it. */
 struct user {
@@ -362,21 +363,28 @@ void cli_print_sockets(FILE *out, struct tee_stack *stack, bool as_json)
 		fputs("]}\n", out);
 }
 
-void cli_print_counters(FILE *out, struct tee_stack *stack, bool as_json)
+static void print_counter(FILE *out, const char *name, uint64_t value, bool as_json, bool *is_first)
 {
+	if (as_json)
+		fprintf(out, "%s\"%s\":%" PRIu64, *is_first ? "" : ",", name, value);
+	else if (value)
+		fprintf(out, "%12" PRIu64 "  %s\n", value, name);
+	*is_first = false;
+}
+
+void cli_print_counters(FILE *out, struct tee_host *host, bool as_json)
+{
+	struct tee_link *link = host->link;
 	const char *name;
 	uint64_t value;
 	bool is_first = true;
 
 	if (as_json)
 		fputs("{\"counters\":{", out);
-	for (unsigned i = 0; tee_counter(stack, i, &name, &value); i++) {
-		if (as_json)
-			fprintf(out, "%s\"%s\":%" PRIu64, is_first ? "" : ",", name, value);
-		else if (value)
-			fprintf(out, "%12" PRIu64 "  %s\n", value, name);
-		is_first = false;
-	}
+	for (unsigned i = 0; tee_counter(host->stack, i, &name, &value); i++)
+		print_counter(out, name, value, as_json, &is_first);
+	for (unsigned i = 0; link->ops->counter && link->ops->counter(link, i, &name, &value); i++)
+		print_counter(out, name, value, as_json, &is_first);
 	if (as_json)
 		fputs("}}\n", out);
 }

@@ -570,7 +570,14 @@ static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 	    (result = open_info(self, spec, &netdev, ret_error)) < 0)
 		return result;
 	result = open_queues(self, spec, &netdev, (enum xdp_mode)mode, ret_error);
-	return result < 0 ? result : steer_range(self, ret_error);
+	if (result < 0)
+		return result;
+	snprintf(self->link.info.how, sizeof(self->link.info.how), "%s, %s, %s, %u queue%s",
+		 self->steer.is_native ? "native" : "generic",
+		 self->queues[0].is_zerocopy ? "zero-copy" : "copying",
+		 self->queues[0].has_multi ? "frames of any size" : "frames of one page",
+		 self->queue_count, self->queue_count == 1 ? "" : "s");
+	return steer_range(self, ret_error);
 }
 
 static int xdp_open(const struct link_spec *spec, struct tee_link **ret_link,

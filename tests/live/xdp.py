@@ -342,6 +342,28 @@ def port_in_use(lab):
     check("share=host" in process.errors(), process.errors())
 
 
+@live.case("shared address: `teeceepee link` tells what was taken over; --ip names another one",
+           quick=True)
+def told(lab):
+    wire = Shared(lab, "mode=generic", "ports=62000-62009")
+    lab.ip("route", "add", "default", "via", wire.peer4)
+    info = json.loads(lab.command(lab.program, "link", "--json", wire.link))
+    check_equal([info[name] for name in ("ip4", "ip6", "port_min", "port_max", "shares_address")],
+                [wire.host4, wire.host6, 62000, 62009, True], "what the link offers")
+    check(info["how"].startswith("generic, copying"), info["how"])
+    text = lab.command(lab.program, "link", wire.link)
+    check(f"{wire.host4}/24 by {wire.peer4}" in text and "62000-62009" in text, text)
+    servers.nginx(lab, ns=wire.ns)
+    _, bodies = servers.pages(lab)
+    second = f"{wire.prefix4}.19"
+    lab.ip("addr", "add", f"{second}/24", "dev", wire.device)
+    process = lab.tee("curl", "--link", wire.link, "--ip", second, "-sS", "--trace",
+                      wire.url(4, "/1.bin"))
+    process.check_exit(0)
+    check(process.output() == bodies[1], "the page differs")
+    check(f"{second}/24 on xdp" in process.errors(), process.errors())
+
+
 @live.case("shared address: UDP and ping, answers only to who asked", quick=True)
 def datagrams(lab):
     wire = Shared(lab)

@@ -236,6 +236,54 @@ static void test_free_in_the_midst(void **state)
 	tee_stack_free(stack);
 }
 
+/* What a link that steers by port is told; 6, 17 and 1 are IP's numbers. */
+static void test_bound_ports(void **state)
+{
+	struct tee_stack *stack = new_stack();
+	struct tee_endpoint local = {.ip = TEE_IP4(127, 0, 0, 1), .port = 65535};
+	uint64_t generation = tee_ports_generation(stack);
+	struct tee_socket *listener, *udp, *ping;
+	uint16_t ports[2] = {0};
+
+	(void)state;
+	assert_int_equal(tee_ports_bound(stack, 6, ports, 2), 0);
+	listener = listen_at(stack, 80);
+	assert_true(tee_ports_generation(stack) > generation);
+	generation = tee_ports_generation(stack);
+	assert_int_equal(tee_ports_bound(stack, 6, ports, 2), 1);
+	assert_int_equal(ports[0], 80);
+	assert_int_equal(tee_ports_bound(stack, 17, ports, 2), 0);
+
+	assert_int_equal(tee_socket_open(stack, TEE_SOCKET_UDP, TEE_FAMILY_4, &udp), 0);
+	assert_int_equal(tee_ports_generation(stack), generation);
+	assert_int_equal(tee_bind(udp, &local), 0);
+	assert_true(tee_ports_generation(stack) > generation);
+	generation = tee_ports_generation(stack);
+	assert_int_equal(tee_ports_bound(stack, 17, ports, 2), 1);
+	assert_int_equal(ports[0], 65535);
+
+	local.port = 7;
+	assert_int_equal(tee_socket_open(stack, TEE_SOCKET_PING, TEE_FAMILY_4, &ping), 0);
+	assert_int_equal(tee_bind(ping, &local), 0);
+	assert_true(tee_ports_generation(stack) > generation);
+	assert_int_equal(tee_ports_bound(stack, 1, ports, 2), 1);
+	assert_int_equal(ports[0], 7);
+
+	/* More than fit are counted and not written; other protocols have none. */
+	listen_at(stack, 81);
+	listen_at(stack, 82);
+	ports[1] = 1;
+	assert_int_equal(tee_ports_bound(stack, 6, ports, 1), 3);
+	assert_int_equal(ports[1], 1);
+	assert_int_equal(tee_ports_bound(stack, 6, NULL, 0), 3);
+	assert_int_equal(tee_ports_bound(stack, 132, ports, 2), 0);
+	tee_close(listener);
+	tee_close(udp);
+	assert_int_equal(tee_ports_bound(stack, 6, ports, 0), 2);
+	assert_int_equal(tee_ports_bound(stack, 17, ports, 2), 0);
+	tee_stack_free(stack);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_time_never_goes_back),
 		cmocka_unit_test(test_counters_and_settings),
 		cmocka_unit_test(test_free_in_the_midst),
+		cmocka_unit_test(test_bound_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
