@@ -254,7 +254,7 @@ static void test_bound_ports(void **state)
 	assert_int_equal(ports[0], 80);
 	assert_int_equal(tee_ports_bound(stack, 17, ports, 2), 0);
 
-	assert_int_equal(tee_socket_open(stack, TEE_SOCKET_UDP, TEE_FAMILY_4, &udp), 0);
+	assert_int_equal(tee_socket_open(stack, TEE_SOCKET_UDP, TEE_FAMILY_IPV4, &udp), 0);
 	assert_int_equal(tee_ports_generation(stack), generation);
 	assert_int_equal(tee_bind(udp, &local), 0);
 	assert_true(tee_ports_generation(stack) > generation);
@@ -263,7 +263,7 @@ static void test_bound_ports(void **state)
 	assert_int_equal(ports[0], 65535);
 
 	local.port = 7;
-	assert_int_equal(tee_socket_open(stack, TEE_SOCKET_PING, TEE_FAMILY_4, &ping), 0);
+	assert_int_equal(tee_socket_open(stack, TEE_SOCKET_PING, TEE_FAMILY_IPV4, &ping), 0);
 	assert_int_equal(tee_bind(ping, &local), 0);
 	assert_true(tee_ports_generation(stack) > generation);
 	assert_int_equal(tee_ports_bound(stack, 1, ports, 2), 1);
