@@ -96,6 +96,9 @@ _Noreturn static void become(const struct run_config *config, const char *path, 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* Yama 1: it is no ancestor of ours, but may look into us all the same. */
 		prctl(PR_SET_PTRACER, (unsigned long)config->supervisor);
+	} else {
+		/* Without us its calls fail and its connections are dead: better it is told to end. */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	}
 	fd = run_filter_install();
 	if (fd < 0) {

@@ -10,9 +10,6 @@ import lab as live
 import servers
 from lab import check, check_equal, until
 
-TUNSETIFF = 0x400454CA
-IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
-
 
 def page_is_fetched(lab, wire, *options, prefix=(), pass_fds=(), family=4):
     _, bodies = servers.pages(lab)
@@ -62,16 +59,8 @@ for has_header in (True, False):
     def passed_tap(lab, header=has_header):
         wire = live.Tap(lab)
         servers.nginx(lab)
-        # The descriptor must come from the namespace where the device is.
-        opener = ("import fcntl, os, struct, sys\n"
-                  "fd = os.open('/dev/net/tun', os.O_RDWR)\n"
-                  f"fcntl.ioctl(fd, {TUNSETIFF}, struct.pack('16sH22x', sys.argv[1].encode(), "
-                  f"{IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if header else 0)}))\n"
-                  "os.set_inheritable(fd, True)\n"
-                  "os.execvp(sys.argv[2], [word.replace('FD', str(fd), 1) if word == 'tap:fd=FD' "
-                  "else word for word in sys.argv[2:]])\n")
         page_is_fetched(lab, wire, "--link", "tap:fd=FD", *address_options(wire),
-                        prefix=("python3", "-c", opener, wire.device))
+                        prefix=servers.with_tap_open(wire.device, header))
 
 
 def passt_home(lab):

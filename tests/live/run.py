@@ -249,5 +249,43 @@ def killed(lab):
     process.check_exit(-signal.SIGKILL)
 
 
+@live.case("the supervisor is killed: the program's calls fail, and it is told to end", quick=True)
+def orphaned(lab):
+    wire = live.Slirp(lab)
+    port = lab.port()
+    lab.start(sys.executable, "-c", ECHO, port)
+    lab.wait_listening(port)
+    words = ("import os, signal, socket, sys\n"
+             "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
+             "l = socket.create_server(('0.0.0.0', 7000))\n"
+             "told = []\n"
+             "signal.signal(signal.SIGTERM, lambda *_: told.append('SIGTERM'))\n"
+             "out = open(sys.argv[3], 'w')\n"
+             "print(os.getpid(), file=out, flush=True)\n"
+             "def did(name, call):\n"
+             "    try: print(name, call(), file=out)\n"
+             "    except OSError as error: print(name, error.errno, file=out)\n"
+             "did('accept', l.accept)\n"
+             "did('recv', lambda: s.recv(10))\n"
+             "did('socket', socket.socket)\n"
+             "print(*told, 'end', file=out, flush=True)\n")
+    path = lab.path("told")
+    process = run(lab, wire, sys.executable, "-c", words, wire.at(4), port, path)
+    until(lambda: os.path.exists(path) and os.path.getsize(path), 10, "the program")
+    process.signal(signal.SIGKILL)
+    process.check_exit(-signal.SIGKILL)
+
+    def read_told():
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    until(lambda: "end" in read_told()[-1], 10, "the program to hear of it")
+    said = read_told()
+    check_equal(said[1], f"accept {errno.ENOSYS}", "accept() that waited")
+    check(said[2] in ("recv b''", f"recv {errno.ECONNRESET}"), f"recv() of a connection: {said[2]}")
+    check_equal(said[3:], [f"socket {errno.ENOSYS}", "SIGTERM end"], "a new socket, and the signal")
+    until(lambda: not os.path.exists(f"/proc/{said[0]}"), 5, "the program to end")
+
+
 if __name__ == "__main__":
     live.main(jobs=2)

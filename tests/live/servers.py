@@ -172,6 +172,25 @@ def resolver_of_the_host(lab, text):
     subprocess.run(["mount", "--bind", path, target], check=True)
 
 
+TUN_OPENER = """
+import fcntl, os, struct, sys
+fd = os.open('/dev/net/tun', os.O_RDWR)
+fcntl.ioctl(fd, 0x400454ca, struct.pack('16sH22x', sys.argv[1].encode(), int(sys.argv[2])))
+os.set_inheritable(fd, True)
+os.execvp(sys.argv[3], [word.replace('FD', str(fd), 1) if word == 'tap:fd=FD' else word for word in sys.argv[3:]])
+"""
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 2, 0x1000, 0x4000
+
+
+def with_tap_open(device, header=True):
+    """
+    Words that open a TAP and hand it to the command after them as the descriptor that its link tap:fd=FD means. They
+    have to run in the namespace where the device is.
+    """
+    flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if header else 0)
+    return [sys.executable, "-c", TUN_OPENER, device, str(flags)]
+
+
 def as_nobody(lab):
     """Words that run the command after them as an ordinary user, who can reach the program."""
     need("setpriv")

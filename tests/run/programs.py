@@ -156,11 +156,12 @@ def iperf3(lab, wire):
         rates = re.findall(r"([\d.]+ [MG]bits/sec).*(?:receiver|sender)", told)
         check(rates, told)
         notes.append(rates[-1])
-    if wire.name != "slirp":
-        # (iperf3 opens several connections to one port: a published one would do as well)
-        server = Server(lab, wire, 5201, "iperf3", "-s", "-B", "0.0.0.0")
-        told = server.ask("iperf3", "-c", server.host, "-p", server.port, "-t", "1")
-        check("receiver" in told, told)
+    server = Server(lab, wire, 5201, "iperf3", "-s", "-B", "0.0.0.0")
+    for words in ([], ["-R"]):
+        told = server.ask("iperf3", "-c", server.host, "-p", server.port, "-t", "1", *words)
+        rates = re.findall(r"([\d.]+ [MG]bits/sec).*receiver", told)
+        check(rates, told)
+        notes.append(rates[-1] + " of its server")
     return ", ".join(notes)
 
 
@@ -303,12 +304,14 @@ def psql(lab, wire):
     check_equal(got, want, "what psql said")
     native.signal(2)
     native.wait()
-    if wire.name != "slirp" and subprocess.run([*user, "test", "-w", "/dev/net/tun"], check=False).returncode:
-        return "the server over slirp only: here only root may open /dev/net/tun, and PostgreSQL won't be root"
-    public = lab.port() if wire.name == "slirp" else 5432
-    options = ["--publish", f"{public}:5432"] if wire.name == "slirp" else []
-    server = lab.start(*user, lab.program, "run", *wire.options(), *options, *serve, "5432")
-
+    if wire.name == "slirp":
+        public, opener = lab.port(), []
+        options = [*wire.options(), "--publish", f"{public}:5432"]
+    else:
+        # Often only root may open /dev/net/tun, and PostgreSQL won't be root.
+        public, opener = 5432, servers.with_tap_open(wire.device)
+        options = ["--link", "tap:fd=FD", *wire.options()[2:]]
+    server = lab.start(*opener, *user, lab.program, "run", *options, *serve, "5432")
 
     def is_ready():
         check(server.is_running(), f"the server ended: {server.told()}")
