@@ -255,7 +255,7 @@ def orphaned(lab):
     port = lab.port()
     lab.start(sys.executable, "-c", ECHO, port)
     lab.wait_listening(port)
-    words = ("import os, signal, socket, sys\n"
+    words = ("import os, signal, socket, sys, time\n"
              "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
              "l = socket.create_server(('0.0.0.0', 7000))\n"
              "told = []\n"
@@ -268,6 +268,8 @@ def orphaned(lab):
              "did('accept', l.accept)\n"
              "did('recv', lambda: s.recv(10))\n"
              "did('socket', socket.socket)\n"
+             "end = time.monotonic() + 10\n"
+             "while not told and time.monotonic() < end: time.sleep(0.01)\n"
              "print(*told, 'end', file=out, flush=True)\n")
     path = lab.path("told")
     process = run(lab, wire, sys.executable, "-c", words, wire.at(4), port, path)
@@ -279,7 +281,7 @@ def orphaned(lab):
         with open(path, encoding="utf-8") as file:
             return file.read().splitlines()
 
-    until(lambda: "end" in read_told()[-1], 10, "the program to hear of it")
+    until(lambda: "end" in read_told()[-1], 15, "the program to hear of it")
     said = read_told()
     check_equal(said[1], f"accept {errno.ENOSYS}", "accept() that waited")
     check(said[2] in ("recv b''", f"recv {errno.ECONNRESET}"), f"recv() of a connection: {said[2]}")
