@@ -76,7 +76,13 @@ script-kernel: ## our Linux-like scripts, run against this machine's own kernel
 	@ninja -C "$(BUILD)" --quiet tests/script/kernel-script
 	@"$(BUILD)/tests/script/kernel-script" --jobs=8 --tolerance_usecs=50000 tests/script/kernel
 
-.PHONY: sim-proof
+.PHONY: bench-fairness sim-proof
+bench-fairness: ## who gets how much, how long transfers take: the simulator's tables
+	@tools/install-deps build
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet src/teeceepee
+	@tests/sim/outcomes.py "$(BUILD)/src/teeceepee" --tables
+
 sim-proof: ## plant bugs in the stack; the random worlds find, shrink and replay each
 	@tools/install-deps build test
 	@tools/setup "$(BUILD)"
