@@ -109,6 +109,7 @@ static void info_of_receiver(const struct tcp_conn *conn, struct tee_tcp_info *i
 	info->bytes_received = conn->rcv.nxt - 1 - (conn_has(conn, CONN_FIN_RECEIVED) ? 1 : 0);
 	info->rcvbuf_bytes = conn->rcv.buf;
 	info->rcvq_bytes = (uint32_t)byteq_len(&conn->rcvq);
+	info->rcv_ooopack = conn->rx ? conn->rx->ooo_segs : 0;
 	info->ooo_bytes = conn_ooo(conn) ? (uint32_t)conn_ooo(conn)->bytes : 0;
 }
 

@@ -335,6 +335,22 @@ struct text {
 	bool fin;
 };
 
+/*
+ * A stream ends once. What a peer sends beyond the end that it told is no part of the stream, and an end before
+ * data that came already is none: the first that was heard holds.
+ */
+static void cut_at_end(const struct tcp_conn *conn, struct text *text)
+{
+	const struct rb_node *last = conn_ooo(conn) ? rb_last(&conn_ooo(conn)->tree) : NULL;
+
+	if (conn->rcv.fin) {
+		text->fin = text->fin && text->end == conn->rcv.fin;
+		text->end = MIN(text->end, conn->rcv.fin);
+	} else if (text->fin && last) {
+		text->fin = CONTAINER_OF(last, struct ooo_range, node)->bytes.end <= text->end;
+	}
+}
+
 /* false: nothing of it is new. */
 static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *text)
 {
@@ -361,7 +377,8 @@ static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *
 		text->fin = false;
 		conn_ack_now(conn, TEE_WHY_ANSWER_PROBE);
 	}
-	return text->start < text->end || text->fin;
+	cut_at_end(conn, text);
+	return text->start < text->end || (text->fin && text->start == text->end);
 }
 
 /* RFC 2883: a segment that fills a hole may also bring again what had come out of order. */
@@ -410,7 +427,8 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 }
 
 /* SHLD-31: kept, and reported at once by a duplicate ACK with SACK (RFC 5681 4.2, RFC 2018). */
-static void take_out_of_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
+static void take_out_of_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt,
+			      uint32_t seg_count)
 {
 	struct engine *engine = conn_engine(conn);
 	const struct tee_config *config = &engine->config;
@@ -436,6 +454,7 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 			drop(engine, DROP_TCP_RCVBUF_FULL);
 		} else {
 			count(engine, COUNT_TCP_OOO_QUEUED);
+			conn->rx->ooo_segs += seg_count;
 			if (result.is_duplicate)
 				note_duplicate(conn, result.dup_start, result.dup_end);
 		}
@@ -518,7 +537,7 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 	if (text.start == conn->rcv.nxt)
 		take_in_order(conn, &text, pkt);
 	else
-		take_out_of_order(conn, &text, pkt);
+		take_out_of_order(conn, &text, pkt, seg->gso_segs);
 	if (conn_has(conn, CONN_DSACK_DUE))
 		conn_ack_now(conn, TEE_WHY_DUPLICATE);
 	if (conn->rcv.fin && conn->rcv.nxt == conn->rcv.fin) {

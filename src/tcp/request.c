@@ -256,6 +256,7 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 		count(tcp->engine, COUNT_TCP_ECN_NEGOTIATED);
 	}
 	conn->syn_retries = request->retries;
+	conn->segs_in = 1; /* the SYN */
 	/* The coarse stamp serves the first RTT sample, when the SYN-ACK was sent only once (Karn). */
 	if (!request->retries)
 		conn->syn_sent_at_ns = conn_now(conn) -

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,15 +33,21 @@ static uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * TEE_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* Tried in a process of its own, because namespaces are entered once and for all. */
 bool rig_can_run(char error[WIRE_ERROR_SIZE])
 {
 	struct rig_config config;
-	struct rig *rig;
+	int status = 1;
+	pid_t pid = fork();
 
-	rig_config_init(&config, false);
-	rig = rig_new(&config, error);
-	rig_free(rig);
-	return rig != NULL;
+	if (!pid) {
+		rig_config_init(&config, false);
+		_exit(rig_new(&config, error) ? 0 : 1);
+	}
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	snprintf(error, WIRE_ERROR_SIZE, "no namespace or no TUN device for a kernel of one's own");
+	return status == 0;
 }
 
 void rig_config_init(struct rig_config *config, bool is_ip6)
