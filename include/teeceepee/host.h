@@ -36,11 +36,12 @@ struct tee_host_config {
 	const char *impair;          /* "loss=2%,delay=20ms" or NULL */
 	const char *pcap_path;       /* record into this file, or NULL */
 	uint64_t address_timeout_ns; /* how long to wait for an address; 0: 15 s */
-	uint64_t spin_ns;            /* poll this long before sleeping; 0: sleep at once */
-	const char *hostname;        /* told to the DHCP server; NULL: none */
-	int cancel_fd;       /* a descriptor that becomes readable when the program wants to end:
+	/* Poll up to so long before sleeping, less when nothing came in that time; 0: sleep at once. */
+	uint64_t spin_ns;
+	const char *hostname; /* told to the DHCP server; NULL: none */
+	int cancel_fd;        /* a descriptor that becomes readable when the program wants to end:
 				   blocking calls then return -TEE_ECANCELED; -1: none */
-	tee_trace_fn *trace; /* a trace consumer from the first frame on, or NULL */
+	tee_trace_fn *trace;  /* a trace consumer from the first frame on, or NULL */
 	void *trace_arg;
 };
 

@@ -30,6 +30,9 @@ enum {
 	HOST_ADDRESS_MAX = 32,       /* addresses told to a link that filters */
 };
 
+/* A shorter time than this is none: one look takes as long. */
+#define HOST_SPIN_MIN_NS 1000
+
 /* A descriptor in the loop's epoll set. Lives until the end of the turn that unwatched it. */
 struct host_fd {
 	int fd;
@@ -80,7 +83,7 @@ struct tee_host {
 	bool has_super; /* what came last were super-frames */
 	int error_code; /* the link's end: -TEE_E… */
 	char error[TEE_HOST_ERROR_SIZE];
-	uint64_t spin_ns;
+	uint64_t spin_ns, spin_now_ns; /* poll before sleeping: at most, and the next time */
 
 	int epoll_fd, wake_fd, cancel_fd;
 	bool is_cancelled;
@@ -138,6 +141,12 @@ void host_wake_if_due(struct tee_host *host);
 int host_turn(struct tee_host *host, uint64_t timeout_ns);
 /* Wakes blocking calls, that they look again. */
 void host_announce(struct tee_host *host);
+/*
+ * How long to poll the next time, after a wait in which polling for `spin_now_ns` found nothing. News that came
+ * within `spin_ns` all the same would have been found by the whole of it; after a longer wait it is half, and
+ * soon nothing. So a host that is spoken to often doesn't sleep, and one that is idle doesn't poll.
+ */
+uint64_t host_spin_next(uint64_t spin_ns, uint64_t spin_now_ns, uint64_t waited_ns);
 /* Sends what is due without waiting. */
 int host_flush(struct tee_host *host, uint64_t now_ns);
 /* Drops frames that were not sent. */

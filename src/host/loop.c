@@ -243,13 +243,20 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until_ns, uint6
 	return ppoll(fds, count, &wait, NULL);
 }
 
+uint64_t host_spin_next(uint64_t spin_ns, uint64_t spin_now_ns, uint64_t waited_ns)
+{
+	if (waited_ns < spin_ns)
+		return spin_ns;
+	return spin_now_ns >= 2 * HOST_SPIN_MIN_NS ? spin_now_ns / 2 : 0;
+}
+
 /*
  * Can the link be asked for frames at any time? Others must hear first what poll() said; and the lock must
  * be given away when there is a thread that could want it.
  */
 static bool can_spin_on_link(const struct tee_host *host)
 {
-	return host->spin_ns > 0 && !host->has_thread && !host->link->ops->poll_done;
+	return host->spin_now_ns > 0 && !host->has_thread && !host->link->ops->poll_done;
 }
 
 /*
@@ -258,7 +265,8 @@ static bool can_spin_on_link(const struct tee_host *host)
  */
 static int spin_on_link(struct tee_host *host, uint64_t until_ns)
 {
-	uint64_t now_ns = tee_host_now_ns(), end_ns = earliest(now_ns + host->spin_ns, until_ns);
+	uint64_t now_ns = tee_host_now_ns(),
+		 end_ns = earliest(now_ns + host->spin_now_ns, until_ns);
 	struct pollfd others = {.fd = host->epoll_fd, .events = POLLIN};
 
 	for (unsigned i = 0; now_ns < end_ns; i++) {
@@ -293,7 +301,7 @@ static bool sleep_until(struct tee_host *host, uint64_t until_ns)
 	host->sleep_until_ns = until_ns;
 	host_release(host);
 	ready = poll_until(fds, (nfds_t)count + 1, until_ns,
-			   until_ns == 0 || can_spin_on_link(host) ? 0 : host->spin_ns);
+			   until_ns == 0 || can_spin_on_link(host) ? 0 : host->spin_now_ns);
 	tee_host_lock(host);
 	host->is_sleeping = false;
 
@@ -338,8 +346,12 @@ int host_turn(struct tee_host *host, uint64_t timeout_ns)
 	if (until_ns > now_ns && can_spin_on_link(host))
 		received = spin_on_link(host, until_ns);
 	host->in_turn = false;
-	if (received == 0)
+	if (received == 0) {
 		has_news = sleep_until(host, until_ns);
+		if (until_ns > now_ns)
+			host->spin_now_ns = host_spin_next(host->spin_ns, host->spin_now_ns,
+							   tee_host_now_ns() - now_ns);
+	}
 
 	now_ns = tee_host_now_ns();
 	host->in_turn = true;

@@ -174,7 +174,7 @@ static struct tee_host *host_new(const struct tee_host_config *config)
 	if (!host)
 		return NULL;
 	host->epoll_fd = host->wake_fd = -1;
-	host->spin_ns = config->spin_ns;
+	host->spin_ns = host->spin_now_ns = config->spin_ns;
 	host->frames = calloc(HOST_SEND_BATCH, sizeof(*host->frames));
 	host->dns = config->dns ? strdup(config->dns) : NULL;
 	if (!host->frames || (config->dns && !host->dns)) {

@@ -221,7 +221,7 @@ static void steer_poll_done(struct tee_link *link, const struct tee_link_poll *f
 {
 	struct steer_link *self = (struct steer_link *)link;
 
-	if (n > 0 && self->queue->ops->poll_done)
+	if (n > 0)
 		self->queue->ops->poll_done(self->queue, fds + 1, n - 1, now_ns);
 }
 
@@ -363,6 +363,18 @@ static const struct tee_link_ops steer_ops = {
 	.recv = steer_recv,
 	.send = steer_send,
 	.poll_fds = steer_poll_fds,
+	.deadline = steer_deadline,
+	.set_addresses = steer_set_addresses,
+	.counter = steer_counter,
+	.close = steer_close,
+	.notice = steer_notice,
+};
+
+/* Around a queue that must hear what poll() found, and so can't be polled without it. */
+static const struct tee_link_ops steer_heard_ops = {
+	.recv = steer_recv,
+	.send = steer_send,
+	.poll_fds = steer_poll_fds,
 	.poll_done = steer_poll_done,
 	.deadline = steer_deadline,
 	.set_addresses = steer_set_addresses,
@@ -379,7 +391,7 @@ int steer_open(struct tee_link *queue, unsigned count, steer_join_fn *join,
 
 	if (!self)
 		return -TEE_ENOMEM;
-	self->link.ops = &steer_ops;
+	self->link.ops = queue->ops->poll_done ? &steer_heard_ops : &steer_ops;
 	self->link.info = queue->info;
 	self->queue = queue;
 	self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
