@@ -94,9 +94,10 @@ static void put_ip(struct answer *answer, unsigned type, const struct tee_ip *ip
 
 static void end_message(struct answer *answer)
 {
-	struct nlmsghdr *header = (struct nlmsghdr *)(answer->bytes + answer->message_at);
+	uint32_t len = (uint32_t)(answer->len - answer->message_at);
 
-	header->nlmsg_len = (uint32_t)(answer->len - answer->message_at);
+	memcpy(answer->bytes + answer->message_at + offsetof(struct nlmsghdr, nlmsg_len), &len,
+	       sizeof(len));
 }
 
 static void answer_error(struct answer *answer, int error)
