@@ -2,7 +2,7 @@
 /*
  * mini: as little TCP as will move bytes between a TAP and the kernel's TCP, to show what the TAP itself
  * can carry. It is the bound that a complete stack is held against, and no stack: one connection over IPv4,
- * no congestion control (a fixed window in flight), no options but the window scale, every loss
+ * no congestion control (a fixed window in flight), no options but the MSS and the window scale, every loss
  * answered by going back to the last byte acknowledged, no received checksum verified, no buffer but the
  * frame at hand.
  *
@@ -41,7 +41,7 @@ enum {
 	WINDOW_SUPER_BYTES = 2 << 20,
 	BURST = 8,                       /* frames sent between two looks at what came */
 	BUDGET = 16,                     /* frames taken at once */
-	SYN_BYTES = 4,                   /* of the SYN's options */
+	SYN_BYTES = 8,                   /* of the SYN's options */
 	PATIENCE_NS = 100 * 1000 * 1000, /* without an ACK, until all is sent again */
 };
 
@@ -121,7 +121,7 @@ static bool send_segment(struct mini *mini, uint32_t seq, unsigned flags, const 
 	const bool is_syn = (flags & TH_SYN) != 0;
 	const size_t tcp_len = sizeof(struct tcphdr) + (is_syn ? SYN_BYTES : 0);
 	struct virtio_net_hdr vnet = {0};
-	struct mini_head head = {.options = {1, 3, 3, WINDOW_SHIFT}};
+	struct mini_head head = {.options = {2, 4, MSS >> 8, MSS & 255, 1, 3, 3, WINDOW_SHIFT}};
 	uint64_t sum = (uint64_t)htons(IPPROTO_TCP) + htons((uint16_t)(tcp_len + len));
 
 	memcpy(head.ether.ether_dhost, mini->peer_mac, ETH_ALEN);
