@@ -166,32 +166,42 @@ static void run_bulk(struct ours *ours)
 	tee_abort(socket);
 }
 
-/* All in turns: whatever a turn of the loop brought is moved before the next one. */
+/* What the events of many connections work with. */
+struct bulk {
+	move_fn *move;
+	struct bench_meter meter;
+	bool goes_on;
+};
+
+static void on_movable(void *arg, struct tee_socket *socket, unsigned ready)
+{
+	struct bulk *bulk = arg;
+	uint64_t len;
+
+	(void)ready;
+	while (bulk->goes_on && (len = step(socket, bulk->move)) > 0)
+		bulk->goes_on = bench_meter_add(&bulk->meter, len);
+}
+
 static void run_bulk_many(struct ours *ours)
 {
-	move_fn *move = choose_move(ours->job);
+	struct bulk bulk = {.move = choose_move(ours->job), .goes_on = true};
 	struct tee_socket *sockets[BENCH_CONNS_MAX];
-	struct bench_meter meter;
-	bool goes_on = true;
 
 	for (unsigned i = 0; i < ours->job->conns; i++)
 		sockets[i] = dial(ours);
-	bench_meter_start(&meter, ours->job);
-	while (goes_on) {
-		bool has_moved = false;
-
-		for (unsigned i = 0; i < ours->job->conns && goes_on; i++) {
-			uint64_t len = step(sockets[i], move);
-
-			has_moved |= len > 0;
-			goes_on = len == 0 || bench_meter_add(&meter, len);
-		}
-		if (!has_moved && tee_host_run_once(ours->host, PATIENCE_S * TEE_NS_PER_S) < 0)
-			bench_fail("%s", tee_host_error(ours->host));
-	}
-	bench_meter_report(&meter);
+	bench_meter_start(&bulk.meter, ours->job);
 	for (unsigned i = 0; i < ours->job->conns; i++)
+		if (tee_host_watch_socket(ours->host, sockets[i], on_movable, &bulk) < 0)
+			bench_fail("no memory");
+	while (bulk.goes_on)
+		if (tee_host_run_once(ours->host, PATIENCE_S * TEE_NS_PER_S) < 0)
+			bench_fail("%s", tee_host_error(ours->host));
+	bench_meter_report(&bulk.meter);
+	for (unsigned i = 0; i < ours->job->conns; i++) {
+		tee_host_watch_socket(ours->host, sockets[i], NULL, NULL);
 		tee_abort(sockets[i]);
+	}
 }
 
 /* ---- ping-pong ---- */
