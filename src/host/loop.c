@@ -168,7 +168,7 @@ int host_flush(struct tee_host *host, uint64_t now_ns)
 
 /* ---- receiving ---- */
 
-/* `first_max`: frames that the link is asked for at once; fewer than it gives may be waiting then. */
+/* `first_max`: frames that the link is asked for at once; 1: only one, and what else waits is left. */
 static int receive(struct tee_host *host, int first_max, uint64_t now_ns)
 {
 	struct tee_link *link = host->link;
@@ -191,7 +191,7 @@ static int receive(struct tee_host *host, int first_max, uint64_t now_ns)
 			tee_input(host->stack, host->netif, pkts[i], now_ns);
 		}
 		total += count;
-		if (count < most || bytes >= HOST_RECV_BYTES)
+		if (count < most || bytes >= HOST_RECV_BYTES || first_max == 1)
 			break;
 	}
 	return total;
