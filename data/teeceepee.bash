@@ -5,11 +5,15 @@ _teeceepee()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='curl serve nc ping run sim link help version --help --version'
+		words='curl serve nc ping run up down ss sim link help version --help --version'
 	elif [[ $prev == --link ]]; then
 		words='slirp passt: tap: packet: xdp:'
 	elif [[ $prev == --cc ]]; then
 		words='cubic newreno bbr'
+	elif [[ $prev == --attach || ${COMP_WORDS[1]} =~ ^(down|ss)$ && $cur != -* ]]; then
+		# The daemons that are up, by their sockets.
+		words=$(find "${XDG_RUNTIME_DIR:-/run}/teeceepee" "/run/user/$UID/teeceepee" "/tmp/teeceepee-$UID" \
+			-maxdepth 1 -name '*.sock' 2>/dev/null | sed 's|.*/||; s|\.sock$||')
 	elif [[ $prev == --color ]]; then
 		words='auto always never'
 	elif [[ $cur == -* ]]; then

@@ -96,6 +96,7 @@ int daemon_ask(int fd, const struct daemon_request *request, int passed_fd,
 	ssize_t len = daemon_send(fd, request, sizeof(*request), passed_fd);
 	int came = -1;
 
+	memset(ret_reply, 0, sizeof(*ret_reply));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	/* One that refuses us as a user may have answered and gone before we asked. */
 	if (len == 0 || len == -EPIPE)

@@ -271,6 +271,29 @@ def foreground(lab):
     daemon.check_gone()
 
 
+@live.case("a lease is kept while programs come and go, and given back by down", quick=True)
+def lease(lab):
+    need("dnsmasq", "nc")
+    wire = live.Packet(lab)
+    server = servers.dnsmasq(lab, "--port=0", f"--interface={wire.peer_device}",
+                             f"--dhcp-range={wire.prefix4}.50,{wire.prefix4}.60,2m",
+                             ns=wire.ns, wait=("udp", 67))
+    daemon = Daemon(lab, wire)
+    process = daemon.tee("up", "--link", wire.link, "--ip6", "none", "--set", "acd=off").check_exit(0)
+    daemon.pid = int(re.search(rb"pid (\d+)", process.output()).group(1))
+    address = re.search(rb"up: ([\d.]+) on", process.output()).group(1).decode()
+    sinks = [lab.start("nc", "-v", "-n", "-l", 9500 + number, ns=wire.ns) for number in range(2)]
+    for number, sink in enumerate(sinks):
+        lab.wait_listening(9500 + number, wire.ns)
+        daemon.attached("nc", wire.peer4, 9500 + number).check_exit(0)
+        check(address in sink.check_exit(0).errors(), f"the peer saw {sink.errors()!r}")
+    said = re.findall(r"\b(DHCP[A-Z]+)\(", server.errors())
+    check_equal(said, ["DHCPDISCOVER", "DHCPOFFER", "DHCPREQUEST", "DHCPACK"], "messages before the end")
+    daemon.down()
+    until(lambda: "DHCPRELEASE" in server.errors(), 5, f"DHCPRELEASE: {server.errors()}")
+    daemon.check_gone()
+
+
 @live.case("run --attach: as run, in exit status, signals, sockets and published ports", quick=True)
 def programs(lab):
     wire = live.Slirp(lab)
