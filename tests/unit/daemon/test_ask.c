@@ -34,9 +34,13 @@ static void close_pair(struct pair pair)
 	close(pair.there);
 }
 
-static bool is_open(int fd)
+static unsigned count_open(void)
 {
-	return fcntl(fd, F_GETFD) >= 0;
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 static void test_message(void **state)
@@ -92,11 +96,11 @@ static void test_many_descriptors(void **state)
 				.msg_control = control,
 				.msg_controllen = sizeof(control)};
 	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-	int first_free = dup(pair.here), came;
+	unsigned before = count_open();
 	char bytes[8];
+	int came;
 
 	(void)state;
-	close(first_free);
 	*rights = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
 				   .cmsg_type = SCM_RIGHTS,
 				   .cmsg_len = CMSG_LEN(COUNT * sizeof(int))};
@@ -104,9 +108,8 @@ static void test_many_descriptors(void **state)
 		memcpy(CMSG_DATA(rights) + (size_t)i * sizeof(int), &pair.here, sizeof(int));
 	assert_int_equal(sendmsg(pair.here, &header, 0), 1);
 	assert_int_equal(daemon_receive(pair.there, bytes, sizeof(bytes), 0, &came), 1);
-	assert_int_equal(came, first_free);
-	for (int fd = first_free + 1; fd < first_free + 2 * COUNT; fd++)
-		assert_false(is_open(fd));
+	assert_true(came >= 0);
+	assert_int_equal(count_open(), before + 1);
 	close(came);
 	close_pair(pair);
 }
