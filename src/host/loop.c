@@ -128,8 +128,8 @@ static bool push_frames(struct tee_host *host, uint64_t now_ns)
 	return true;
 }
 
-/* Fills host->frames with what may leave now. */
-static void pull_frames(struct tee_host *host, uint64_t now_ns)
+/* Fills host->frames with what may leave now; false: then there is nothing more. */
+static bool pull_frames(struct tee_host *host, uint64_t now_ns)
 {
 	while (host->held_count > 0 && host->out_count < HOST_SEND_BATCH &&
 	       host->held[0]->frame.depart_at_ns <= now_ns)
@@ -148,8 +148,9 @@ static void pull_frames(struct tee_host *host, uint64_t now_ns)
 		}
 		host->out_count += kept;
 		if (count < (int)wanted)
-			break;
+			return false;
 	}
+	return true;
 }
 
 int host_flush(struct tee_host *host, uint64_t now_ns)
@@ -158,11 +159,11 @@ int host_flush(struct tee_host *host, uint64_t now_ns)
 	host_ports_check(host);
 	if (host->error_code)
 		return host->error_code;
-	while (push_frames(host, now_ns)) {
-		pull_frames(host, now_ns);
-		if (host->out_count == 0)
+	while (push_frames(host, now_ns))
+		if (!pull_frames(host, now_ns)) {
+			push_frames(host, now_ns);
 			break;
-	}
+		}
 	return host->error_code;
 }
 

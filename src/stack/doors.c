@@ -55,10 +55,17 @@ static void loopback_frame(struct tee_stack *stack, struct tee_frame *frame)
 	net_input(stack->net, stack->loopback, pkt);
 }
 
+bool stack_loopback_is_pending(const struct tee_stack *stack)
+{
+	return stack_has_output(stack, stack->loopback);
+}
+
 void stack_loopback_pump(struct tee_stack *stack)
 {
 	struct tee_frame frames[LOOPBACK_BATCH];
 
+	if (!stack_loopback_is_pending(stack))
+		return;
 	for (unsigned round = 0; round < LOOPBACK_ROUNDS; round++) {
 		unsigned n = stack_pull(stack, stack->loopback, frames, LOOPBACK_BATCH);
 
@@ -67,11 +74,6 @@ void stack_loopback_pump(struct tee_stack *stack)
 		if (n == 0)
 			return;
 	}
-}
-
-bool stack_loopback_is_pending(const struct tee_stack *stack)
-{
-	return stack_has_output(stack, stack->loopback);
 }
 
 /* ---- the doors ---- */
