@@ -9,13 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 
-static volatile sig_atomic_t ending_signal;
+static atomic_int ending_signal; /* read by every thread of serve */
 static volatile int cancel_fd = -1, usr1_fd = -1;
 
 static void raise_flag(int fd)
