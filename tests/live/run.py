@@ -187,6 +187,34 @@ def interfaces(lab):
     run(lab, wire, "ip", "link", "set", "tee0", "down").check_exit(2)
 
 
+ASK_NAME = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.connect((sys.argv[1], 53))
+for attempt in range(10):
+    try:
+        s.send(b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\1x\\4test\\0\\0\\1\\0\\1")
+        print(socket.inet_ntoa(s.recv(512)[-4:]))
+        break
+    except (TimeoutError, ConnectionRefusedError):
+        continue
+"""
+
+
+@live.case("dnsmasq finds its interfaces, and answers from the address that was asked")
+def dnsmasq(lab):
+    need("dnsmasq")
+    wire = live.Tap(lab)
+    for number, more in enumerate(([], ["--bind-interfaces"], ["--bind-dynamic"])):
+        server = run(lab, wire, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                     "--user=root", f"--address=/x.test/192.0.2.{number}", *more)
+        told = lab.start(sys.executable, "-c", ASK_NAME, wire.own4, ns=wire.ns).check_exit(0).output()
+        check_equal(told, f"192.0.2.{number}\n".encode(), f"what dnsmasq {more} said: {server.told()}")
+        server.signal(signal.SIGTERM)
+        server.check_exit(0)
+
+
 @live.case("a published port leads to the program", quick=True)
 def published(lab):
     wire = live.Slirp(lab)

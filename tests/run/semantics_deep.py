@@ -1,6 +1,8 @@
 """More sequences for semantics.py: control messages, errors of failed connects, epoll in all its modes, descriptors
 shared and passed, full backlogs, and the defaults of every option."""
 
+import ctypes
+import errno
 import fcntl
 import os
 import select
@@ -107,6 +109,50 @@ def _(w):
         got.append(b.recv(10))
     w.note(got == [b"%d" % number for number in range(50)])
     w.did(b.recv, 10)
+
+
+class Piece(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
+
+
+class Header(ctypes.Structure):
+    """struct msghdr."""
+
+    _fields_ = [("name", ctypes.c_void_p), ("name_len", ctypes.c_uint), ("pieces", ctypes.POINTER(Piece)),
+                ("piece_count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_len", ctypes.c_size_t),
+                ("flags", ctypes.c_int)]
+
+
+class Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = [("header", Header), ("len", ctypes.c_uint)]
+
+
+def messages(*texts):
+    headers = [Header(pieces=ctypes.pointer(Piece(text, len(text))), piece_count=1) for text in texts]
+    return (Message * len(texts))(*map(Message, headers))
+
+
+@sequence("sendmmsg and recvmmsg")
+def _(w):
+    libc = ctypes.CDLL(None, use_errno=True)
+    a, b = w.udp(), bound(w)
+    a.connect(b.getsockname())
+    w.note(libc.sendmmsg(a.fileno(), messages(b"one", b"three", b""), 3, 0))
+    w.poll(b, IN)
+    room = messages(b"....", b"....", b"....", b"....")
+    w.note(libc.recvmmsg(b.fileno(), room, 4, 0, None))
+    w.note([(each.len, each.header.flags) for each in room[:3]])
+    w.note((libc.recvmmsg(b.fileno(), room, 4, 0, None), ctypes.get_errno() == errno.EAGAIN))
+    b.setblocking(True)
+    a.send(b"4")
+    w.note(libc.recvmmsg(b.fileno(), room, 4, 0x10000, None))
+    lonely = w.udp()
+    w.note((libc.sendmmsg(lonely.fileno(), messages(b"x"), 1, 0), ctypes.get_errno() == errno.EDESTADDRREQ))
+    a, b = w.pair()
+    w.note(libc.sendmmsg(a.fileno(), messages(b"one", b"two"), 2, 0))
+    w.did(b.recv, 6, socket.MSG_WAITALL)
 
 
 CONTROL = {
@@ -246,8 +292,6 @@ def _(w):
 
 def unconnect(s):
     """connect() to AF_UNSPEC; the errno, or 0."""
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     name = bytes(16)
     return ctypes.get_errno() if libc.connect(s.fileno(), name, 16) else 0
