@@ -7,8 +7,9 @@ between two TAPs by a bridge that impairs with the same code and the same words 
 one place for both directions. No TAP takes super-frames, and each has a queue so long that nothing is
 lost but what the impairment takes. What a run counts is said in bench/road_kernel.c.
 
-A cell's runs take turns: ours, Linux's, ours … Cells that a rate or losses keep slow cost little, so
-many of them run at once; those that may use a whole core run alone.
+A cell's runs take turns: ours, Linux's, ours … Cells that a rate keeps slow cost little, so several of
+them run at once, and those that may use a whole core run alone. CUBIC among losses over a long way costs
+next to nothing, and chance weighs most there: of these many run at once, and three times as often.
 """
 
 import concurrent.futures
@@ -50,9 +51,23 @@ def words_of(cell, seed):
     return ",".join(words)
 
 
-def is_light(cell):
+# kind of work -> (how many at once, how many times the rounds)
+KINDS = {"starved": (16, 3), "limited": (10, 1), "heavy": (1, 1)}
+
+
+def kind_of(cell, controller):
     """Can it run beside others without either feeling it?"""
-    return cell[3] != 0
+    loss, rtt_ms, _, rate = cell
+    if controller == "cubic" and loss >= 1 and rtt_ms >= 20:
+        return "starved"
+    return "limited" if rate else "heavy"
+
+
+def seconds_of(cell, controller, plan):
+    """Long enough that slow start is a small part; on a core of its own less will do."""
+    if cell[1] == 100:
+        return plan["seconds"] * (1 if kind_of(cell, controller) == "heavy" else 2)
+    return plan["seconds"] * (0.6 if kind_of(cell, controller) == "heavy" else 1)
 
 
 class Road:
@@ -159,19 +174,20 @@ def both_roads(program, root, numbers, cell):
         ours.close()
 
 
-def run_cell(program, root, numbers, cell, plan):
-    """(controller, way, stack) -> list of results."""
+def run_cell(program, root, numbers, job, plan):
+    """(cell, controller), (way, stack) -> list of results."""
+    cell, controller = job
     found = {}
-    seconds = plan["seconds"] * (2 if is_light(cell) and cell[1] == 100 else 1)
+    seconds = seconds_of(cell, controller, plan)
+    rounds = plan["rounds"] * KINDS[kind_of(cell, controller)][1]
     with both_roads(program, root, numbers, cell) as roads:
-        for controller, (way, what), number in itertools.product(
-                plan["controllers"], plan["ways"], range(plan["rounds"])):
+        for (way, what), number in itertools.product(plan["ways"], range(rounds)):
             for stack in STACKS:
                 result = roads[stack].run(what, controller, 1000 + number, [seconds],
                                           seconds + 60)
-                found.setdefault((controller, way, stack), []).append(result)
+                found.setdefault((way, stack), []).append(result)
                 numbers.tick(f"{stack}, {controller}, {way}, {words_of(cell, 1000 + number)}")
-    return cell, found
+    return job, found
 
 
 def cell_name(cell):
@@ -193,7 +209,7 @@ def grid_table(controller, ways, cells, results):
         row = f"| {cell_name(cell)} |"
         for way in ways:
             ours, linux = (statistics.median(
-                result["mbit_s"] for result in results[cell][(controller, way, stack)])
+                result["mbit_s"] for result in results[(cell, controller)][(way, stack)])
                 for stack in STACKS)
             ratios.append(ours / linux if linux else 1.0)
             row += f" {number_of(ours)} | {number_of(linux)} | {ratios[-1]:.2f} |"
@@ -201,27 +217,29 @@ def grid_table(controller, ways, cells, results):
     return lines, ratios
 
 
-def run_grid(program, root, cells, plan):
-    numbers = Numbers(len(cells) * len(plan["controllers"]) * len(plan["ways"]) *
-                      plan["rounds"] * len(STACKS))
+def run_grid(program, root, jobs, plan):
+    numbers = Numbers(sum(len(plan["ways"]) * plan["rounds"] * KINDS[kind_of(*job)][1] * len(STACKS)
+                          for job in jobs))
     results = {}
-    light = [cell for cell in cells if is_light(cell)]
-    heavy = [cell for cell in cells if not is_light(cell)]
-    # The longest first, so that none is left alone at the end.
-    light.sort(key=lambda cell: -cell[1])
-    for at_once, part in ((plan["at_once"], light), (1, heavy)):
+    for kind, (at_once, _) in KINDS.items():
+        # The longest first, so that none is left alone at the end.
+        part = sorted((job for job in jobs if kind_of(*job) == kind),
+                      key=lambda job: -seconds_of(*job, plan))
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             results.update(pool.map(
-                lambda cell: run_cell(program, root, numbers, cell, plan), part))
+                lambda job: run_cell(program, root, numbers, job, plan), part))
     lines = []
     for controller in plan["controllers"]:
+        cells = [cell for cell, other in jobs if other == controller]
+        if not cells:
+            continue
         table, ratios = grid_table(controller, [way for way, _ in plan["ways"]], cells, results)
         good = sum(ratio >= 1.0 for ratio in ratios)
         lines += [f"{controller} against {controller}, Mbit/s: {good} of {len(ratios)} ratios at "
                   f"1.0 or above; the lowest is {min(ratios):.2f}", "", *table, ""]
     figures = [{"cell": cell, "controller": controller, "way": way, "stack": stack, "runs": runs}
-               for cell, found in results.items()
-               for (controller, way, stack), runs in found.items()]
+               for (cell, controller), found in results.items()
+               for (way, stack), runs in found.items()]
     return lines, figures
 
 
@@ -240,9 +258,10 @@ def run_flows(program, root, count):
                     [size, count, FLOWS_AT_ONCE]
                 if stack == "linux" and not road.bridge:
                     road.start_bridge(77)
-                seen = len(road.servers["cubic"].output().split())
+                server = road.servers["cubic"]
+                seen = len(server.output().split())
                 result = road.run("flows", "cubic", 77, words, 300)
-                times = sorted(float(word) for word in road.servers["cubic"].output().split()[seen:])
+                times = sorted(float(word) for word in server.output().split()[seen:])
                 live.check_equal(len(times), count, f"flows of {size} bytes that arrived")
                 row[stack] = (statistics.median(times), times[int(0.99 * (count - 1))],
                               result["timeouts"])
@@ -252,26 +271,28 @@ def run_flows(program, root, count):
     return [f"{count} flows each, CUBIC, 1% loss, 50 ms; times in ms", "", *lines, ""], figures
 
 
-def wanted_cells(part, quick, pattern):
+def wanted(part, quick, pattern, controllers):
+    """(cell, controller) for all that is to be measured."""
     cells = itertools.product(LOSS, RTT_MS, REORDER, RATE_MBIT)
     if quick:
         cells = [cell for cell in cells if cell[1] == 20 and cell[3] == 10 and cell[0] != 0.1]
-    if part:
-        cells = [cell for cell in cells if is_light(cell) == (part == "limited")]
     if pattern:
         allowed = [None if word == "*" else {float(number) for number in word.split("+")}
                    for word in pattern.split(",")]
         cells = [cell for cell in cells
                  if all(numbers is None or value in numbers
                         for value, numbers in zip(cell, allowed))]
-    return list(cells)
+    jobs = itertools.product(cells, controllers)
+    return [job for job in jobs
+            if not part or (part == "unlimited") == (kind_of(*job) == "heavy")]
 
 
 def add_options(parser):
     """Those of bench/run that are for the grid only."""
     group = parser.add_argument_group("with --grid")
     group.add_argument("--part", choices=PARTS,
-                       help="cells with a rate, cells without, or short flows; all by default")
+                       help="cells that run beside others, cells that need the machine for "
+                            "themselves, or short flows; all by default")
     group.add_argument("--cells", metavar="LOSS,RTT,REORDERING,RATE",
                        help="only these: 1+3,20,*,0 (loss and reordering in %%, RTT in ms, rate in "
                             "Mbit/s)")
@@ -282,15 +303,15 @@ def add_options(parser):
 
 def run(program, root, options):
     """(lines of Markdown, all figures); options: quick, part, cells, cc, way, rounds, seconds."""
+    controllers = [name for name in CONTROLLERS if options.cc in (None, name)]
     plan = {"rounds": options.rounds or (1 if options.quick else 3),
             "seconds": options.seconds or (3 if options.quick else 5),
-            "at_once": 8,
-            "controllers": [name for name in CONTROLLERS if options.cc in (None, name)],
+            "controllers": controllers,
             "ways": [way for way in WAYS if options.way in (None, way[0])]}
     lines, data = [], {**plan, "unit": "Mbit/s"}
-    cells = wanted_cells(options.part, options.quick, options.cells)
-    if cells and options.part != "flows":
-        more, data["grid"] = run_grid(program, root, cells, plan)
+    jobs = wanted(options.part, options.quick, options.cells, controllers)
+    if jobs and options.part != "flows":
+        more, data["grid"] = run_grid(program, root, jobs, plan)
         lines += more
     if options.part in (None, "flows") and not options.cells:
         more, data["flows"] = run_flows(program, root, 100 if options.quick else FLOWS)
