@@ -14,6 +14,7 @@
  *
  * Where this differs from the draft: a window saved at the beginning of recovery comes
  * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
+ * The pacing margin is taken only where a queue may be (set_pacing_rate()).
  * An ECN mark counts like a loss in its round. The chance that spreads the probes of several flows comes from
  * what this flow has delivered and when, so that a run can be repeated.
  */
@@ -59,10 +60,13 @@ static void init_pacing_rate(struct cc *cc, struct bbr *bbr, uint64_t srtt_ns)
 static void set_pacing_rate(struct cc *cc, const struct bbr *bbr, unsigned gain)
 {
 	/*
-	 * The margin keeps queues empty. A rate that losses hold down makes none, and what it delivers
-	 * sets the next round's rate: there the margin would be taken from every round anew.
+	 * The margin keeps queues empty, and isn't taken where there is none: while the round trip is the
+	 * shortest known; or while losses hold the rate down, as what it delivers sets the next round's rate,
+	 * and the margin would be taken from every round anew.
 	 */
-	unsigned percent = bbr->bw < bbr_max_bw(bbr) ? 100 : 100 - PACING_MARGIN_PERCENT;
+	bool has_queue = bbr->rtt_ns > bbr->min_rtt_ns + bbr->min_rtt_ns / 16;
+	bool may_queue = has_queue && bbr->bw == bbr_max_bw(bbr);
+	unsigned percent = may_queue ? 100 - PACING_MARGIN_PERCENT : 100;
 	uint64_t rate = muldiv(muldiv(bbr->bw, gain, BBR_UNIT), percent, 100);
 
 	/* Before the pipe is known to be full, a low sample doesn't slow us down. */
@@ -443,6 +447,8 @@ static void bbr_on_ack(struct cc *cc, void *state, const struct ack_info *info,
 
 	if (!bbr->has_seen_rtt && round->srtt_ns)
 		init_pacing_rate(cc, bbr, round->srtt_ns);
+	if (rs.rtt_ns)
+		bbr->rtt_ns = rs.rtt_ns;
 	set_pacing_rate(cc, bbr, bbr->pacing_gain);
 	set_cwnd(cc, bbr, &rs);
 }

@@ -45,6 +45,7 @@ struct bbr {
 	uint64_t bw;        /* in use: min(max_bw, bw_shortterm), bytes a second */
 	uint64_t max_bw[2]; /* of the last probing cycle and of the present one */
 	uint64_t min_rtt_ns, min_rtt_at_ns;
+	uint64_t rtt_ns; /* the last sample */
 	uint64_t probe_rtt_min_ns, probe_rtt_min_at_ns;
 	bool probe_rtt_expired;
 

@@ -232,8 +232,8 @@ static void test_finds_rate_and_round_trip(void **state)
 		unsigned utilisation_min;
 		unsigned queue_max_ms; /* after Startup */
 	} cases[] = {
-		{{1250000, MS(40), 1000000, 0}, 90, 45},  {{1250000, MS(40), 50000, 0}, 90, 41},
-		{{12500000, MS(10), 2000000, 0}, 90, 15}, {{12500000, MS(100), 125000, 0}, 85, 11},
+		{{1250000, MS(40), 1000000, 0}, 95, 45},  {{1250000, MS(40), 50000, 0}, 95, 41},
+		{{12500000, MS(10), 2000000, 0}, 95, 15}, {{12500000, MS(100), 125000, 0}, 90, 11},
 		{{125000, MS(200), 100000, 0}, 85, 220},
 	};
 
@@ -281,7 +281,7 @@ static void test_random_loss(void **state)
 {
 	static const struct {
 		unsigned loss_per_mille, utilisation_min;
-	} cases[] = {{1, 92}, {10, 84}};
+	} cases[] = {{1, 94}, {10, 88}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
