@@ -33,6 +33,8 @@ struct posix_file {
 	struct posix_remembered remembered[POSIX_REMEMBERED_MAX];
 	unsigned remembered_count;
 
+	struct posix_errqueue *errqueue; /* NULL: never asked for */
+
 	/* epoll */
 	struct posix_epoll_item *items;
 	unsigned item_count, item_capacity, next_item;
@@ -51,6 +53,7 @@ struct posix_world {
 	struct tee_stack *stack;
 	uint64_t now_ns;
 	int first_fd;
+	unsigned awaited;          /* notices that error queues wait for */
 	struct posix_file **files; /* by fd - first_fd; NULL is free */
 	unsigned file_capacity;
 };
@@ -68,6 +71,23 @@ int64_t posix_block(struct posix_world *world, const struct posix_file *file, bo
 		    uint64_t timeout_ns, struct posix_wait *wait, int64_t verdict);
 /* poll()'s bits that hold for a descriptor now. */
 uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *file);
+/*
+ * Error queues (errqueue.c). An option that asks for notices: 1 when it is none of theirs. Data that was
+ * queued with a send. What has become true by now, in all of them. Reading: a length, or an error.
+ */
+int posix_errqueue_set(struct posix_file *file, int level, int name, int number);
+int posix_errqueue_get(const struct posix_file *file, int level, int name);
+void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, size_t len,
+			    int flags);
+void posix_errqueue_settle(struct posix_world *world);
+bool posix_errqueue_is_filled(const struct posix_file *file);
+int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
+			    struct posix_msg *msg);
+/* What an accepted socket inherits; and the end. */
+void posix_errqueue_inherit(struct posix_file *child, const struct posix_file *listener);
+void posix_errqueue_free(struct posix_world *world, struct posix_file *file);
+/* Readiness gained, for an epoll set that watches `fd`; other files have none to gain. */
+void posix_epoll_edge(struct posix_file *epoll, int fd, uint32_t bits);
 /* A closed descriptor leaves every epoll set. */
 void posix_epoll_forget(struct posix_world *world, int fd);
 bool posix_is_tcp(const struct posix_file *file);

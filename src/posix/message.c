@@ -267,18 +267,11 @@ static int64_t send_datagram(struct posix_world *world, struct posix_file *file,
 	return sent < 0 ? -posix_errno((int)sent) : sent;
 }
 
-int64_t posix_sendmsg(struct posix_world *world, int fd, const struct posix_msg *msg, int flags,
-		      struct posix_wait *wait)
+/* A send on TCP, which may be one that opens. */
+static int64_t send_or_open(struct posix_world *world, struct posix_file *file,
+			    const struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
-	int error = 0;
-	struct posix_file *file = posix_find_socket(world, fd, &error);
-	bool is_opening;
-
-	if (!file)
-		return error;
-	if (!posix_is_tcp(file))
-		return send_datagram(world, file, msg, flags, wait);
-	is_opening = msg->name && ((flags & LINUX_MSG_FASTOPEN) || file->is_fastopen);
+	bool is_opening = msg->name && ((flags & LINUX_MSG_FASTOPEN) || file->is_fastopen);
 	if (is_opening && (flags & LINUX_MSG_FASTOPEN) && wait && wait->is_started)
 		return go_on_opening(world, file, msg, flags, wait);
 	if (is_opening && !file->was_connected)
@@ -295,6 +288,23 @@ int64_t posix_sendmsg(struct posix_world *world, int fd, const struct posix_msg 
 	if (!file->was_connected)
 		return -LINUX_EPIPE;
 	return send_stream(world, file, msg, flags, wait);
+}
+
+int64_t posix_sendmsg(struct posix_world *world, int fd, const struct posix_msg *msg, int flags,
+		      struct posix_wait *wait)
+{
+	int error = 0;
+	struct posix_file *file = posix_find_socket(world, fd, &error);
+	int64_t sent;
+
+	if (!file)
+		return error;
+	if (!posix_is_tcp(file))
+		return send_datagram(world, file, msg, flags, wait);
+	sent = send_or_open(world, file, msg, flags, wait);
+	if (sent > 0)
+		posix_errqueue_on_sent(world, file, (size_t)sent, flags);
+	return sent;
 }
 
 int64_t posix_send(struct posix_world *world, int fd, const void *data, size_t len, int flags,
@@ -452,9 +462,9 @@ int64_t posix_recvmsg(struct posix_world *world, int fd, struct posix_msg *msg, 
 		return error;
 	msg->cmsg_count = 0;
 	msg->flags = 0;
-	/* There is no queue of errors here: it is always empty, and reading it never waits. */
+	/* Reading the queue of errors never waits. */
 	if (flags & LINUX_MSG_ERRQUEUE)
-		return -LINUX_EAGAIN;
+		return posix_errqueue_read(world, file, msg);
 	/* Urgent data is only ever in the stream (RFC 6093), so it can't be read apart. */
 	if (flags & LINUX_MSG_OOB)
 		return -LINUX_EINVAL;

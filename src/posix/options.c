@@ -86,12 +86,17 @@ static const struct option_row rows[] = {
 static const struct {
 	int level, name;
 } inert[] = {
-	{LINUX_SOL_SOCKET, LINUX_SO_DEBUG},     {LINUX_SOL_SOCKET, LINUX_SO_DONTROUTE},
-	{LINUX_SOL_SOCKET, LINUX_SO_PRIORITY},  {LINUX_SOL_SOCKET, LINUX_SO_MARK},
-	{LINUX_SOL_SOCKET, LINUX_SO_BUSY_POLL}, {LINUX_SOL_SOCKET, LINUX_SO_ZEROCOPY},
-	{LINUX_SOL_SOCKET, LINUX_SO_TXREHASH},  {LINUX_SOL_TCP, LINUX_TCP_THIN_LINEAR_TIMEOUTS},
-	{LINUX_SOL_TCP, LINUX_TCP_THIN_DUPACK}, {LINUX_SOL_IP, LINUX_IP_RECVERR},
-	{LINUX_SOL_IP, LINUX_IP_FREEBIND},      {LINUX_SOL_IP, LINUX_IP_BIND_ADDRESS_NO_PORT},
+	{LINUX_SOL_SOCKET, LINUX_SO_DEBUG},
+	{LINUX_SOL_SOCKET, LINUX_SO_DONTROUTE},
+	{LINUX_SOL_SOCKET, LINUX_SO_PRIORITY},
+	{LINUX_SOL_SOCKET, LINUX_SO_MARK},
+	{LINUX_SOL_SOCKET, LINUX_SO_BUSY_POLL},
+	{LINUX_SOL_SOCKET, LINUX_SO_TXREHASH},
+	{LINUX_SOL_TCP, LINUX_TCP_THIN_LINEAR_TIMEOUTS},
+	{LINUX_SOL_TCP, LINUX_TCP_THIN_DUPACK},
+	{LINUX_SOL_IP, LINUX_IP_RECVERR},
+	{LINUX_SOL_IP, LINUX_IP_FREEBIND},
+	{LINUX_SOL_IP, LINUX_IP_BIND_ADDRESS_NO_PORT},
 	{LINUX_SOL_IPV6, LINUX_IPV6_RECVERR},
 };
 
@@ -369,6 +374,8 @@ int posix_setsockopt(struct posix_world *world, int fd, int level, int name, con
 	if (error < 0 || (error == 1 && level != LINUX_SOL_IP))
 		return error < 0 ? error : -LINUX_EINVAL;
 	error = set_own(file, level, name, number);
+	if (error == 1)
+		error = posix_errqueue_set(file, level, name, number);
 	if (error != 1)
 		return error;
 	row = find_row(file, level, name);
@@ -469,6 +476,9 @@ static int get_socket_level(struct posix_file *file, int name, void *value, uint
 	case LINUX_SO_TYPE: return store_int(value, len, file->type);
 	case LINUX_SO_DOMAIN: return store_int(value, len, file->domain);
 	case LINUX_SO_PROTOCOL: return store_int(value, len, file->protocol);
+	case LINUX_SO_ZEROCOPY:
+	case LINUX_SO_TIMESTAMPING:
+		return store_int(value, len, posix_errqueue_get(file, LINUX_SOL_SOCKET, name));
 	case LINUX_SO_SNDLOWAT: return store_int(value, len, 1);
 	case LINUX_SO_LINGER: return get_linger(file, value, len);
 	case LINUX_SO_RCVTIMEO: return get_timeout(file->receive_timeout_ns, value, len);

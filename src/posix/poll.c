@@ -78,11 +78,20 @@ uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *fi
 	/* Neither connected nor trying to be: Linux calls that hung up, and a write would tell at once. */
 	if (posix_is_tcp(file) && !file->was_connected && posix_tcp_state(file) == TEE_TCP_CLOSED)
 		return LINUX_POLLOUT | LINUX_POLLWRNORM | LINUX_POLLHUP;
-	return bits_of(file, tee_readiness(file->socket));
+	return bits_of(file, tee_readiness(file->socket)) |
+	       (posix_errqueue_is_filled(file) ? LINUX_POLLERR : 0);
+}
+
+void posix_epoll_edge(struct posix_file *epoll, int fd, uint32_t bits)
+{
+	for (unsigned i = 0; i < epoll->item_count; i++)
+		if (epoll->items[i].fd == fd)
+			epoll->items[i].edges |= bits;
 }
 
 void posix_pump(struct posix_world *world)
 {
+	posix_errqueue_settle(world);
 	struct tee_event event;
 
 	while (tee_next_event(world->stack, &event)) {

@@ -162,8 +162,10 @@ void posix_free(struct posix_world *world)
 
 void posix_set_now(struct posix_world *world, uint64_t now_ns)
 {
-	if (now_ns > world->now_ns)
-		world->now_ns = now_ns;
+	if (now_ns <= world->now_ns)
+		return;
+	posix_errqueue_settle(world);
+	world->now_ns = now_ns;
 }
 
 struct posix_file *posix_find(struct posix_world *world, int fd)
@@ -224,6 +226,7 @@ struct posix_file *posix_new_file(struct posix_world *world, enum posix_kind kin
 static void drop_file(struct posix_world *world, struct posix_file *file)
 {
 	posix_epoll_forget(world, file->fd);
+	posix_errqueue_free(world, file);
 	world->files[file->fd - world->first_fd] = NULL;
 	free(file->items);
 	free(file);
@@ -356,6 +359,7 @@ int posix_adopt(struct posix_world *world, int listener_fd, struct tee_socket *s
 	child->receive_timeout_ns = listener->receive_timeout_ns;
 	child->send_timeout_ns = listener->send_timeout_ns;
 	child->linger_ns = listener->linger_ns;
+	posix_errqueue_inherit(child, listener);
 	tee_socket_set_user(socket, child);
 	return child->fd;
 }

@@ -54,6 +54,14 @@ struct posix_cmsg {
 	uint8_t data[POSIX_CMSG_DATA_MAX];
 };
 
+/* As struct sock_extended_err, with the address behind it that belongs to no error of ours. */
+struct posix_extended_error {
+	uint32_t error;
+	uint8_t origin, type, code, pad;
+	uint32_t info, data;
+};
+enum { POSIX_EXTENDED_ERROR_SIZE = 32 };
+
 struct posix_msg {
 	void *name;        /* a sockaddr in Linux' layout, or NULL */
 	uint32_t name_len; /* recv: room before, length after */

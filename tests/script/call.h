@@ -22,6 +22,8 @@ struct call_table {
 	struct rig *rig;
 	bool is_mapped4; /* IPv6 sockets that speak IPv4 */
 	uint16_t bind_port, connect_port;
+	uint64_t zero_ns; /* the rig's clock at the script's time 0 */
+	int64_t tolerance_us;
 	struct call_fd fds[CALL_FDS_MAX];
 };
 

@@ -163,20 +163,6 @@ static bool begin_sendto(struct live_call *call, char *text)
 	return begin_send(call, text) && set_remote(call, call_arg(call, 4), text);
 }
 
-/* {cmsg_level=…, cmsg_type=…, cmsg_data=…} */
-static bool read_cmsg(const struct value *item, struct posix_cmsg *ret, char *text)
-{
-	int64_t level, type, data = 0;
-
-	if (!call_number(call_field(item, "cmsg_level"), &level) ||
-	    !call_number(call_field(item, "cmsg_type"), &type))
-		return CALL_FAIL("control message not understood");
-	if (!call_number(call_field(item, "cmsg_data"), &data))
-		return CALL_FAIL("data of a control message not understood");
-	*ret = (struct posix_cmsg){.level = (int)level, .type = (int)type, .value = (int32_t)data};
-	return true;
-}
-
 static bool begin_sendmsg(struct live_call *call, char *text)
 {
 	const struct value *msg = call_arg(call, 1);
@@ -186,14 +172,8 @@ static bool begin_sendmsg(struct live_call *call, char *text)
 	call->flags = (int)call_int(call, 2, 0);
 	if (!begin_vector(call, true, call_field(msg, "msg_iov"), text))
 		return false;
-	if (control && control->kind == VALUE_LIST) {
-		if (control->count > POSIX_CMSG_MAX)
-			return CALL_FAIL("too many control messages");
-		for (unsigned i = 0; i < control->count; i++)
-			if (!read_cmsg(control->items[i], &call->msg.cmsg[i], text))
-				return false;
-		call->msg.cmsg_count = control->count;
-	}
+	if (!call_read_control(call, control, text))
+		return false;
 	/* Only an opening needs the address that "..." stands for. */
 	if (name && (name->kind == VALUE_STRUCT || call->flags & LINUX_MSG_FASTOPEN))
 		return set_remote(call, name, text);
@@ -267,28 +247,6 @@ static bool check_received(struct live_call *call, char *text)
 	return true;
 }
 
-static bool check_control(struct live_call *call, const struct value *control, char *text)
-{
-	if (!control || control->kind != VALUE_LIST)
-		return true;
-	if (control->count != call->msg.cmsg_count)
-		return CALL_FAIL("expected %u control messages, came %u", control->count,
-				 call->msg.cmsg_count);
-	for (unsigned i = 0; i < control->count; i++) {
-		struct posix_cmsg want, came = call->msg.cmsg[i];
-
-		if (!read_cmsg(control->items[i], &want, text))
-			return false;
-		if (want.level != came.level || want.type != came.type || want.value != came.value)
-			return CALL_FAIL(
-				"control message %u: expected level %d type %d data %d, came "
-				"level %d type %d data %d",
-				i + 1, want.level, want.type, want.value, came.level, came.type,
-				came.value);
-	}
-	return true;
-}
-
 static bool check_recvmsg(struct live_call *call, char *text)
 {
 	const struct value *msg = call_arg(call, 1);
@@ -297,7 +255,7 @@ static bool check_recvmsg(struct live_call *call, char *text)
 	if (call_number(call_field(msg, "msg_flags"), &flags) && flags != call->msg.flags)
 		return CALL_FAIL("msg_flags: expected 0x%llx, came 0x%x", (unsigned long long)flags,
 				 (unsigned)call->msg.flags);
-	return check_control(call, call_field(msg, "msg_control"), text) &&
+	return call_check_control(call, call_field(msg, "msg_control"), text) &&
 	       check_received(call, text);
 }
 

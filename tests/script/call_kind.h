@@ -36,6 +36,9 @@ bool call_read_addr(struct live_call *call, const struct value *value,
 		    const struct tee_endpoint *otherwise, char *text);
 /* The peer's address and port that "..." stands for. */
 struct tee_endpoint call_default_remote(const struct live_call *call);
+/* Control messages: those to be sent, and a comparison of those that came. */
+bool call_read_control(struct live_call *call, const struct value *control, char *text);
+bool call_check_control(struct live_call *call, const struct value *control, char *text);
 struct call_fd *call_fd_state(const struct live_call *call);
 
 #endif

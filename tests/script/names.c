@@ -298,6 +298,8 @@ static const struct name_row call_names[] = {
 	{"EPOLL_CLOEXEC", 02000000},
 	/* ancillary data */
 	{"SCM_TIMESTAMPING", 37},
+	{"CMSG_LEVEL_IP", NAMES_CMSG_LEVEL_IP},
+	{"CMSG_TYPE_RECVERR", NAMES_CMSG_TYPE_RECVERR},
 	{"SO_EE_ORIGIN_NONE", 0},
 	{"SO_EE_ORIGIN_LOCAL", 1},
 	{"SO_EE_ORIGIN_ICMP", 2},

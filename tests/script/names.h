@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Constants that are one thing for IPv4 and another for IPv6. */
+enum { NAMES_CMSG_LEVEL_IP = -101, NAMES_CMSG_TYPE_RECVERR = -102 };
+
 /* Finds a constant of system calls ("SOL_SOCKET", "EAGAIN"); false when the name isn't known. */
 bool names_find(const char *name, int64_t *ret_value);
 /* Finds an error by name; 0 when it isn't known. */

@@ -364,6 +364,8 @@ static void run_events(struct run *run)
 
 	run->zero_ns = run->rig->now_ns - (uint64_t)start_us * TEE_NS_PER_US;
 	run->base_us = start_us;
+	run->calls.zero_ns = run->zero_ns;
+	run->calls.tolerance_us = run->tolerance_us;
 	for (run->index = 0; run->index < script->event_count; run->index++) {
 		run->event = &script->events[run->index];
 		run_event(run, run->event);

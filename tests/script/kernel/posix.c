@@ -290,6 +290,22 @@ int64_t posix_sendmsg(struct posix_world *world, int fd, const struct posix_msg 
 	return r ? finish(r) : POSIX_BLOCKED;
 }
 
+/* Stamps are of the time of day; the bench's clock is another. */
+static void stamp_to_bench(struct posix_cmsg *cmsg)
+{
+	struct timespec day, bench;
+	int64_t parts[2], ns;
+
+	clock_gettime(CLOCK_REALTIME, &day);
+	clock_gettime(CLOCK_MONOTONIC, &bench);
+	memcpy(parts, cmsg->data, sizeof(parts));
+	ns = (parts[0] - day.tv_sec + bench.tv_sec) * 1000000000 + parts[1] - day.tv_nsec +
+	     bench.tv_nsec;
+	parts[0] = ns / 1000000000;
+	parts[1] = ns % 1000000000;
+	memcpy(cmsg->data, parts, sizeof(parts));
+}
+
 static void take_control(struct request *r, struct posix_msg *msg)
 {
 	msg->cmsg_count = 0;
@@ -303,6 +319,8 @@ static void take_control(struct request *r, struct posix_msg *msg)
 		if (len > sizeof(to->value)) {
 			to->len = len < sizeof(to->data) ? (uint32_t)len : sizeof(to->data);
 			memcpy(to->data, CMSG_DATA(header), to->len);
+			if (to->level == SOL_SOCKET && to->type == SCM_TIMESTAMPING)
+				stamp_to_bench(to);
 		}
 	}
 }

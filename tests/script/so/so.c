@@ -218,15 +218,18 @@ static void give_control(struct msghdr *msg, const struct posix_msg *from)
 	size_t used = 0;
 
 	for (unsigned i = 0; i < from->cmsg_count; i++) {
-		if (!cmsg || used + CMSG_SPACE(sizeof(int)) > msg->msg_controllen) {
+		const struct posix_cmsg *item = &from->cmsg[i];
+		size_t len = item->len ? item->len : sizeof(item->value);
+
+		if (!cmsg || used + CMSG_SPACE(len) > msg->msg_controllen) {
 			msg->msg_flags |= MSG_CTRUNC;
 			break;
 		}
-		cmsg->cmsg_level = from->cmsg[i].level;
-		cmsg->cmsg_type = from->cmsg[i].type;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &from->cmsg[i].value, sizeof(int));
-		used += CMSG_SPACE(sizeof(int));
+		cmsg->cmsg_level = item->level;
+		cmsg->cmsg_type = item->type;
+		cmsg->cmsg_len = CMSG_LEN(len);
+		memcpy(CMSG_DATA(cmsg), item->len ? (const void *)item->data : &item->value, len);
+		used += CMSG_SPACE(len);
 		cmsg = CMSG_NXTHDR(msg, cmsg);
 	}
 	msg->msg_controllen = used;

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The error queue of a TCP socket, as Linux has it for MSG_ZEROCOPY and SO_TIMESTAMPING: notices
+ * about data that was sent, read with MSG_ERRQUEUE and told by POLLERR.
+ *
+ * A send leaves a `struct notice` that waits for a place in the stream: MSG_ZEROCOPY for all of the
+ * call's bytes to be acknowledged, a timestamp for its last byte to be handed on (SCHED), to leave
+ * (SND), to be acknowledged (ACK). posix_errqueue_settle() asks the stack how far it is; it is
+ * called before the clock moves, so that each notice has the time at which it became true.
+ *
+ * The stack took a copy of what it was given, and says so: the code is "copied", as Linux' is where
+ * a device makes one. Notices of sends in a row become one with a range, as in Linux.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix/file.h"
+
+enum { ERROR_BYTES = 16 };
+
+struct notice {
+	struct notice *next;
+	uint8_t origin, type;
+	bool is_due;
+	uint64_t end; /* place in the stream, from the first byte on */
+	uint64_t at_ns;
+	uint32_t info, data;
+};
+
+struct posix_errqueue {
+	bool is_zerocopy;
+	uint32_t stamp_flags;
+	uint32_t next_id;             /* of a zero-copy send */
+	uint64_t stamp_start;         /* place in the stream from which OPT_ID counts */
+	struct notice *first, **last; /* oldest first */
+};
+
+static struct posix_errqueue *get(struct posix_file *file)
+{
+	if (!file->errqueue) {
+		file->errqueue = calloc(1, sizeof(*file->errqueue));
+		if (file->errqueue)
+			file->errqueue->last = &file->errqueue->first;
+	}
+	return file->errqueue;
+}
+
+/* How far the stream is: written by the application, sent at least once, acknowledged. */
+struct progress {
+	uint64_t written, sent, acked;
+	bool is_over; /* nothing more will happen: all that was kept is let go */
+};
+
+static struct progress progress_of(const struct posix_file *file)
+{
+	struct progress progress = {.is_over = true};
+	struct tee_tcp_info info;
+
+	if (tee_socket_info(file->socket, &info) < 0)
+		return progress;
+	progress.is_over = info.state == TEE_TCP_CLOSED || info.state == TEE_TCP_TIME_WAIT;
+	progress.acked = info.bytes_acked;
+	progress.written = info.bytes_acked + info.sndq_bytes;
+	progress.sent = progress.written - info.notsent_bytes;
+	return progress;
+}
+
+/* ---- options ---- */
+
+int posix_errqueue_set(struct posix_file *file, int level, int name, int number)
+{
+	struct posix_errqueue *queue;
+	uint32_t before;
+
+	if (level != LINUX_SOL_SOCKET || !posix_is_tcp(file) ||
+	    (name != LINUX_SO_ZEROCOPY && name != LINUX_SO_TIMESTAMPING))
+		return 1;
+	if (name == LINUX_SO_ZEROCOPY ? number < 0 || number > 1 : number & ~LINUX_STAMP_ALL)
+		return -LINUX_EINVAL;
+	queue = get(file);
+	if (!queue)
+		return -LINUX_ENOMEM;
+	if (name == LINUX_SO_ZEROCOPY) {
+		queue->is_zerocopy = number;
+		return 0;
+	}
+	before = queue->stamp_flags;
+	if (number & LINUX_STAMP_OPT_ID && !(before & LINUX_STAMP_OPT_ID)) {
+		enum tee_tcp_state state = posix_tcp_state(file);
+
+		if (state == TEE_TCP_CLOSED || state == TEE_TCP_LISTEN)
+			return -LINUX_EINVAL;
+		queue->stamp_start = progress_of(file).written;
+	}
+	queue->stamp_flags = (uint32_t)number;
+	return 0;
+}
+
+int posix_errqueue_get(const struct posix_file *file, int level, int name)
+{
+	const struct posix_errqueue *queue = file->errqueue;
+
+	if (level != LINUX_SOL_SOCKET || !queue)
+		return 0;
+	return name == LINUX_SO_ZEROCOPY ? queue->is_zerocopy : (int)queue->stamp_flags;
+}
+
+void posix_errqueue_inherit(struct posix_file *child, const struct posix_file *listener)
+{
+	const struct posix_errqueue *from = listener->errqueue;
+
+	if (from && get(child)) {
+		child->errqueue->is_zerocopy = from->is_zerocopy;
+		child->errqueue->stamp_flags = from->stamp_flags;
+	}
+}
+
+/* ---- notices ---- */
+
+static void await(struct posix_world *world, struct posix_errqueue *queue, struct notice what)
+{
+	struct notice *notice = malloc(sizeof(*notice));
+
+	if (!notice)
+		return; /* as Linux: a notice that there is no memory for is not given */
+	*notice = what;
+	notice->next = NULL;
+	*queue->last = notice;
+	queue->last = &notice->next;
+	world->awaited++;
+}
+
+void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, size_t len,
+			    int flags)
+{
+	struct posix_errqueue *queue = file->errqueue;
+	struct notice notice = {0};
+	uint32_t stamps;
+
+	if (!queue || !len)
+		return;
+	notice.end = progress_of(file).written;
+	if (flags & LINUX_MSG_ZEROCOPY && queue->is_zerocopy) {
+		notice.origin = LINUX_ORIGIN_ZEROCOPY;
+		notice.info = notice.data = queue->next_id++;
+		await(world, queue, notice);
+	}
+	stamps = queue->stamp_flags;
+	notice.origin = LINUX_ORIGIN_TIMESTAMPING;
+	notice.data = stamps & LINUX_STAMP_OPT_ID ? (uint32_t)(notice.end - queue->stamp_start) - 1
+						  : 0;
+	notice.info = notice.type = LINUX_TSTAMP_SCHED;
+	if (stamps & LINUX_STAMP_TX_SCHED)
+		await(world, queue, notice);
+	notice.info = notice.type = LINUX_TSTAMP_SND;
+	if (stamps & LINUX_STAMP_TX_SOFTWARE)
+		await(world, queue, notice);
+	notice.info = notice.type = LINUX_TSTAMP_ACK;
+	if (stamps & LINUX_STAMP_TX_ACK)
+		await(world, queue, notice);
+}
+
+static bool has_happened(const struct notice *notice, const struct progress *progress)
+{
+	if (notice->origin == LINUX_ORIGIN_ZEROCOPY)
+		return progress->is_over || progress->acked >= notice->end;
+	return notice->type == LINUX_TSTAMP_ACK ? progress->acked >= notice->end
+						: progress->sent >= notice->end;
+}
+
+static void settle(struct posix_world *world, struct posix_file *file)
+{
+	struct progress progress = progress_of(file);
+
+	for (struct notice *notice = file->errqueue->first; notice; notice = notice->next) {
+		if (notice->is_due || !has_happened(notice, &progress))
+			continue;
+		notice->is_due = true;
+		notice->at_ns = world->now_ns;
+		world->awaited--;
+		for (unsigned i = 0; i < world->file_capacity; i++)
+			if (world->files[i])
+				posix_epoll_edge(world->files[i], file->fd, LINUX_POLLERR);
+	}
+}
+
+void posix_errqueue_settle(struct posix_world *world)
+{
+	if (!world->awaited)
+		return;
+	for (unsigned i = 0; i < world->file_capacity; i++)
+		if (world->files[i] && world->files[i]->errqueue)
+			settle(world, world->files[i]);
+}
+
+/* ---- reading ---- */
+
+bool posix_errqueue_is_filled(const struct posix_file *file)
+{
+	if (!file->errqueue)
+		return false;
+	for (const struct notice *notice = file->errqueue->first; notice; notice = notice->next)
+		if (notice->is_due)
+			return true;
+	return false;
+}
+
+static void unlink_notice(struct posix_errqueue *queue, struct notice **at)
+{
+	struct notice *notice = *at;
+
+	*at = notice->next;
+	if (!*at)
+		queue->last = at;
+	free(notice);
+}
+
+/* The one that became true first. */
+static struct notice **oldest_due(struct posix_errqueue *queue)
+{
+	struct notice **oldest = NULL;
+
+	for (struct notice **at = &queue->first; *at; at = &(*at)->next)
+		if ((*at)->is_due && (!oldest || (*at)->at_ns < (*oldest)->at_ns))
+			oldest = at;
+	return oldest;
+}
+
+/* Zero-copy sends that follow each other are told in one notice. */
+static uint32_t take_range(struct posix_errqueue *queue, uint32_t last)
+{
+	for (struct notice **at = &queue->first; *at;) {
+		if ((*at)->is_due && (*at)->origin == LINUX_ORIGIN_ZEROCOPY &&
+		    (*at)->info == last + 1) {
+			last = (*at)->info;
+			unlink_notice(queue, at);
+			at = &queue->first;
+		} else {
+			at = &(*at)->next;
+		}
+	}
+	return last;
+}
+
+static void tell_stamp(struct posix_msg *msg, uint64_t at_ns)
+{
+	struct posix_cmsg *cmsg = &msg->cmsg[msg->cmsg_count++];
+	int64_t parts[2] = {(int64_t)(at_ns / TEE_NS_PER_S), (int64_t)(at_ns % TEE_NS_PER_S)};
+
+	*cmsg = (struct posix_cmsg){.level = LINUX_SOL_SOCKET,
+				    .type = LINUX_SO_TIMESTAMPING,
+				    .len = POSIX_CMSG_DATA_MAX};
+	memcpy(cmsg->data, parts, sizeof(parts));
+}
+
+static void tell_error(const struct posix_file *file, struct posix_msg *msg,
+		       const struct posix_extended_error *error)
+{
+	bool is_ip6 = file->domain == LINUX_AF_INET6;
+	struct posix_cmsg *cmsg = &msg->cmsg[msg->cmsg_count++];
+
+	*cmsg = (struct posix_cmsg){.level = is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
+				    .type = is_ip6 ? LINUX_IPV6_RECVERR : LINUX_IP_RECVERR,
+				    .len = POSIX_EXTENDED_ERROR_SIZE};
+	_Static_assert(sizeof(*error) == ERROR_BYTES, "struct sock_extended_err");
+	memcpy(cmsg->data, error, sizeof(*error));
+}
+
+int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
+			    struct posix_msg *msg)
+{
+	struct posix_errqueue *queue = file->errqueue;
+	struct posix_extended_error error = {0};
+	struct notice **at;
+
+	posix_errqueue_settle(world);
+	at = queue ? oldest_due(queue) : NULL;
+	if (!at)
+		return -LINUX_EAGAIN;
+	msg->flags = LINUX_MSG_ERRQUEUE;
+	error.origin = (*at)->origin;
+	error.info = (*at)->info;
+	error.data = (*at)->data;
+	if (error.origin == LINUX_ORIGIN_ZEROCOPY) {
+		unlink_notice(queue, at);
+		error.code = LINUX_CODE_ZEROCOPY_COPIED;
+		error.data = take_range(queue, error.data);
+	} else {
+		error.error = LINUX_ENOMSG;
+		if (queue->stamp_flags & LINUX_STAMP_SOFTWARE)
+			tell_stamp(msg, (*at)->at_ns);
+		/* Linux would give the packet too, had the caller room for it. */
+		if (!(queue->stamp_flags & LINUX_STAMP_OPT_TSONLY))
+			msg->flags |= LINUX_MSG_TRUNC;
+		unlink_notice(queue, at);
+	}
+	tell_error(file, msg, &error);
+	return 0;
+}
+
+void posix_errqueue_free(struct posix_world *world, struct posix_file *file)
+{
+	struct posix_errqueue *queue = file->errqueue;
+
+	while (queue && queue->first) {
+		if (!queue->first->is_due)
+			world->awaited--;
+		unlink_notice(queue, &queue->first);
+	}
+	free(queue);
+	file->errqueue = NULL;
+}
