@@ -157,20 +157,24 @@ def kernel_tap(wires, name, cases):
     return Column(name, cases, lab, server, words)
 
 
-def ours(wires, name, cases, wire_of, link_options="", calls="copy"):
-    """teeceepee. `calls`: which way to the bytes; "free" is the one without a copy."""
+def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None):
+    """
+    teeceepee. `calls`: which way to the bytes; "free" is the one without a copy. `kind`: another kind of link
+    on the same wire, which not every machine has: without it, a gap.
+    """
     lab = wires.lab()
     wire = wire_of(lab)
     server = wires.serve(lab, wire.ns, "--cc=cubic")
     own = "-" if wire_of is live.Slirp else f"{wire.own4}/24"
+    link = f"{kind}:{wire.device}" if kind else wire.link + link_options
 
     def words(what, port, seconds, spins):
         way = {"sink": "owned", "source": "view"}.get(what, "copy") if calls == "free" else "copy"
-        return [wires.program, "our-client", what, wire.link + link_options, own, wire.peer4, port,
+        return [wires.program, "our-client", what, link, own, wire.peer4, port,
                 seconds, spins, f"--calls={way}"]
 
     column = Column(name, cases, lab, server, words)
-    column.is_peer = False
+    column.is_peer = bool(kind)
     return column
 
 
@@ -303,11 +307,12 @@ def columns(wires, teeceepee, lwip_client, quick):
         ("ours, TAP, no copy", ours, BULK, live.Tap, "", "free"),
         ("ours, TAP, no offloads", ours, BULK, live.Tap, ",offload=0"),
         ("ours, AF_PACKET", ours, everything, live.Packet),
+        ("ours, AF_XDP", ours, (*BULK, *ECHO), live.Packet, "", "copy", "xdp"),
         ("ours, slirp", ours, (*BULK, ECHO[0]), live.Slirp, f":mtu={BEST_SLIRP_MTU}"),
         ("nginx, kernel, veth", nginx),
         ("teeceepee serve, TAP", our_serve, teeceepee),
     ]
-    lacking_in_quick = ("BBR", "slirp", "pasta", "kernel, TAP")
+    lacking_in_quick = ("BBR", "slirp", "pasta", "kernel, TAP", "XDP")
     made, gaps = [], {}
     for name, make, *arguments in plan:
         if quick and any(word in name for word in lacking_in_quick):
