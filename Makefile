@@ -74,7 +74,7 @@ script-kernel: ## our Linux-like scripts, run against this machine's own kernel
 	@tools/install-deps build
 	@tools/setup "$(BUILD)"
 	@ninja -C "$(BUILD)" --quiet tests/script/kernel-script
-	@"$(BUILD)/tests/script/kernel-script" --jobs=8 --tolerance_usecs=50000 tests/script/kernel
+	@"$(BUILD)/tests/script/kernel-script" --jobs=8 --tolerance_usecs=50000 tests/script/kernel tests/script/linux
 
 .PHONY: bench-fairness sim-proof
 bench-fairness: ## who gets how much, how long transfers take: the simulator's tables
