@@ -107,6 +107,19 @@ static double round_up(double value)
 	return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
 }
 
+/* The same in finer steps, which four grid lines still divide. */
+static double round_up_axis(double value)
+{
+	static const double digits[] = {1, 1.2, 1.6, 2, 2.4, 3, 4, 6, 8};
+	double power = pow(10, floor(log10(value)));
+
+	for (unsigned i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+		if (value <= digits[i] * power)
+			return digits[i] * power;
+	}
+	return 10 * power;
+}
+
 static double panel_top(const struct panel *panel, const struct line *lines, unsigned count)
 {
 	double top = 0;
@@ -115,7 +128,7 @@ static double panel_top(const struct panel *panel, const struct line *lines, uns
 		for (size_t k = 0; k < lines[i].series->count; k++)
 			top = fmax(top, panel->pick(&lines[i].series->samples[k]));
 	}
-	return top > 0 ? round_up(top) : 1;
+	return top > 0 ? round_up_axis(top) : 1;
 }
 
 static void draw_grid(FILE *out, const struct panel *panel, double y, double top, double seconds)
@@ -155,6 +168,8 @@ static void draw_line(FILE *out, const struct panel *panel, const struct line *l
 	for (size_t k = 0; k < line->series->count; k++) {
 		const struct sample *sample = &line->series->samples[k];
 
+		if (panel->pick == pick_srtt && !sample->srtt_ns)
+			continue; /* no round trip yet */
 		fprintf(out, "%.1f,%.1f ",
 			PLOT_LEFT + width * ((double)sample->at_ns / 1e9) / seconds,
 			y + PANEL_HEIGHT * (1 - panel->pick(sample) / top));

@@ -24,13 +24,10 @@ PLANTED = [
      "src/tcp/reassembly.c",
      "		if (!next || next->bytes.start != at)\n			break;\n",
      "		if (!next || next->bytes.start > at + 1500)\n			break;\n"),
-    ("rack-too-early", "RACK takes for lost what was sent after the newest segment delivered",
+    ("rack-too-early", "RACK takes for lost what left at one instant with the newest one delivered",
      "src/tcp/loss/rack.c",
-     "		if (record->sent_at_ns > rack->xmit_at_ns || scanned >= SCAN_MAX)\n"
-     "			break;\n"
-     "		if (!sent_after(rack->xmit_at_ns, rack->end, record->sent_at_ns, record->end)) {\n"
-     "			scanned++;\n			continue;\n		}\n",
-     "		if (scanned >= SCAN_MAX)\n			break;\n"),
+     "	return at1_ns > at2_ns || (at1_ns == at2_ns && end1 > end2);",
+     "	return at1_ns > at2_ns || (at1_ns == at2_ns && end1 != end2);"),
     ("fin-counted-twice", "a FIN occupies two sequence numbers",
      "src/tcp/receive.c",
      "	conn->rcv.nxt++;\n	conn->flags |= CONN_FIN_RECEIVED;",
