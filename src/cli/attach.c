@@ -137,32 +137,23 @@ static void on_left(void *arg)
 }
 
 /*
- * The daemon looks into the program without being its ancestor. Yama may forbid that to all but root (2 and
- * 3), or to all but whom the program itself has named (1): its children have named nobody.
+ * The daemon looks into the program without being its ancestor. With Yama's first scope it may, as the
+ * program has named it; but the program's own children have named nobody.
  */
-static int check_yama(const struct cli *cli, const struct ucred *daemon, bool is_program)
+static void warn_of_yama(const struct cli *cli, const struct ucred *daemon)
 {
 	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
 	char text[16] = "0";
-	long scope;
 
 	if (file && !fgets(text, sizeof(text), file))
 		text[0] = '\0';
 	if (file)
 		fclose(file);
-	scope = strtol(text, NULL, 10);
-	if (daemon->uid == 0 || scope == 0 || (scope == 1 && !is_program))
-		return 0;
-	if (scope == 1)
-		return cli_fail(
+	if (daemon->uid != 0 && strtol(text, NULL, 10) == 1)
+		cli_fail(
 			cli, 0,
-			"kernel.yama.ptrace_scope is 1: processes that the program starts will "
-			"have no sockets, as the daemon may not look into them (0 lets it)");
-	return cli_fail(
-		cli, is_program ? RUN_EXIT_FAILED : CLI_EXIT_DAEMON,
-		"kernel.yama.ptrace_scope is %ld: a daemon may not look into the programs that it "
-		"serves, unless it is root's",
-		scope);
+			"kernel.yama.ptrace_scope is 1: processes that the program starts will have no "
+			"sockets, as the daemon may not look into them (0 lets it)");
 }
 
 static int start(struct attachment *attachment, struct run_config *config)
@@ -174,9 +165,8 @@ static int start(struct attachment *attachment, struct run_config *config)
 	int code, status;
 
 	getsockopt(attachment->fd, SOL_SOCKET, SO_PEERCRED, &daemon, &len);
-	code = check_yama(cli, &daemon, !config->entry);
-	if (code)
-		return code;
+	if (!config->entry)
+		warn_of_yama(cli, &daemon);
 	daemon_request_init(&attachment->request, DAEMON_RUN);
 	attachment->request.allows_host_loopback = config->allows_host_loopback;
 	attachment->request.publish_count = config->publish_count;

@@ -426,11 +426,22 @@ int run_program_start(const struct run_config *config, struct run **ret_run,
 	return 0;
 }
 
+/* May we take descriptors from it? Without that no call of its could be answered. 0 or -errno. */
+static int try_to_look(pid_t program)
+{
+	int fd = run_take_fd(program, STDIN_FILENO);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EBADF ? 0 : fd;
+}
+
 int run_program_adopt(const struct run_config *config, int notify_fd, pid_t program,
 		      struct run **ret_run, char ret_error[TEE_HOST_ERROR_SIZE])
 {
 	struct run *run = prepare(config, ret_error);
 	uint64_t none = 0;
+	int result;
 
 	if (!run) {
 		close(notify_fd);
@@ -438,10 +449,20 @@ int run_program_adopt(const struct run_config *config, int notify_fd, pid_t prog
 	}
 	run->notify_fd = notify_fd;
 	run->child = program;
+	result = try_to_look(program);
 	/* Whatever else the descriptor may be: only a listener of notifications knows that it has no such. */
 	if (ioctl(notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &none) == 0 || errno != ENOENT) {
 		snprintf(ret_error, TEE_HOST_ERROR_SIZE,
 			 "what was handed over are no notifications of a filter");
+	} else if (result < 0) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE,
+			 "user %u, whose the daemon is, may not look into the program: %s%s",
+			 (unsigned)geteuid(), strerror(-result),
+			 result == -EPERM
+				 ? " (it must be the same user's; and "
+				   "/proc/sys/kernel/yama/ptrace_scope may forbid it: 0 and 1 "
+				   "do not)"
+				 : "");
 	} else if (tee_host_watch_fd(run->host, notify_fd, POLLIN, on_notify, run) < 0) {
 		fail_watch(ret_error);
 	} else {

@@ -39,6 +39,14 @@ s.sendall(b"x" * int(sys.argv[3]))
 """
 
 
+def ethernet(lab):
+    """A TAP, or for a user who has none a veth pair: its kernel's side is in wire.ns."""
+    try:
+        return live.Tap(lab)
+    except Skip:
+        return live.Packet(lab)
+
+
 class Daemon:
     """`teeceepee up` in a case, and commands that attach to it."""
 
@@ -90,6 +98,10 @@ def is_alive(pid):
         return False
 
 
+def devices(lab):
+    return [line.split(":")[1] for line in lab.command("ip", "-o", "link", "show").splitlines()]
+
+
 def of_state(sockets, state):
     return [row for row in sockets if row["state"] == state]
 
@@ -132,10 +144,11 @@ def check_truth(lab, wire, daemon, programs, what):
            quick=True)
 def three(lab):
     need("curl", "nc")
-    wire = live.Tap(lab)
+    wire = ethernet(lab)
     servers.pages(lab)
     live.random_file(lab.path("www/big.bin"), 4 << 20)
-    servers.nginx(lab)
+    servers.nginx(lab, ns=wire.ns)
+    before = devices(lab)
     daemon = Daemon(lab, wire)
     daemon.up()
     check_equal(daemon.ss("-tuap"), [], "sockets of a fresh daemon")
@@ -148,14 +161,14 @@ def three(lab):
     check_equal((listener["local"], listener["users"][0]["name"]), ("*:8000", "python3"), "the listener")
     check_equal(os.path.basename(os.readlink(f"/proc/{listener['users'][0]['pid']}/exe"))[:6], "python",
                 "the listener's program")
-    hold = lab.start(sys.executable, "-c", HOLD, wire.own4, 8000)
+    hold = lab.start(sys.executable, "-c", HOLD, wire.own4, 8000, ns=wire.ns)
     until(lambda: b"connected" in hold.output(), 10, "the kernel's client")
     check_truth(lab, wire, daemon, {"python3"}, "with one program")
 
     # The second: a slow download. The third: a pipe to the kernel's nc.
     fetch = daemon.attached("curl", "-sS", "-o", lab.path("got"), wire.url(4, "/slow/big.bin"))
-    sink = lab.start("nc", "-l", 9100)
-    lab.wait_listening(9100)
+    sink = lab.start("nc", "-l", 9100, ns=wire.ns)
+    lab.wait_listening(9100, wire.ns)
     pipe = daemon.attached("nc", wire.peer4, 9100, stdin=subprocess.PIPE)
     pipe.stdin.write(b"first words\n")
     pipe.stdin.flush()
@@ -186,7 +199,7 @@ def three(lab):
     sink.check_exit(0)
     pipe.check_exit(0)
     check(daemon.is_running(), "the daemon is gone")
-    page = lab.command("curl", "-sS", wire.own_url(4, "/hello.txt", 8000))
+    page = lab.command("curl", "-sS", wire.own_url(4, "/hello.txt", 8000), ns=wire.ns)
     with open(lab.path("www/hello.txt"), encoding="utf-8") as file:
         check_equal(page, file.read(), "the page of the first program")
     # What the third closed first waits where its program has gone.
@@ -202,8 +215,7 @@ def three(lab):
     server.wait()
     check(not is_alive(listener["users"][0]["pid"]), "the server is still there")
     check_equal(kernel_pairs(lab, wire), set(), "connections of the kernel's side")
-    left = lab.command("ip", "-o", "link", "show")
-    check_equal(len(left.splitlines()), 2, f"devices (loopback and the case's own TAP): {left}")
+    check_equal(devices(lab), before, "network devices")
 
 
 @live.case("a second up of a name, names that nobody has, options that aren't the client's", quick=True)
@@ -328,7 +340,7 @@ def programs(lab):
 @live.case("serve, curl and nc on one daemon: pages, streams both ways, datagrams, exit codes", quick=True)
 def commands(lab):
     need("curl", "nc")
-    wire = live.Tap(lab)
+    wire = ethernet(lab)
     daemon = Daemon(lab, wire)
     daemon.up()
     os.mkdir(lab.path("www"))
@@ -339,16 +351,16 @@ def commands(lab):
     url = wire.own_url(4, "/big.bin", 8080)
     for words in ([], ["-0"], ["-H", "Connection: close"]):
         with open(lab.path("got"), "wb") as got:
-            lab.start("curl", "-sSf", *words, url, url, stdout=got).check_exit(0)
+            lab.start("curl", "-sSf", *words, url, url, stdout=got, ns=wire.ns).check_exit(0)
         with open(lab.path("got"), "rb") as got:
             data = got.read()
         check_equal(hashlib.sha256(data[:size]).hexdigest(), digest, f"the page, {words}")
         check_equal(data[:size] == data[size:], True, "the page once more")
-    check("big.bin" in lab.command("curl", "-sSf", wire.own_url(4, "/", 8080)), "no listing")
+    check("big.bin" in lab.command("curl", "-sSf", wire.own_url(4, "/", 8080), ns=wire.ns), "no listing")
     check_equal(lab.command("curl", "-s", "-o", lab.path("none"), "-w", "%{http_code}",
-                            wire.own_url(4, "/no", 8080)), "404", "the status of what isn't there")
+                            wire.own_url(4, "/no", 8080), ns=wire.ns), "404", "the status of what isn't there")
     check_equal(lab.command("curl", "-sSf", "-r", "0-9", "-o", lab.path("part"), "-w", "%{http_code}",
-                            url), "206", "the status of a part")
+                            url, ns=wire.ns), "206", "the status of a part")
     check(f"{wire.peer4}  GET /big.bin" in server.errors(), f"-v said {server.errors()[-300:]}")
     daemon.attached("serve", "--port", 8080, lab.path("www")).check_exit(117)
     # Its own neighbours reach it over the same stack.
@@ -361,13 +373,13 @@ def commands(lab):
     came = live.StreamHash(listener.stdout)
     until(lambda: any(row["local"] == "*:9400" for row in daemon.ss("-tl")), 10, "nc to listen")
     with open(lab.path("www/big.bin"), "rb") as data:
-        lab.start("nc", "-N", wire.own4, 9400, stdin=data)
+        lab.start("nc", "-N", wire.own4, 9400, stdin=data, ns=wire.ns)
     came.check(digest, size, 20)
     listener.check_exit(0)
     check(f"connection from {wire.peer4}:" in listener.errors(), listener.errors())
-    sink = lab.start("nc", "-l", 9401, stdout=subprocess.PIPE)
+    sink = lab.start("nc", "-l", 9401, stdout=subprocess.PIPE, ns=wire.ns)
     came = live.StreamHash(sink.stdout)
-    lab.wait_listening(9401)
+    lab.wait_listening(9401, wire.ns)
     with open(lab.path("www/big.bin"), "rb") as data:
         daemon.attached("nc", wire.peer4, 9401, stdin=data).check_exit(0)
     came.check(digest, size, 20)
@@ -375,7 +387,7 @@ def commands(lab):
     daemon.attached("nc", "-w", 0.3, wire.own4, 8080, stdin=subprocess.PIPE).check_exit(28)
     echo = ("import socket, sys; s = socket.socket(2, 2); s.bind((sys.argv[1], 9403)); print('ready', flush=True)\n"
             "d, who = s.recvfrom(2000); s.sendto(d[::-1], who)")
-    peer = lab.start(sys.executable, "-c", echo, wire.peer4)
+    peer = lab.start(sys.executable, "-c", echo, wire.peer4, ns=wire.ns)
     until(lambda: b"ready" in peer.output(), 10, "the peer")
     words = daemon.attached("nc", "-u", "-w", 1, wire.peer4, 9403, stdin=subprocess.PIPE)
     words.stdin.write(b"drawer")
@@ -393,14 +405,14 @@ def commands(lab):
 @live.case("all that a program wrote arrives, however it ends", quick=True)
 def last_words(lab):
     need("nc")
-    wire = live.Tap(lab)
+    wire = ethernet(lab)
     daemon = Daemon(lab, wire, "--impair", "rate=50mbit")
     daemon.up()
     size = 3 << 20
     for number in range(3):
-        sink = lab.start("nc", "-l", 9200 + number, stdout=subprocess.PIPE)
+        sink = lab.start("nc", "-l", 9200 + number, stdout=subprocess.PIPE, ns=wire.ns)
         came = live.StreamHash(sink.stdout)
-        lab.wait_listening(9200 + number)
+        lab.wait_listening(9200 + number, wire.ns)
         daemon.attached("run", sys.executable, "-c", FLOOD, wire.peer4, 9200 + number, size).check_exit(0)
         digest = hashlib.sha256(b"x" * size).hexdigest()
         came.check(digest, size, 20)
@@ -435,11 +447,11 @@ def leaks(lab):
 @live.case("a daemon killed by SIGKILL: clients end, the stale socket is known as such", quick=True)
 def killed(lab):
     need("nc")
-    wire = live.Tap(lab)
+    wire = ethernet(lab)
     daemon = Daemon(lab, wire)
     daemon.up()
-    sink = lab.start("nc", "-l", 9300)
-    lab.wait_listening(9300)
+    sink = lab.start("nc", "-l", 9300, ns=wire.ns)
+    lab.wait_listening(9300, wire.ns)
     pipe = daemon.attached("nc", wire.peer4, 9300, stdin=subprocess.PIPE)
     server = daemon.attached("serve", lab.dir)
     program = daemon.attached("run", sys.executable, "-m", "http.server", "8000")
@@ -563,6 +575,49 @@ def strangers(lab):
     check("this daemon belongs to another user (uid 0)" in process.errors(), process.errors())
     os.chmod(daemon.dir, 0o700)
     daemon.down()
+    daemon.check_gone()
+
+
+@live.case("root sees and ends a user's daemon, which can't serve root's programs", quick=True)
+def root(lab):
+    need("setpriv")
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    if subprocess.run([*nobody, "true"], capture_output=True, check=False).returncode != 0:
+        raise Skip("there is only one user in this namespace")
+    program = lab.path("teeceepee")
+    lab.command("cp", lab.program, program)
+    os.chmod(program, 0o755)
+    for path in ("/run", "/run/live", lab.dir):
+        os.chmod(path, os.stat(path).st_mode | stat.S_IXOTH | stat.S_IROTH)
+    runtime = lab.path("theirs")
+    os.mkdir(runtime, 0o700)
+    os.chown(runtime, 65534, 65534)
+    env = {**os.environ, "XDG_RUNTIME_DIR": runtime}
+    process = lab.start(*nobody, program, "up", env=env).check_exit(0)
+    pid = int(re.search(rb"pid (\d+)", process.output()).group(1))
+    path = os.path.join(runtime, "teeceepee", "default.sock")
+    lab.start(*nobody, program, "run", "--attach", "default", "true", env=env).check_exit(0)
+    lab.tee("ss", path).check_exit(0)
+    process = lab.tee("run", "--attach", path, "true").check_exit(125)
+    check("user 65534, whose the daemon is, may not look into the program" in process.errors(),
+          process.errors())
+    process = lab.tee("curl", "--attach", path, "http://10.0.2.2/").check_exit(118)
+    check("may not look into" in process.errors(), process.errors())
+    lab.tee("down", path).check_exit(0)
+    check(not is_alive(pid) and os.listdir(runtime) == [], f"left behind: {os.listdir(runtime)}")
+
+
+@live.case("the link goes away: programs are told, nothing is left", quick=True)
+def linkless(lab):
+    wire = ethernet(lab)
+    daemon = Daemon(lab, wire)
+    daemon.up()
+    pipe = daemon.attached("nc", "-l", 9600, stdin=subprocess.PIPE)
+    until(lambda: daemon.ss("-tl"), 10, "nc to listen")
+    lab.ip("link", "del", wire.device)
+    pipe.wait(5)
+    check("the daemon 'default' has ended" in pipe.errors(), pipe.told())
+    until(lambda: not daemon.is_running(), 5, "the daemon to end")
     daemon.check_gone()
 
 
