@@ -141,6 +141,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		serve->threads =
 			(unsigned)cli_number(state, "--threads", arg, 1, SERVE_THREADS_MAX);
 		break;
+	case 'i': serve->idle_ns = cli_seconds(state, "--idle", arg); break;
 	case 'v': serve->is_verbose = true; break;
 	case ARGP_KEY_ARG:
 		if (serve->dir_name)
@@ -178,6 +179,8 @@ int cmd_serve(int argc, char **argv)
 		{"port", 'p', "PORT", 0, "Of our own address (80)", 0},
 		{"threads", 't', "N", 0, "So many stacks, each in a thread (1; on tap and packet)",
 		 0},
+		{"idle", 'i', "SECONDS", 0,
+		 "Close a connection after so long without a request (60)", 0},
 		{"verbose", 'v', NULL, 0, "Print each request", 0},
 		{0},
 	};
@@ -192,7 +195,7 @@ int cmd_serve(int argc, char **argv)
 		NULL,
 		NULL,
 	};
-	struct serve serve = {.port = 80, .threads = 1};
+	struct serve serve = {.port = 80, .idle_ns = 60 * TEE_NS_PER_S, .threads = 1};
 	int code;
 
 	cli_init(&serve.cli, argv[0]);

@@ -114,7 +114,7 @@ struct serve_conn {
 	struct tee_ip client;           /* when attached: there is no `socket` then */
 	struct serve_conn *prev, *next; /* longest idle first */
 	uint64_t active_at_ns;
-	char *input; /* what came of a request, HTTP_HEAD_MAX bytes of room; NULL while there is none */
+	char *input; /* what came and could not be answered yet; NULL while there is none */
 	uint32_t input_len;
 	bool is_partial;     /* `input` was looked at, and more is needed */
 	bool closes;         /* after this answer */
@@ -169,6 +169,7 @@ struct serve {
 	const char *dir_name;
 	uint16_t port;
 	bool is_verbose;
+	uint64_t idle_ns; /* after which a connection is closed */
 	unsigned threads;
 	int root_fd;
 	atomic_bool stops;

@@ -19,7 +19,6 @@
 
 #include "cli/serve.h"
 
-#define IDLE_NS  (60 * TEE_NS_PER_S)
 #define DRAIN_NS (2 * TEE_NS_PER_S)
 
 enum {
@@ -198,6 +197,9 @@ static ssize_t conn_take(struct serve_conn *conn, char *text, size_t len)
 	head_len = http_parse(text, len, &request);
 	if (head_len == 0)
 		return 0;
+	/* Whole at last: the time that it took is over. */
+	if (conn->input_len > 0)
+		touch(conn);
 	if (head_len < 0) {
 		conn->closes = true;
 		serve_answer_status(conn, (unsigned)-head_len, &answer);
@@ -214,19 +216,21 @@ static ssize_t conn_take(struct serve_conn *conn, char *text, size_t len)
 /* Keeps what is not done with for later; false: no memory, and the connection is over. */
 static bool conn_keep(struct serve_conn *conn, const char *text, size_t len)
 {
+	char *kept;
+
 	if (len == 0) {
 		free(conn->input);
 		conn->input = NULL;
 		conn->input_len = 0;
 		return true;
 	}
-	if (!conn->input)
-		conn->input = malloc(HTTP_HEAD_MAX);
-	if (!conn->input) {
+	kept = realloc(conn->input, len);
+	if (!kept) {
 		conn_end(conn, true);
 		return false;
 	}
-	memmove(conn->input, text, len);
+	memcpy(kept, text, len);
+	conn->input = kept;
 	conn->input_len = (uint32_t)len;
 	return true;
 }
@@ -234,9 +238,11 @@ static bool conn_keep(struct serve_conn *conn, const char *text, size_t len)
 /* One round of taking and answering; false: nothing more to do now, or the connection is over. */
 static bool conn_round(struct serve_conn *conn)
 {
-	char *text = conn->input ? conn->input : conn->worker->input;
+	char *text = conn->worker->input;
 	size_t len = conn->input_len, used = 0;
 
+	if (len > 0)
+		memcpy(text, conn->input, len);
 	if (len == 0 || conn->is_partial) {
 		ssize_t got = tee_recv(conn->socket, text + len, HTTP_HEAD_MAX - len, 0);
 
@@ -283,7 +289,9 @@ static void conn_run(void *arg, struct tee_socket *socket, unsigned ready)
 	struct serve_conn *conn = arg;
 
 	(void)socket, (void)ready;
-	touch(conn);
+	/* Who sends a request byte by byte, or goes on sending after the end, is idle all the same. */
+	if (!conn->is_partial && !conn->is_draining)
+		touch(conn);
 	do {
 		if (has_output(conn) && !conn_push(conn))
 			return;
@@ -338,7 +346,8 @@ void serve_conn_sweep(struct serve_worker *worker)
 		next = conn->next;
 		if (is_stuck(conn))
 			conn_end(conn, true);
-		else if (idle_ns >= IDLE_NS || (conn->is_draining && idle_ns >= DRAIN_NS))
+		else if (idle_ns >= worker->serve->idle_ns ||
+			 (conn->is_draining && idle_ns >= DRAIN_NS))
 			conn_end(conn, has_output(conn));
 	}
 }

@@ -238,6 +238,38 @@ def pipelines(lab):
     lab.start("python3", "-c", PIPELINE, wire.own4, PORT, ns=wire.ns).check_exit(0, 30)
 
 
+# Sends a request for longer than a client may be idle, byte by byte; prints how long it was let.
+SLOW_WRITER = """
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
+began = time.monotonic()
+try:
+    for number in range(100):
+        s.sendall(b"G" if number == 0 else b"E")
+        s.settimeout(0.2)
+        try:
+            if not s.recv(100):
+                break
+        except TimeoutError:
+            pass
+except OSError:
+    pass
+print(time.monotonic() - began)
+"""
+
+
+@live.case("a request that never ends", quick=True)
+def never_ending(lab):
+    wire = live.Tap(lab)
+    root, _ = servers.pages(lab)
+    lab.tee("serve", *wire.options(4), "--port", PORT, "--idle", 2, root)
+    lab.wait_answering(wire, 4)
+    writer = lab.start("python3", "-c", SLOW_WRITER, wire.own4, PORT, ns=wire.ns)
+    writer.check_exit(0, 40)
+    seconds = float(writer.output())
+    check(1.9 <= seconds <= 10, f"the connection was let for {seconds:.0f} s")
+
+
 # Reads a little, says so, waits for a byte, and reads on: prints how much came, and how it ended.
 SLOW_READER = """
 import socket, sys
