@@ -363,6 +363,22 @@ static int open_beside(struct xdp_link *self, const struct tee_mac *mac,
 	return tee_link_open(text, &self->beside, ret_error);
 }
 
+/* "61000-61511". */
+static bool range_parse(const char *text, unsigned *ret_first, unsigned *ret_last)
+{
+	char *end;
+	unsigned long first = strtoul(text, &end, 10), last;
+
+	if (*text < '0' || *text > '9' || *end != '-' || end[1] < '0' || end[1] > '9')
+		return false;
+	last = strtoul(end + 1, &end, 10);
+	if (*end || first < 1 || last > UINT16_MAX || first > last)
+		return false;
+	*ret_first = (unsigned)first;
+	*ret_last = (unsigned)last;
+	return true;
+}
+
 /* `ports=FIRST-LAST`, or the first free block. */
 static int take_range(struct xdp_link *self, const struct link_spec *spec,
 		      char ret_error[TEE_LINK_ERROR_SIZE])
@@ -370,11 +386,9 @@ static int take_range(struct xdp_link *self, const struct link_spec *spec,
 	const char *text = link_spec_get(spec, "ports");
 	unsigned first = XDP_PORTS_FIRST, last = XDP_PORTS_FIRST + XDP_PORTS_COUNT - 1;
 	uint16_t taken = 0;
-	char rest;
 	int result;
 
-	if (text && (sscanf(text, "%5u-%5u%c", &first, &last, &rest) != 2 || first < 1 ||
-		     last > 65535 || first > last))
+	if (text && !range_parse(text, &first, &last))
 		return link_fail(ret_error, -TEE_EINVAL,
 				 "link 'xdp': 'ports=%.32s' must be a range such as 61000-61511",
 				 text);

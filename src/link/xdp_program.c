@@ -104,7 +104,8 @@ static void put(struct assembler *as, enum label label)
 /* A map, or the address of its value, as a constant of two instructions. */
 static void load_map(struct assembler *as, uint8_t dst, uint8_t pseudo, int fd)
 {
-	emit(as, BPF_LD | BPF_DW | BPF_IMM, dst, pseudo, 0, fd);
+	/* BPF_IMM, the mode, is 0. */
+	emit(as, BPF_LD | BPF_DW, dst, pseudo, 0, fd);
 	emit(as, 0, 0, 0, 0, 0);
 }
 

@@ -49,7 +49,7 @@ void xdp_steer_init(struct xdp_steer *steer)
 int xdp_steer_make_maps(struct xdp_steer *steer, unsigned queue_count, bool by_port)
 {
 	struct xdp_program_maps *maps = &steer->maps;
-	LIBBPF_OPTS(bpf_map_create_opts, mmapable, .map_flags = BPF_F_MMAPABLE);
+	struct bpf_map_create_opts mmapable = {.sz = sizeof(mmapable), .map_flags = BPF_F_MMAPABLE};
 	void *memory;
 
 	maps->sockets = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "tee_sockets", sizeof(uint32_t),
@@ -77,9 +77,10 @@ int xdp_steer_make_maps(struct xdp_steer *steer, unsigned queue_count, bool by_p
 static int attach(struct xdp_steer *steer, const struct xdp_program *program, int ifindex,
 		  uint32_t mode_flag, bool frags, const char **ret_what)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_XDP,
-		    .prog_flags = frags ? BPF_F_XDP_HAS_FRAGS : 0);
-	LIBBPF_OPTS(bpf_link_create_opts, where, .flags = mode_flag);
+	struct bpf_prog_load_opts load = {.sz = sizeof(load),
+					  .expected_attach_type = BPF_XDP,
+					  .prog_flags = frags ? BPF_F_XDP_HAS_FRAGS : 0};
+	struct bpf_link_create_opts where = {.sz = sizeof(where), .flags = mode_flag};
 
 	*ret_what = "load an XDP program for ";
 	steer->program_fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "tee_steer", XDP_LICENSE,

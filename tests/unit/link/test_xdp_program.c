@@ -45,8 +45,8 @@ static void mark_redirect(struct xdp_program *program)
 static void load_program(struct xdp_program *program)
 {
 	static char log[65536];
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = sizeof(log),
-		    .log_level = 1);
+	struct bpf_prog_load_opts opts = {
+		.sz = sizeof(opts), .log_buf = log, .log_size = sizeof(log), .log_level = 1};
 
 	mark_redirect(program);
 	program_fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "test", "Dual MIT/GPL", program->code,
@@ -78,7 +78,8 @@ static int tear_down(void **state)
 
 static unsigned verdict(size_t len)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len);
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts), .data_in = frame, .data_size_in = (uint32_t)len};
 
 	assert_int_equal(bpf_prog_test_run_opts(program_fd, &opts), 0);
 	return opts.retval;
