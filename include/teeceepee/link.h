@@ -22,7 +22,7 @@ struct tee_link;
 struct tee_link_info {
 	enum tee_netif_kind kind;
 	char name[64]; /* "tap:tee0" */
-	char how[64];  /* which of its ways it took, for people: "native, 4 queues"; or empty */
+	char how[96];  /* which of its ways it took, for people: "native, 4 queues"; or empty */
 	struct tee_mac mac; /* the address that the stack should use on it */
 	uint32_t mtu;       /* largest IP packet, bytes */
 	unsigned offloads;  /* TEE_OFFLOAD_… */

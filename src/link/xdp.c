@@ -17,8 +17,11 @@
  * kept from the kernel's hands (port_keeper.c): a range to connect from, and single ones that
  * xdp_claim_port() is told when somebody listens.
  *
- * Every receive queue of the interface has a socket (xdp_queue.c), or only `queue=N`. Sending goes by the
- * first of them.
+ * Every receive queue of the interface has a socket (xdp_queue.c), or only `queue=N`.
+ *
+ * Sending goes by the first of them in zero-copy mode. Where the kernel copies anyway, the packet link
+ * sends instead (`send=` says otherwise): AF_XDP has no segmentation offload, and there the kernel makes a
+ * buffer of each frame as it does of a super-frame.
  *
  * One timer: what the kernel did not take to send is offered again after a moment.
  */
@@ -57,6 +60,7 @@ struct xdp_link {
 	struct tee_link *beside; /* a packet link: groups, or the answers of neighbours */
 	bool has_news_beside;
 	bool shares;       /* the host's address */
+	bool sends_beside; /* by the packet link, with its offloads */
 	bool is_down;      /* the interface is: what is sent counts as lost */
 	bool told_merging; /* notice() has warned */
 	struct xdp_steer steer;
@@ -162,6 +166,8 @@ static int xdp_send(struct tee_link *link, struct tee_frame *frames, unsigned n,
 	struct xdp_link *self = (struct xdp_link *)link;
 	unsigned count;
 
+	if (self->sends_beside)
+		return self->beside->ops->send(self->beside, frames, n, now_ns);
 	if (self->is_down) {
 		self->tx_down += n;
 		return (int)n;
@@ -357,8 +363,8 @@ static int open_beside(struct xdp_link *self, const struct tee_mac *mac,
 {
 	char text[LINK_SPEC_SIZE];
 
-	snprintf(text, sizeof(text), "packet:%s,mac=%02x:%02x:%02x:%02x:%02x:%02x,offload=0",
-		 self->name, mac->byte[0], mac->byte[1], mac->byte[2], mac->byte[3], mac->byte[4],
+	snprintf(text, sizeof(text), "packet:%s,mac=%02x:%02x:%02x:%02x:%02x:%02x", self->name,
+		 mac->byte[0], mac->byte[1], mac->byte[2], mac->byte[3], mac->byte[4],
 		 mac->byte[5]);
 	return tee_link_open(text, &self->beside, ret_error);
 }
@@ -561,17 +567,31 @@ static int steer_range(struct xdp_link *self, char ret_error[TEE_LINK_ERROR_SIZE
 	return 0;
 }
 
+enum xdp_send { XDP_SEND_AUTO, XDP_SEND_XDP, XDP_SEND_PACKET };
+
+static void choose_way_out(struct xdp_link *self, enum xdp_send send)
+{
+	self->sends_beside = send == XDP_SEND_PACKET ||
+			     (send == XDP_SEND_AUTO && !self->queues[0].is_zerocopy);
+	if (self->sends_beside) {
+		self->link.info.offloads = self->beside->info.offloads;
+		self->link.info.gso_bytes_max = self->beside->info.gso_bytes_max;
+	}
+}
+
 static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 			  char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	static const char *const modes[] = {"auto", "zerocopy", "native", "generic", NULL};
 	static const char *const shares[] = {"none", "host", NULL};
-	unsigned mode = XDP_MODE_AUTO, shared = 0;
+	static const char *const ways[] = {"auto", "xdp", "packet", NULL};
+	unsigned mode = XDP_MODE_AUTO, shared = 0, send = XDP_SEND_AUTO;
 	struct netdev netdev;
 	int result;
 
 	if ((result = one_of(spec, "mode", modes, &mode, ret_error)) < 0 ||
-	    (result = one_of(spec, "share", shares, &shared, ret_error)) < 0)
+	    (result = one_of(spec, "share", shares, &shared, ret_error)) < 0 ||
+	    (result = one_of(spec, "send", ways, &send, ret_error)) < 0)
 		return result;
 	self->shares = shared > 0;
 	result = netdev_get(self->name, &netdev);
@@ -586,11 +606,13 @@ static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 	result = open_queues(self, spec, &netdev, (enum xdp_mode)mode, ret_error);
 	if (result < 0)
 		return result;
-	snprintf(self->link.info.how, sizeof(self->link.info.how), "%s, %s, %s, %u queue%s",
+	choose_way_out(self, (enum xdp_send)send);
+	snprintf(self->link.info.how, sizeof(self->link.info.how), "%s, %s, %u queue%s, %s%s",
 		 self->steer.is_native ? "native" : "generic",
-		 self->queues[0].is_zerocopy ? "zero-copy" : "copying",
+		 self->queues[0].is_zerocopy ? "zero-copy" : "copying", self->queue_count,
+		 self->queue_count == 1 ? "" : "s",
 		 self->queues[0].has_multi ? "frames of any size" : "frames of one page",
-		 self->queue_count, self->queue_count == 1 ? "" : "s");
+		 self->sends_beside ? ", sent as packet:" : "");
 	return steer_range(self, ret_error);
 }
 
@@ -641,7 +663,7 @@ const struct link_kind link_kind_xdp = {
 			   "mac=MAC,mtu=N]",
 		 .summary =
 			 "a real interface past the kernel's stack, beside or on the host's address"},
-	.keys = "share ports mode queue ring mac mtu",
+	.keys = "share ports mode send queue ring mac mtu",
 	.takes_name = true,
 	.open = xdp_open,
 	.probe = xdp_probe,

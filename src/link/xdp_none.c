@@ -27,7 +27,7 @@ const struct link_kind link_kind_xdp = {
 		 .syntax = "xdp:INTERFACE (not in this build)",
 		 .summary =
 			 "a real interface past the kernel's stack, beside or on the host's address"},
-	.keys = "share ports mode queue ring mac mtu",
+	.keys = "share ports mode send queue ring mac mtu",
 	.takes_name = true,
 	.open = none_open,
 	.probe = none_probe,

@@ -162,11 +162,12 @@ def serve(lab, wire, *words, port=8080):
 
 # ---- an address of our own
 
-for hook in MODES:
+for hook, way in (("native", "xdp"), ("generic", "xdp"), ("native", "packet")):
 
-    @live.case(f"own address, {hook}: pages and bulk both ways, IPv4 and IPv6", quick=True)
-    def own_address(lab, mode=hook):
-        wire = Xdp(lab, f"mode={mode}")
+    @live.case(f"own address, {hook}, sent by {way}: pages and bulk both ways, IPv4 and IPv6",
+               quick=True)
+    def own_address(lab, mode=hook, send=way):
+        wire = Xdp(lab, f"mode={mode}", f"send={send}")
         servers.nginx(lab, ns=wire.ns)
         size = (4 if lab.quick else 64) * MIB
         for family in (4, 6):
@@ -174,6 +175,9 @@ for hook in MODES:
             send_in(lab, wire, family, size)
             send_out(lab, wire, family, size)
         check(not wire.is_attached(), "the program is still attached")
+
+
+for hook in MODES:
 
     @live.case(f"own address, {hook}: DHCP, and the host's kernel as before", quick=True)
     def own_by_dhcp(lab, mode=hook):
@@ -194,7 +198,7 @@ for hook in MODES:
 
 @live.case("own address: jumbo frames of 9000 bytes, several chunks each", quick=True)
 def jumbo(lab):
-    wire = Xdp(lab)
+    wire = Xdp(lab, "send=xdp")
     servers.nginx(lab, ns=wire.ns)
     lab.ip("link", "set", wire.device, "mtu", 9000)
     lab.ip("link", "set", wire.peer_device, "mtu", 9000, ns=wire.ns)
@@ -212,6 +216,7 @@ def refusals(lab):
             (f"xdp:{wire.device},mode=fast", "must be one of: auto, zerocopy, native", 2),
             (f"xdp:{wire.device},mac={mac}", "share=host", 2),
             (f"xdp:{wire.device},ring=100", "power of two", 2),
+            (f"xdp:{wire.device},send=post", "must be one of: auto, xdp, packet", 2),
             (f"xdp:{wire.device},queue=99", "queue", 2),
             (f"xdp:{wire.device},ports=1-2", "share=host", 2),
             (f"xdp:{wire.device},share=host,ports=9-2", "range", 2),
@@ -277,7 +282,7 @@ for hook in MODES:
 
     @live.case(f"shared address, {hook}: bulk both ways, IPv4 and IPv6", quick=hook == "native")
     def shared_bulk(lab, mode=hook):
-        wire = Shared(lab, f"mode={mode}")
+        wire = Shared(lab, f"mode={mode}", f"send={'xdp' if mode == 'native' else 'auto'}")
         size = (4 if lab.quick else 64) * MIB
         for family in (4, 6):
             send_in(lab, wire, family, size)
@@ -447,11 +452,41 @@ def wrapped(lab):
     check(os.path.getsize(lab.path("a.pcapng")) > len(bodies[8]), "the recording is too short")
 
 
+for way in ("xdp", "packet"):
+
+    @live.case(f"the interface goes down and up again, sent by {way}")
+    def bounce(lab, send=way):
+        wire = Xdp(lab, f"send={send}")
+        process = lab.tee("nc", *wire.options(), "-l", 9000)
+        lab.wait_answering(wire)
+        lab.ip("link", "set", wire.device, "down")
+        check(subprocess.run(lab.inside(wire.ns) + ["ping", "-nqc1", "-W1", wire.own4],
+                             capture_output=True, check=False).returncode != 0,
+              "an answer came by an interface that is down")
+        lab.ip("link", "set", wire.device, "up")
+        lab.wait_answering(wire)
+        check(process.is_running(), process.told())
+
+
+@live.case("shared address: an unmodified program serves and fetches under `teeceepee run`", quick=True)
+def unmodified(lab):
+    wire = Shared(lab)
+    servers.nginx(lab, ns=wire.ns)
+    servers.nginx(lab)
+    root, bodies = servers.pages(lab)
+    lab.tee("run", "--link", wire.link, "--", "python3", "-m", "http.server", "8080", "--directory",
+            root)
+    until(lambda: lab.start("curl", "-sS", "-f", "--max-time", "2", wire.own_url(4, "/1.bin", 8080),
+                            ns=wire.ns).wait() == 0, 20, "the program to serve", 0.1)
+    kernel_fetches(lab, wire.own_url(4, "/5.bin", 8080), bodies[5], ns=wire.ns)
+    kernel_fetches(lab, wire.own_url(4, "/6.bin", 80), bodies[6], ns=wire.ns)
+
+
 @live.case("the interface goes away: told, and the program ends")
 def gone(lab):
     wire = Xdp(lab)
     process = lab.tee("nc", *wire.options(), "-l", 9000)
-    until(wire.is_attached, 10, "the program to be attached")
+    lab.wait_answering(wire)
     lab.ip("link", "del", wire.device)
     check(process.wait(10) != 0, "exit code of a program whose interface is gone")
     check("gone" in process.errors(), process.errors())
