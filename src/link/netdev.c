@@ -127,17 +127,30 @@ unsigned netdev_rx_queues(const char *name)
 	return channels.combined_count + channels.rx_count;
 }
 
-bool netdev_is_in_memory(const char *name)
+static bool has_driver(const char *name, const char *const *drivers)
 {
-	static const char *const drivers[] = {"veth", "virtio_net", "tun"};
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
 
 	if (!ethtool_ask(name, &info))
 		return false;
-	for (unsigned i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-		if (!strncmp(info.driver, drivers[i], sizeof(info.driver)))
+	for (; *drivers; drivers++)
+		if (!strncmp(info.driver, *drivers, sizeof(info.driver)))
 			return true;
 	return false;
+}
+
+bool netdev_is_in_memory(const char *name)
+{
+	static const char *const drivers[] = {"veth", "tun", "virtio_net", NULL};
+
+	return has_driver(name, drivers);
+}
+
+bool netdev_is_of_kernel(const char *name)
+{
+	static const char *const drivers[] = {"veth", "tun", NULL};
+
+	return has_driver(name, drivers);
 }
 
 static bool switch_is_on(const char *path)

@@ -25,6 +25,8 @@ bool netdev_has_feature(const char *name, uint32_t ethtool_command);
 unsigned netdev_rx_queues(const char *name);
 /* Do its frames come out of this machine's memory, perhaps with checksums unmade (veth, virtio, tun)? */
 bool netdev_is_in_memory(const char *name);
+/* Is there no card at all, just the kernel on its other side (veth, tun)? */
+bool netdev_is_of_kernel(const char *name);
 /* Does the kernel forward packets that arrive there, of either family? */
 bool netdev_forwards(const char *name);
 /* An address near the interface's own, locally administered and different from it. */

@@ -509,6 +509,12 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 	if (ring & (ring - 1))
 		return link_fail(ret_error, -TEE_EINVAL,
 				 "link 'xdp': ring=%u must be a power of two", ring);
+	/*
+	 * Where there is no card, super-frames arrive, which the driver would have to cut for a program of its
+	 * own; before the stack they come as they are.
+	 */
+	if (mode == XDP_MODE_AUTO && netdev_is_of_kernel(self->name) && xdp_queue_knows_multi())
+		mode = XDP_MODE_GENERIC;
 	result = xdp_steer_open(&self->steer, self->name, netdev, total, mode,
 				self->shares ? NULL : &self->link.info.mac, ret_error);
 	if (result < 0)

@@ -404,6 +404,20 @@ static int bind_failed(const struct xdp_queue_config *config, int error, bool fi
 			 config->name, strerror(error));
 }
 
+bool xdp_queue_knows_multi(void)
+{
+	/* No interface has the number 0; but flags that are not known are refused before. */
+	const struct sockaddr_xdp nowhere = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_USE_SG};
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	bool knows;
+
+	if (fd < 0)
+		return false;
+	knows = bind(fd, (const struct sockaddr *)&nowhere, sizeof(nowhere)) < 0 && errno == ENODEV;
+	close(fd);
+	return knows;
+}
+
 /* The best that kernel and driver know: without a copy before with one, several chunks before one. */
 static int bind_best(struct xdp_queue *queue, const struct xdp_queue_config *config,
 		     char ret_error[TEE_LINK_ERROR_SIZE])

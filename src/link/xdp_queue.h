@@ -50,6 +50,8 @@ struct xdp_queue {
 	uint64_t rx_frames, tx_frames, rx_no_memory, rx_too_long, rx_partial, tx_refused;
 };
 
+/* Does this kernel's AF_XDP take frames of several chunks (Linux 6.6)? */
+bool xdp_queue_knows_multi(void);
 /* 0, or -TEE_E… with a sentence; xdp_queue_close() is due in both cases. */
 int xdp_queue_open(struct xdp_queue *queue, const struct xdp_queue_config *config,
 		   char ret_error[TEE_LINK_ERROR_SIZE]);

@@ -354,6 +354,11 @@ def port_in_use(lab):
 def told(lab):
     wire = Shared(lab, "mode=generic", "ports=62000-62009")
     lab.ip("route", "add", "default", "via", wire.peer4)
+    info = json.loads(lab.command(lab.program, "link", "--json", f"xdp:{wire.device}"))
+    check_equal((info["shares_address"], info["shares_mac"], info["counters"]["xdp.queues"]),
+                (False, False, 1), "what the link offers")
+    info = json.loads(lab.command(lab.program, "link", "--json", f"xdp:{wire.device},mode=native"))
+    check_equal(info["counters"]["xdp.native"], 1, info["how"])
     info = json.loads(lab.command(lab.program, "link", "--json", wire.link))
     check_equal([info[name] for name in ("ip4", "ip6", "port_min", "port_max", "shares_address")],
                 [wire.host4, wire.host6, 62000, 62009, True], "what the link offers")
