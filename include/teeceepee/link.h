@@ -32,6 +32,8 @@ struct tee_link_info {
 	bool has_ip4, has_ip6;
 	struct tee_ip ip4, gateway4, dns4, ip6, gateway6, dns6;
 	unsigned prefix4_bits, prefix6_bits;
+	/* How many bytes it can hold for us: what comes beyond that is lost. 0: that is nobody's concern. */
+	uint32_t room_bytes;
 	bool wants_dhcp;        /* an Ethernet where an address must be asked for */
 	uint64_t acd_second_ns; /* what to set config.acd_second_ns to; 0: nothing special */
 	/* The MAC is the host's too: addresses made from it, and DHCP's identity, would be the host's. */

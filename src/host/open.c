@@ -102,6 +102,17 @@ static int add_netif(struct tee_host *host, const struct tee_host_config *config
 	return 0;
 }
 
+/* A window beyond what the link can hold would only be lost there; who set one himself knows better. */
+static void limit_window(struct tee_config *stack, uint32_t room_bytes)
+{
+	struct tee_config defaults;
+
+	tee_config_init(&defaults);
+	if (room_bytes && stack->tcp_rcvbuf_max == defaults.tcp_rcvbuf_max &&
+	    stack->tcp_rcvbuf_max > room_bytes)
+		stack->tcp_rcvbuf_max = room_bytes;
+}
+
 static int make_stack(struct tee_host *host, const struct tee_host_config *config, char *ret_error)
 {
 	const struct tee_link_info *info = &host->link->info;
@@ -120,6 +131,7 @@ static int make_stack(struct tee_host *host, const struct tee_host_config *confi
 	}
 	if (!stack.acd_second_ns)
 		stack.acd_second_ns = info->acd_second_ns;
+	limit_window(&stack, info->room_bytes);
 	host->stack = tee_stack_new(&stack, tee_host_now_ns());
 	if (!host->stack)
 		return host_error(ret_error, -TEE_ENOMEM, "no memory for a stack");

@@ -12,7 +12,8 @@
  * is kept in `pending` and goes first the next time: once begun, a frame must be finished.
  * Nothing new is taken while it waits, and poll() asks for POLLOUT.
  *
- * passt drops what the host's socket has no room for, so this link loses packets as a network does. It
+ * passt drops what our socket has no room for (room_bytes tells the stack to offer no larger window), and what
+ * the host's has none for, so this link loses packets as a network does. It
  * answers DHCP and sends router advertisements: addresses are asked for as on any Ethernet.
  * The end of the stream, or a length that can't be, is -TEE_ENODEV: the other end has gone.
  */
@@ -32,7 +33,8 @@
 #include "link/spec.h"
 
 enum {
-	PASST_MTU_DEFAULT = 65520, /* what passt tells by DHCP when not told otherwise */
+	PASST_MTU_DEFAULT = 65520,    /* what passt tells by DHCP when not told otherwise */
+	PASST_ROOM_BYTES = 128 << 10, /* two large frames: an AF_UNIX socket has room for three */
 	PASST_MTU_MIN = 1280,
 	PASST_MTU_MAX = 65521,
 	PASST_BATCH = 32,
@@ -345,6 +347,7 @@ static int passt_open_parts(struct passt_link *self, const struct link_spec *spe
 	info->mtu = mtu;
 	info->gso_bytes_max = mtu;
 	info->wants_dhcp = true;
+	info->room_bytes = PASST_ROOM_BYTES;
 	return 0;
 }
 

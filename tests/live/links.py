@@ -85,6 +85,18 @@ def passt(lab):
         page_is_fetched(lab, wire, "--link", "passt", family=family)
 
 
+@live.case("passt: 40 MiB in, and nothing is lost for lack of room", quick=True)
+def passt_in(lab):
+    wire = passt_home(lab)
+    root, _ = servers.pages(lab)
+    want = live.random_file(f"{root}/big", 40 << 20)
+    process = lab.tee("curl", "--link", "passt", "--stats", "-sS", wire.url(4, "/big"), stdout=subprocess.PIPE)
+    came = live.StreamHash(process.stdout)
+    process.check_exit(0, 60)
+    came.check(want, 40 << 20, 10)
+    check("out_of_order" not in process.errors(), process.errors())
+
+
 @live.case("passt: a page through a passt that runs already, and 20 MiB out")
 def passt_socket(lab):
     live.need("nc")
