@@ -76,6 +76,7 @@ static const char good[] = "# a comment\n"
 			   "[world]\n"
 			   "seed = 7\n"
 			   "duration = 90s   # and another\n"
+			   "settle = 30s\n"
 			   "[defaults]\n"
 			   "tcp_cc = newreno\n"
 			   "[host a]\n"
@@ -113,6 +114,7 @@ static void test_good(void **state)
 	assert_non_null(scenario);
 	assert_int_equal(scenario->seed, 7);
 	assert_int_equal(scenario->duration_ns, UINT64_C(90000000000));
+	assert_int_equal(scenario->settle_ns, UINT64_C(30000000000));
 	assert_int_equal(scenario->node_count, 3);
 	assert_string_equal(scenario->nodes[0].config.tcp_cc, "newreno");
 	assert_string_equal(scenario->nodes[1].config.tcp_cc, "bbr");
