@@ -25,7 +25,8 @@
 #include "daemon/ask.h"
 #include "posix/posix.h"
 
-enum { BACKLOG = 4096, CLIENTS_MAX = 1024, IDLE_SECONDS = 60, DRAIN_SECONDS = 2 };
+enum { BACKLOG = 4096, CLIENTS_MAX = 1024 };
+#define DRAIN_NS (2 * TEE_NS_PER_S)
 
 /* A client's thread. */
 struct client {
@@ -132,9 +133,13 @@ static void converse(struct client *client)
 	}
 }
 
-static void set_patience(int fd, int seconds)
+static void set_patience(int fd, uint64_t ns)
 {
-	const struct timeval patience = {.tv_sec = seconds};
+	/* All zero would be no limit at all. */
+	const struct timeval patience = {
+		.tv_sec = (time_t)(ns / TEE_NS_PER_S),
+		.tv_usec = ns < 1000 ? 1 : (suseconds_t)(ns % TEE_NS_PER_S / 1000),
+	};
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
@@ -144,7 +149,7 @@ static void drain(struct client *client)
 {
 	ssize_t got;
 
-	set_patience(client->fd, DRAIN_SECONDS);
+	set_patience(client->fd, DRAIN_NS);
 	shutdown(client->fd, SHUT_WR);
 	do
 		got = recv(client->fd, client->worker.input, HTTP_HEAD_MAX, 0);
@@ -200,7 +205,7 @@ static void take_client(struct clients *all, int fd, const struct tee_endpoint *
 	client->worker.cache.root_fd = all->serve->root_fd;
 	client->conn.worker = &client->worker;
 	client->conn.client = from->ip;
-	set_patience(fd, IDLE_SECONDS);
+	set_patience(fd, all->serve->idle_ns);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
