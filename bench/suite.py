@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PORT = 6000
 MANY = 100
 OUTSTANDING = 32
-BEST_SLIRP_MTU = 9000
+BEST_SLIRP_MTU = 16384
 
 # case -> (what the client is told, does it spin, further options)
 CASES = {
