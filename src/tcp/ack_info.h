@@ -45,8 +45,9 @@ struct ack_info {
 	uint64_t sacked_bytes;    /* newly delivered by SACK */
 	uint64_t delivered_bytes; /* both */
 	uint32_t delivered_segs;
-	bool acked_retrans;  /* a record that was ever retransmitted is delivered now */
-	bool acked_original; /* something never retransmitted was cumulatively ACKed */
+	bool acked_retrans;     /* a record that was ever retransmitted is delivered now */
+	bool cum_acked_retrans; /* the same, cumulatively: it waited for what filled a hole */
+	bool acked_original;    /* something never retransmitted was cumulatively ACKed */
 	bool acked_fin;
 	bool sacked_never_retrans; /* SACK of never-retransmitted data below prior highest: reordering */
 	uint64_t reordered_from; /* lowest start of such data; UINT64_MAX: none */

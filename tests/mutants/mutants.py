@@ -7,10 +7,8 @@ in the file exactly once; when the code changes, the mutation is changed with it
 MUTANTS = [
     ("no-karn", "a round trip is sampled from the ACK of a segment that was sent twice",
      "src/tcp/loss/sendmap.c",
-     """	if (record->flags & SENT_EVER_RETRANS)
-		return;
-	if (!*first_ns)""",
-     """	if (!*first_ns)"""),
+     "	if (info->cum_acked_retrans)",
+     "	if (0)"),
     ("ack-of-unsent", "an ACK of data that was never sent is believed",
      "src/tcp/ack.c",
      "if (seg->ack > (int64_t)conn->snd.nxt) {",

@@ -318,16 +318,6 @@ static void note_delivered(const struct send_record *record, uint64_t end, uint3
 	note_reordering(info, record->start);
 }
 
-/* Send times serve as RTT samples; the first record of a kind is the oldest by offset. */
-static void note_rtt(const struct send_record *record, uint64_t *first_ns, uint64_t *last_ns)
-{
-	if (record->flags & SENT_EVER_RETRANS)
-		return;
-	if (!*first_ns)
-		*first_ns = record->sent_at_ns;
-	*last_ns = record->sent_at_ns;
-}
-
 static void ack_part(const struct send_record *record, uint64_t end, uint32_t segs,
 		     struct ack_info *info)
 {
@@ -335,8 +325,12 @@ static void ack_part(const struct send_record *record, uint64_t end, uint32_t se
 		return;
 	info->acked_bytes += end - record->start;
 	note_delivered(record, end, segs, info);
-	note_rtt(record, &info->first_acked_sent_at_ns, &info->last_acked_sent_at_ns);
-	if (!(record->flags & SENT_EVER_RETRANS))
+	if (!info->first_acked_sent_at_ns)
+		info->first_acked_sent_at_ns = record->sent_at_ns;
+	info->last_acked_sent_at_ns = record->sent_at_ns;
+	if (record->flags & SENT_EVER_RETRANS)
+		info->cum_acked_retrans = true;
+	else
 		info->acked_original = true;
 }
 
@@ -370,6 +364,12 @@ void sendmap_ack(struct sendmap *map, uint64_t una, struct ack_info *info)
 	}
 	if (record && record->start < una)
 		trim_front(map, record, una, info);
+	/*
+	 * RFC 6298 section 3, Karn: what was sent twice is ambiguous, and what lay behind it was
+	 * acknowledged when the hole was filled, not when it came.
+	 */
+	if (info->cum_acked_retrans)
+		info->first_acked_sent_at_ns = info->last_acked_sent_at_ns = 0;
 	map->una = una;
 	map->highest_sacked = MAX(map->highest_sacked, una);
 	map->judged = MAX(map->judged, una);
@@ -400,7 +400,12 @@ static struct send_record *sack_record(struct sendmap *map, struct send_record *
 
 	info->sacked_bytes += record_len(record);
 	note_delivered(record, record->end, record->segs, info);
-	note_rtt(record, &info->first_sacked_sent_at_ns, &info->last_sacked_sent_at_ns);
+	/* Send times serve as RTT samples; the first record is the oldest by offset. */
+	if (!(record->flags & SENT_EVER_RETRANS)) {
+		if (!info->first_sacked_sent_at_ns)
+			info->first_sacked_sent_at_ns = record->sent_at_ns;
+		info->last_sacked_sent_at_ns = record->sent_at_ns;
+	}
 	record_leave(map, record);
 	record->flags &= (uint16_t) ~(SENT_LOST | SENT_RETRANS);
 	record->flags |= SENT_SACKED;
