@@ -209,7 +209,7 @@ int bench_overhead(int argc, char **argv)
 
 	if (argc != 1)
 		bench_fail("overhead SECONDS");
-	measure_ns = (uint64_t)(atof(argv[0]) * 1e9);
+	measure_ns = (uint64_t)(strtod(argv[0], NULL) * 1e9);
 	setbuf(stdout, NULL);
 	printf("{");
 	time_calls();

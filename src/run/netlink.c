@@ -366,7 +366,7 @@ void run_netlink_input(struct run_sock *sock, const uint8_t *data, size_t len)
 int64_t run_netlink_bind(const struct run_call *call, struct run_sock *sock)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
-	struct sockaddr_nl name;
+	struct sockaddr_nl name = {0};
 
 	if (args[2] < sizeof(name))
 		return -EINVAL;
