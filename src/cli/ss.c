@@ -35,6 +35,14 @@ static const char *type_name(int type)
 	return type == TEE_SOCKET_TCP ? "tcp" : type == TEE_SOCKET_UDP ? "udp" : "icmp";
 }
 
+/* What a row tells. `any` is how a socket of its kind writes that it has no address yet. */
+struct row {
+	const struct tee_socket_entry *entry;
+	const char *any;
+	const struct user *users;
+	size_t user_count;
+};
+
 static bool has_peer(const struct tee_socket_entry *entry)
 {
 	return entry->remote.port || !tee_ip_is_any(&entry->remote.ip);
@@ -53,7 +61,7 @@ static const char *state_name(const struct tee_socket_entry *entry)
 	}
 }
 
-static const char *endpoint_text(const struct tee_endpoint *endpoint,
+static const char *endpoint_text(const struct tee_endpoint *endpoint, const char *any,
 				 char text[TEE_ENDPOINT_TEXT_SIZE])
 {
 	char ip[TEE_IP_TEXT_SIZE];
@@ -63,10 +71,10 @@ static const char *endpoint_text(const struct tee_endpoint *endpoint,
 	tee_ip_format(&endpoint->ip, ip);
 	if (endpoint->port)
 		snprintf(text, TEE_ENDPOINT_TEXT_SIZE, "%s:%u",
-			 tee_ip_is_any(&endpoint->ip) ? "*" : ip, endpoint->port);
+			 tee_ip_is_any(&endpoint->ip) ? any : ip, endpoint->port);
 	else
 		snprintf(text, TEE_ENDPOINT_TEXT_SIZE, "%s:*",
-			 tee_ip_is_any(&endpoint->ip) ? "*" : ip);
+			 tee_ip_is_any(&endpoint->ip) ? any : ip);
 	return text;
 }
 
@@ -129,18 +137,19 @@ static void print_users(FILE *out, const struct user *users, size_t count)
 		fputs(")", out);
 }
 
-static void print_row(FILE *out, const struct ss_view *view, const struct tee_socket_entry *entry,
-		      const struct user *users, size_t user_count)
+static void print_row(FILE *out, const struct ss_view *view, const struct row *row)
 {
+	const struct tee_socket_entry *entry = row->entry;
 	char local[TEE_ENDPOINT_TEXT_SIZE], remote[TEE_ENDPOINT_TEXT_SIZE];
 
 	if (!view->hides_tcp && !view->hides_udp)
 		fprintf(out, "%-5s ", type_name(entry->type));
 	fprintf(out, "%-11s %-7u %-7u %-27s %-27s", state_name(entry), entry->recvq, entry->sendq,
-		endpoint_text(&entry->local, local), endpoint_text(&entry->remote, remote));
+		endpoint_text(&entry->local, row->any, local),
+		endpoint_text(&entry->remote, row->any, remote));
 	if (entry->timer_name && entry->timer_name[0])
 		fprintf(out, " timer:(%s,%.0fms)", entry->timer_name, ms(entry->timer_left_ns));
-	print_users(out, users, user_count);
+	print_users(out, row->users, row->user_count);
 	fputs("\n", out);
 	if (view->wants_info && has_path(entry))
 		print_path(out, &entry->tcp);
@@ -157,10 +166,9 @@ static void print_json_users(FILE *out, const struct user *users, size_t count)
 	fputs("]", out);
 }
 
-static void print_json_row(FILE *out, const struct ss_view *view,
-			   const struct tee_socket_entry *entry, const struct user *users,
-			   size_t user_count)
+static void print_json_row(FILE *out, const struct ss_view *view, const struct row *row)
 {
+	const struct tee_socket_entry *entry = row->entry;
 	char local[TEE_ENDPOINT_TEXT_SIZE], remote[TEE_ENDPOINT_TEXT_SIZE];
 	const struct tee_tcp_info *tcp = &entry->tcp;
 
@@ -168,12 +176,13 @@ static void print_json_row(FILE *out, const struct ss_view *view,
 		"{\"netid\":\"%s\",\"state\":\"%s\",\"recvq\":%u,\"sendq\":%u,\"local\":\"%s\","
 		"\"remote\":\"%s\"",
 		type_name(entry->type), state_name(entry), entry->recvq, entry->sendq,
-		endpoint_text(&entry->local, local), endpoint_text(&entry->remote, remote));
+		endpoint_text(&entry->local, row->any, local),
+		endpoint_text(&entry->remote, row->any, remote));
 	if (entry->timer_name && entry->timer_name[0])
 		fprintf(out, ",\"timer\":\"%s\",\"timer_left_ns\":%" PRIu64, entry->timer_name,
 			entry->timer_left_ns);
 	if (view->wants_processes)
-		print_json_users(out, users, user_count);
+		print_json_users(out, row->users, row->user_count);
 	if (view->wants_info && has_path(entry)) {
 		fputs(",\"cc\":", out);
 		cli_json_string(out, tcp->cc);
@@ -307,6 +316,14 @@ static bool is_shown(const struct ss_view *view, const struct tee_socket_entry *
 					entry->tcp.state != TEE_TCP_CLOSED));
 }
 
+/* As ss(8): a star takes both families. */
+static const char *any_of(const struct daemon_socket *socket)
+{
+	return socket->family == TEE_FAMILY_IPV4   ? "0.0.0.0"
+	       : socket->family == TEE_FAMILY_IPV6 ? "[::]"
+						   : "*";
+}
+
 void ss_print(FILE *out, const struct ss_view *view, const struct daemon_socket *sockets,
 	      size_t count)
 {
@@ -321,20 +338,19 @@ void ss_print(FILE *out, const struct ss_view *view, const struct daemon_socket 
 		print_header(out, !view->hides_tcp && !view->hides_udp, view->wants_processes);
 	for (size_t i = 0; i < count; i++) {
 		struct tee_socket_entry entry = sockets[i].entry;
-		const struct user *own;
-		size_t own_count;
+		struct row row = {.entry = &entry, .any = any_of(&sockets[i])};
 
 		entry.timer_name = sockets[i].timer;
 		if (!is_shown(view, &entry))
 			continue;
-		own = users_of(&users, sockets[i].inode, &own_count);
+		row.users = users_of(&users, sockets[i].inode, &row.user_count);
 		if (view->wants_json && !is_first)
 			fputs(",", out);
 		is_first = false;
 		if (view->wants_json)
-			print_json_row(out, view, &entry, own, own_count);
+			print_json_row(out, view, &row);
 		else
-			print_row(out, view, &entry, own, own_count);
+			print_row(out, view, &row);
 	}
 	if (view->wants_json)
 		fputs("]}\n", out);
@@ -345,6 +361,7 @@ void cli_print_sockets(FILE *out, struct tee_stack *stack, bool as_json)
 {
 	const struct ss_view view = {.wants_all = true, .wants_info = true};
 	struct tee_socket_entry entry;
+	const struct row row = {.entry = &entry, .any = "*"};
 	bool is_first = true;
 
 	if (as_json)
@@ -355,9 +372,9 @@ void cli_print_sockets(FILE *out, struct tee_stack *stack, bool as_json)
 		if (as_json && !is_first)
 			fputs(",", out);
 		if (as_json)
-			print_json_row(out, &view, &entry, NULL, 0);
+			print_json_row(out, &view, &row);
 		else
-			print_row(out, &view, &entry, NULL, 0);
+			print_row(out, &view, &row);
 	}
 	if (as_json)
 		fputs("]}\n", out);

@@ -46,6 +46,7 @@ struct daemon_socket {
 	struct tee_socket_entry entry; /* without its pointers */
 	char timer[16];
 	uint64_t inode;
+	int32_t family; /* enum tee_family: which addresses it takes */
 };
 
 void daemon_request_init(struct daemon_request *request, enum daemon_kind kind);

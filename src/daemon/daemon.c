@@ -54,10 +54,11 @@ struct daemon {
 	bool is_ending;
 };
 
-/* Whom a socket of the stack belongs to. */
+/* Whom a socket of the stack belongs to, and what is known of it by that. */
 struct holder {
 	const struct tee_socket *socket;
 	uint64_t inode;
+	enum tee_family family;
 };
 
 struct holders {
@@ -230,7 +231,8 @@ static bool attach(struct client *client, const struct daemon_request *request, 
 
 /* ---- ss ---- */
 
-static void add_holder(void *arg, const struct tee_socket *socket, uint64_t inode)
+static void add_holder(void *arg, const struct tee_socket *socket, uint64_t inode,
+		       enum tee_family family)
 {
 	struct holders *holders = arg;
 
@@ -243,7 +245,7 @@ static void add_holder(void *arg, const struct tee_socket *socket, uint64_t inod
 		holders->items = grown;
 		holders->size = size;
 	}
-	holders->items[holders->count++] = (struct holder){socket, inode};
+	holders->items[holders->count++] = (struct holder){socket, inode, family};
 }
 
 static int compare_holders(const void *a, const void *b)
@@ -257,7 +259,7 @@ static int compare_holders(const void *a, const void *b)
 static void fill_record(struct daemon_socket *record, const struct tee_socket_entry *entry,
 			const struct holders *holders)
 {
-	const struct holder key = {entry->socket, 0}, *found = NULL;
+	const struct holder key = {.socket = entry->socket}, *found = NULL;
 
 	memset(record, 0, sizeof(*record));
 	record->entry = *entry;
@@ -268,6 +270,7 @@ static void fill_record(struct daemon_socket *record, const struct tee_socket_en
 	if (entry->socket && holders->count > 0)
 		found = bsearch(&key, holders->items, holders->count, sizeof(key), compare_holders);
 	record->inode = found ? found->inode : 0;
+	record->family = found ? found->family : TEE_FAMILY_ANY;
 }
 
 static bool write_records(int fd, const struct daemon_socket *records, unsigned count)

@@ -91,8 +91,12 @@ int run_program_adopt(const struct run_config *config, int notify_fd, pid_t prog
 bool run_program_is_unused(const struct run *run);
 /* And has all that it wrote been carried to its peers? */
 bool run_program_is_over(struct run *run);
-/* Each socket that a program has: `inode` is that of the descriptor's, as /proc/PID/fd shows it. */
-typedef void run_holder_fn(void *arg, const struct tee_socket *socket, uint64_t inode);
+/*
+ * Each socket that a program has: `inode` is that of the descriptor's, as /proc/PID/fd shows it; `family` says
+ * which addresses it takes.
+ */
+typedef void run_holder_fn(void *arg, const struct tee_socket *socket, uint64_t inode,
+			   enum tee_family family);
 void run_program_sockets(struct run *run, run_holder_fn *fn, void *arg);
 
 #endif

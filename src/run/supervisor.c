@@ -490,6 +490,16 @@ bool run_program_is_over(struct run *run)
 	return true;
 }
 
+static enum tee_family family_of(const struct run_sock *sock)
+{
+	uint64_t is_v6only = 0;
+
+	if (sock->domain == AF_INET)
+		return TEE_FAMILY_IPV4;
+	tee_get_option(run_socket_of(sock), TEE_OPT_V6ONLY, &is_v6only);
+	return is_v6only ? TEE_FAMILY_IPV6 : TEE_FAMILY_ANY;
+}
+
 void run_program_sockets(struct run *run, run_holder_fn *fn, void *arg)
 {
 	LIST_FOR_EACH(node, &run->socks)
@@ -497,7 +507,7 @@ void run_program_sockets(struct run *run, run_holder_fn *fn, void *arg)
 		const struct run_sock *sock = CONTAINER_OF(node, struct run_sock, node);
 
 		if (sock->posix_fd >= 0 && sock->inode)
-			fn(arg, run_socket_of(sock), sock->inode);
+			fn(arg, run_socket_of(sock), sock->inode, family_of(sock));
 	}
 }
 

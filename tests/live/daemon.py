@@ -158,7 +158,7 @@ def three(lab):
     server = daemon.attached("run", sys.executable, "-m", "http.server", "-d", lab.path("www"), "8000")
     until(lambda: of_state(daemon.ss("-tl"), "LISTEN"), 10, "the server to listen")
     listener, = daemon.ss("-tlp")
-    check_equal((listener["local"], listener["users"][0]["name"]), ("*:8000", "python3"), "the listener")
+    check_equal((listener["local"], listener["users"][0]["name"]), ("0.0.0.0:8000", "python3"), "the listener")
     check_equal(os.path.basename(os.readlink(f"/proc/{listener['users'][0]['pid']}/exe"))[:6], "python",
                 "the listener's program")
     hold = lab.start(sys.executable, "-c", HOLD, wire.own4, 8000, ns=wire.ns)
@@ -630,8 +630,14 @@ def watching(lab):
     program = daemon.attached("run", sys.executable, "-c",
                               "import socket, time; s = socket.socket(2, 2); s.bind(('', 5353)); time.sleep(20)")
     until(lambda: b"UNCONN" in watch.output() and b":5353" in watch.output(), 10, "a new socket to appear")
+    six = daemon.attached("run", sys.executable, "-c",
+                          "import socket, time; s = socket.socket(10, 1); s.setsockopt(41, 26, 1);"
+                          "s.bind(('::', 53)); s.listen(); time.sleep(20)")
+    until(lambda: daemon.ss("-tl"), 10, "a listener")
+    check_equal(daemon.ss("-tl")[0]["local"], "[::]:53", "a listener of IPv6 only")
+    six.signal(signal.SIGTERM)
     row, = daemon.ss("-ulp")
-    check_equal((row["netid"], row["local"]), ("udp", "*:5353"), "the datagram socket")
+    check_equal((row["netid"], row["local"]), ("udp", "0.0.0.0:5353"), "the datagram socket")
     program.signal(signal.SIGTERM)
     program.check_exit(-signal.SIGTERM)
     daemon.down()
