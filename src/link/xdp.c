@@ -45,7 +45,7 @@
 #include "wire/ip.h"
 
 enum {
-	XDP_QUEUES_MAX = 32,
+	XDP_QUEUES_MAX = TEE_LINK_POLL_MAX - 2,
 	XDP_RING_DEFAULT = 2048,
 	/* Ports to connect from: the first such block above the kernel's own range that is free. */
 	XDP_PORTS_FIRST = 61000,
@@ -66,7 +66,7 @@ struct xdp_link {
 	struct xdp_steer steer;
 	struct port_keeper keeper;
 	struct xdp_queue *queues;
-	unsigned queue_count, first_queue, turn;
+	unsigned queue_count, turn;
 	uint64_t retry_at_ns;
 	char name[IFNAMSIZ];
 	char warning[TEE_LINK_ERROR_SIZE];
@@ -498,8 +498,8 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 		       char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	bool chosen = link_spec_get(spec, "queue") != NULL;
-	unsigned total = netdev_rx_queues(self->name), count = MIN(total, XDP_QUEUES_MAX);
-	uint32_t first = 0, ring = default_ring(chosen ? 1 : count);
+	unsigned total = netdev_rx_queues(self->name), count = chosen ? 1 : total;
+	uint32_t first = 0, ring = default_ring(count);
 	int result;
 
 	if ((result = link_spec_u32(spec, "queue", 0, total - 1, &first, ret_error)) < 0 ||
@@ -509,6 +509,11 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 	if (ring & (ring - 1))
 		return link_fail(ret_error, -TEE_EINVAL,
 				 "link 'xdp': ring=%u must be a power of two", ring);
+	if (count > XDP_QUEUES_MAX)
+		return link_fail(ret_error, -TEE_EOPNOTSUPP,
+				 "%s has %u receive queues, of which %d at most can have a socket: "
+				 "'ethtool -L %s combined %d', or choose one with queue=N",
+				 self->name, count, XDP_QUEUES_MAX, self->name, XDP_QUEUES_MAX);
 	/*
 	 * Where there is no card, super-frames arrive, which the driver would have to cut for a program of its
 	 * own; before the stack they come as they are.
@@ -519,8 +524,6 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 				self->shares ? NULL : &self->link.info.mac, ret_error);
 	if (result < 0)
 		return result;
-	count = chosen ? 1 : count;
-	self->first_queue = first;
 	self->queues = calloc(count, sizeof(*self->queues));
 	if (!self->queues)
 		return link_fail(ret_error, -TEE_ENOMEM, "no memory for the xdp link");
