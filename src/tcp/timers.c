@@ -171,7 +171,8 @@ void timers_on_progress(struct tcp_conn *conn, bool advanced)
 void timers_on_blocked(struct tcp_conn *conn)
 {
 	const struct tee_config *config = conn_config(conn);
-	uint64_t wait;
+	uint32_t user_ms = conn->settings->s.user_timeout_ms;
+	uint64_t wait, deadline;
 
 	if (timers_armed(conn, CONN_PERSIST))
 		return;
@@ -180,7 +181,12 @@ void timers_on_blocked(struct tcp_conn *conn)
 	wait = timers_rto_ns(conn);
 	for (unsigned i = 0; i < conn->tx->probe_backoff && wait < config->tcp_rto_max_ns; i++)
 		wait *= 2;
-	timers_set(conn, CONN_PERSIST, conn_now(conn) + MIN(wait, config->tcp_rto_max_ns));
+	deadline = conn_now(conn) + MIN(wait, config->tcp_rto_max_ns);
+	/* The user's limit on silence may fall between two probes. */
+	if (user_ms && conn->tx->probe_count)
+		deadline = MIN(deadline, MAX(conn->heard_at_ns + user_ms * TEE_NS_PER_MS,
+					     conn_now(conn) + TEE_NS_PER_MS));
+	timers_set(conn, CONN_PERSIST, deadline);
 }
 
 /* MUST-26: a probe only when nothing was heard for the interval. */
