@@ -307,7 +307,9 @@ static bool loss_state_on_ack(struct tcp_conn *conn, struct ack_info *info)
 	if (advanced && undo_loss(conn, false))
 		return true;
 	if (tx->frto) {
-		bool original_arrived = info->highest_acked_unretrans_end &&
+		/* Without SACK nothing tells what the peer held already when the retransmission came. */
+		bool is_ambiguous = info->cum_acked_retrans && !conn_has(conn, CONN_HAS_SACK);
+		bool original_arrived = !is_ambiguous && info->highest_acked_unretrans_end &&
 					(info->acked_original || info->sacked_bytes) &&
 					info->highest_acked_unretrans_end <= tx->recover;
 
