@@ -360,7 +360,7 @@ static bool is_of_our_version(const struct daemon_request *request, ssize_t len)
 static void on_client(void *arg, int fd, short revents)
 {
 	struct client *client = arg;
-	struct daemon_request request;
+	struct daemon_request request = {0};
 	int came;
 	ssize_t len = daemon_receive(fd, &request, sizeof(request), MSG_DONTWAIT, &came);
 
