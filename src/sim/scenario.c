@@ -127,6 +127,17 @@ static bool path_set_burst(struct sim_path_config *path, const char *value)
 	return true;
 }
 
+/* A decimal number at *text, which moves behind it; 0: none stands there. */
+static uint64_t take_number(const char **text)
+{
+	char *end;
+	uint64_t number = **text >= '0' && **text <= '9' ? strtoull(*text, &end, 10) : 0;
+
+	if (number)
+		*text = end;
+	return number;
+}
+
 /* "12, 20-25": packets by their number. */
 static bool path_set_lose(struct sim_path_config *path, const char *value)
 {
@@ -134,19 +145,13 @@ static bool path_set_lose(struct sim_path_config *path, const char *value)
 	unsigned count = 0;
 
 	while (*value) {
-		unsigned long long from, to;
-		int used = 0;
+		uint64_t from = take_number(&value), to = from;
 
-		if (count == SIM_LOSE_MAX || sscanf(value, "%19llu%n", &from, &used) != 1)
-			return false;
-		value += used;
-		to = from;
 		if (*value == '-') {
-			if (sscanf(value, "-%19llu%n", &to, &used) != 1)
-				return false;
-			value += used;
+			value++;
+			to = take_number(&value);
 		}
-		if (from == 0 || to < from)
+		if (count == SIM_LOSE_MAX || from == 0 || to < from)
 			return false;
 		lose[count++] = (struct sim_path_lose){from, to};
 		value += strspn(value, ", ");

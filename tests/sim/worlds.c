@@ -203,7 +203,7 @@ static void print_shrunk(const struct options *options, const struct plan *plan,
 	       "--loud\n",
 	       conns, plan->conn_count,
 	       PLAN_FEATURE_COUNT - (unsigned)__builtin_popcountll(least->features),
-	       PLAN_FEATURE_COUNT, options->program, (unsigned long long)seed,
+	       (unsigned)PLAN_FEATURE_COUNT, options->program, (unsigned long long)seed,
 	       needs[0] ? needs : "nothing");
 }
 
