@@ -42,9 +42,8 @@ PLANTED = [
      "		tx->first_timeout_at_ns = 0;\n		timers_clear(conn, CONN_RTO);\n"),
     ("no-window-probe", "a window that stays shut is never asked about",
      "src/tcp/timers.c",
-     "	timers_set(conn, CONN_PERSIST, conn_now(conn) + MIN(wait, config->tcp_rto_max_ns));",
-     "	if (wait == 0)\n"
-     "		timers_set(conn, CONN_PERSIST, conn_now(conn) + config->tcp_rto_max_ns);"),
+     "	timers_set(conn, CONN_PERSIST, deadline);\n",
+     "	if (wait == 0)\n		timers_set(conn, CONN_PERSIST, deadline);\n"),
     ("prr-overshoots", "rate reduction fills the pipe beyond the threshold",
      "src/tcp/loss/prr.c",
      "		send_bytes = MIN(send_bytes, ssthresh_bytes - pipe_bytes);\n",
