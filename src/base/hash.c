@@ -260,7 +260,7 @@ bool hash_remove(struct hash_table *table, uint32_t hash, const void *item)
 		return false;
 	table->count--;
 	move_some(table, MOVE_STEP);
-	if (!table->old_slots && table->bits >= BITS_MIN + 2 &&
+	if (!table->old_slots && !table->holds_size && table->bits >= BITS_MIN + 2 &&
 	    table->count < slots_count(table->bits) / 16)
 		(void)resize(table, table->bits - 2u); /* without memory it stays large */
 	return true;

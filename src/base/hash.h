@@ -25,6 +25,11 @@ struct hash_table {
 	size_t old_count;
 	size_t old_left;        /* slots of old_slots that are left; what stood behind has moved */
 	uint8_t bits, old_bits; /* log2 of the numbers of slots */
+	/*
+	 * It does not shrink. For who is about to remove everything in the order of hash_next(): what is left
+	 * then stands at one end of the array, and would make one long run in a smaller one.
+	 */
+	bool holds_size;
 };
 
 typedef bool hash_equal_fn(const void *item, const void *key);

@@ -31,7 +31,7 @@ enum {
 	CLASS_COUNT = POOL_CLASS_COUNT,
 	CLASS_ODD = CLASS_COUNT, /* larger than the largest */
 	CLASS_EXTERNAL,
-	IDLE_BYTES_MAX = 16 << 20,
+	IDLE_BYTES_MAX = 64 << 20,
 };
 _Static_assert(ARRAY_LEN(class_capacities) == CLASS_COUNT, "a free list for each class");
 

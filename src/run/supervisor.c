@@ -28,6 +28,9 @@
 #include "run/private.h"
 
 #define LOOK_NS            (50 * TEE_NS_PER_MS)
+/* How long, and in what steps, we wait for what an ended program wrote to reach its peers. */
+#define REST_NS            (30 * TEE_NS_PER_S)
+#define REST_CHECK_NS      (20 * TEE_NS_PER_MS)
 #define KERNEL_ERESTARTSYS 512
 
 enum { CALLS_A_TURN = 64 };
@@ -511,12 +514,30 @@ void run_program_sockets(struct run *run, run_holder_fn *fn, void *arg)
 	}
 }
 
+/* What a program wrote before it ended is on its way still, as it is when the kernel carries it. */
+static void carry_the_rest(struct run *run)
+{
+	uint64_t until_ns = tee_host_now_ns() + REST_NS;
+
+	while (!run->is_told_to_end && tee_host_now_ns() < until_ns) {
+		bool is_over;
+
+		tee_host_lock(run->host);
+		is_over = run_program_is_over(run);
+		tee_host_unlock(run->host);
+		if (is_over || tee_host_run_once(run->host, REST_CHECK_NS) < 0)
+			return;
+	}
+}
+
 int run_program_serve(struct run *run)
 {
 	/* A program that daemonizes itself goes on, and we with it. */
 	while ((!run->has_ended || !run->is_unused) && !run->is_told_to_end)
 		if (tee_host_run_once(run->host, TEE_NEVER) < 0)
 			break;
+	if (run->has_ended)
+		carry_the_rest(run);
 	if (!run->has_ended) {
 		/* The link is gone: what the program does next fails, and it ends by that or by itself. */
 		close(run->notify_fd);

@@ -343,6 +343,7 @@ void tcp_free(struct tcp *tcp)
 	}
 	/* First all, then each: the table must not change under the walk. */
 	list_init(&doomed);
+	tcp->demux.table.holds_size = true;
 	while ((node = hash_next(&tcp->demux.table, &cursor))) {
 		if (node->kind != TCP_NODE_CONN)
 			continue;

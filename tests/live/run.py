@@ -258,6 +258,28 @@ def leaks(lab):
     return f"{count} connections, {before} descriptors"
 
 
+@live.case("what a program wrote arrives after its end", quick=True)
+def rest(lab):
+    wire = live.Slirp(lab)
+    # More than the buffers on the way hold, at a rate that takes the link a second.
+    count = 300000
+    sink = ("import socket\n"
+            "l = socket.create_server(('127.0.0.1', 0))\n"
+            "print(l.getsockname()[1], flush=True)\n"
+            "c, got = l.accept()[0], 0\n"
+            "while piece := c.recv(65536): got += len(piece)\n"
+            "print(got, flush=True)")
+    far = lab.start(sys.executable, "-c", sink)
+    port = int(until(far.output, 10, "the sink"))
+    words = ("import socket, sys\n"
+             "s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
+             "s.sendall(bytes(int(sys.argv[3])))")
+    run(lab, wire, "--impair", "rate=2mbit", sys.executable, "-c", words, wire.at(4), port,
+        count).check_exit(0)
+    far.check_exit(0)
+    check_equal(int(far.output().split()[1]), count, "what came of it")
+
+
 @live.case("a killed program's connections end", quick=True)
 def killed(lab):
     wire = live.Tap(lab)
