@@ -27,7 +27,7 @@
 
 #include "run/private.h"
 
-#define LOOK_NS            (50 * TEE_NS_PER_MS)
+#define LOOK_NS (50 * TEE_NS_PER_MS)
 /* How long, and in what steps, we wait for what an ended program wrote to reach its peers. */
 #define REST_NS            (30 * TEE_NS_PER_S)
 #define REST_CHECK_NS      (20 * TEE_NS_PER_MS)
