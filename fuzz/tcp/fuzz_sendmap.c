@@ -115,6 +115,8 @@ static void model_rtt(const struct flat *flat, uint64_t *first_ns, uint64_t *las
 
 static void model_ack(struct model *model, uint64_t una, struct ack_info *info)
 {
+	bool has_retrans = false;
+
 	info->cum_acked_bytes += una - model->una;
 	info->una_after = una;
 	for (unsigned i = 0; i < model->count && model->records[i].start < una;) {
@@ -130,7 +132,9 @@ static void model_ack(struct model *model, uint64_t una, struct ack_info *info)
 			model_deliver(flat, end, flat->segs - left, info);
 			model_rtt(flat, &info->first_acked_sent_at_ns,
 				  &info->last_acked_sent_at_ns);
-			if (!(flat->flags & SENT_EVER_RETRANS))
+			if (flat->flags & SENT_EVER_RETRANS)
+				has_retrans = true;
+			else
 				info->acked_original = true;
 		}
 		if (end < flat->end) {
@@ -142,6 +146,10 @@ static void model_ack(struct model *model, uint64_t una, struct ack_info *info)
 			info->acked_fin = true;
 		model_remove(model, i);
 	}
+	/* Karn: nothing that such an ACK covers is a sample. */
+	if (has_retrans)
+		info->first_acked_sent_at_ns = info->last_acked_sent_at_ns = 0;
+	info->cum_acked_retrans = has_retrans;
 	model->una = una;
 }
 
@@ -218,6 +226,7 @@ static void compare_info(const struct ack_info *a, const struct ack_info *b)
 	CHECK(a->sacked_bytes == b->sacked_bytes && a->delivered_bytes == b->delivered_bytes);
 	CHECK(a->delivered_segs == b->delivered_segs && a->una_after == b->una_after);
 	CHECK(a->acked_retrans == b->acked_retrans && a->acked_original == b->acked_original);
+	CHECK(a->cum_acked_retrans == b->cum_acked_retrans);
 	CHECK(a->acked_fin == b->acked_fin && a->reordered_from == b->reordered_from);
 	CHECK(a->sacked_never_retrans == b->sacked_never_retrans);
 	CHECK(a->highest_acked_unretrans_end == b->highest_acked_unretrans_end);

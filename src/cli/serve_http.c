@@ -43,9 +43,9 @@ static char *find_end(char *text, char *end)
 }
 
 /* Cuts the next line off and ends it with a NUL; NULL: a NUL or CR stands inside. */
-static char *take_line(char **at)
+static char *take_line(char **at, const char *end)
 {
-	char *line = *at, *feed = strchr(line, '\n');
+	char *line = *at, *feed = memchr(line, '\n', (size_t)(end - line));
 	size_t len;
 
 	if (!feed)
@@ -201,10 +201,10 @@ int http_parse(char *text, size_t len, struct http_request *ret_request)
 	if (end - text > HTTP_HEAD_MAX)
 		return -HEAD_TOO_LARGE;
 	*ret_request = (struct http_request){0};
-	line = take_line(&at);
+	line = take_line(&at, end);
 	result = line ? parse_request_line(line, ret_request) : -BAD_REQUEST;
 	while (result == 0 && at < end) {
-		line = take_line(&at);
+		line = take_line(&at, end);
 		if (!line)
 			return -BAD_REQUEST;
 		if (!*line)
