@@ -5,7 +5,7 @@
  * Memory that both sides see is cut into chunks of a page. Four rings carry their numbers: `fill`
  * gives the kernel chunks to receive into, `rx` brings them back with frames, `tx` gives it frames to
  * send, `completion` brings those chunks back. Half of the chunks belong to receiving and are always in
- * fill or rx, so neither ring can overflow; half to sending, and lie in a stack while they are free.
+ * fill or rx, so neither ring can overflow (fill has room for two rounds of them); half to sending, and lie in a stack while they are free.
  *
  * The chunks are ours alone: a received frame is copied into a packet of its own size, and its chunk goes
  * back to the kernel at once; a frame that leaves is copied from header and slices. A stack that keeps
@@ -57,7 +57,10 @@ static void refill(struct xdp_queue *queue, const uint64_t *chunks, uint32_t n)
 
 	if (n == 0)
 		return;
-	/* The ring has a place for every chunk there is. */
+	/*
+	 * The ring has two places for every chunk there is: its consumer is moved on after the frames have been
+	 * given to us, so that who spins finds up to one round of chunks in it twice.
+	 */
 	CHECK(xsk_ring_prod__reserve(&queue->fill, n, &at) == n);
 	for (uint32_t i = 0; i < n; i++)
 		*xsk_ring_prod__fill_addr(&queue->fill, at + i) = chunks[i];
@@ -334,7 +337,8 @@ static void close_socket(struct xdp_queue *queue)
 static int try_bind(struct xdp_queue *queue, const struct xdp_queue_config *config, uint16_t flags)
 {
 	const struct xsk_umem_config memory = {
-		.fill_size = queue->ring,
+		/* The kernel takes a chunk out a little after the frame in it can be seen: see refill(). */
+		.fill_size = 2 * queue->ring,
 		.comp_size = queue->ring,
 		.frame_size = XDP_CHUNK_BYTES,
 	};
