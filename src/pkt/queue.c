@@ -488,7 +488,8 @@ void byteq_read(struct byteq *queue, void *buf, size_t len)
 	}
 	if (len == 0)
 		return;
-	byteq_peek(queue, queue->start, out, len);
+	CHECK(node && len <= node->len);
+	memcpy(out, node->pkt->data + node->off, len);
 	byteq_drop_to(queue, queue->start + len);
 }
 

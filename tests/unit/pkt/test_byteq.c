@@ -265,6 +265,19 @@ static void step_drop(struct model *model)
 		assert_int_equal(byteq_memory(&model->queue), 0);
 }
 
+/* Copied out and dropped at once, reserved room or not. */
+static void step_read(struct model *model)
+{
+	static uint8_t out[MODEL_BYTES_MAX];
+	size_t len = below(model, 3) == 0 ? model->len : below(model, model->len + 1);
+	uint64_t end = model->queue.end;
+
+	byteq_read(&model->queue, out, len);
+	assert_memory_equal(out, model->bytes, len);
+	model_shrink_front(model, len);
+	assert_int_equal(model->queue.end, end);
+}
+
 static void step_truncate(struct model *model)
 {
 	size_t len = below(model, model->len + 1);
@@ -285,8 +298,8 @@ static void random_step(struct model *model)
 	case 0: step_fly(model); return;
 	case 1: step_view(model); return;
 	case 2: step_next_eor(model); return;
-	case 3:
-	case 4: step_drop(model); return;
+	case 3: step_drop(model); return;
+	case 4: step_read(model); return;
 	case 5:
 		if (below(model, 4) == 0)
 			step_truncate(model);
