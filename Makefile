@@ -9,9 +9,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 URL ?=
 SEEDS ?=
+CONNECTIONS ?= 100000
 
 # As environment variables, so that a quote inside a value stays a quote.
-export URL SEEDS DESTDIR
+export URL SEEDS DESTDIR CONNECTIONS
 
 .PHONY: all help run test test-programs bench bench-quick bench-grid bench-run fuzz sim script-kernel conformance mutants check format install \
 	clean deps
@@ -35,6 +36,13 @@ test-programs: ## twelve programs under `teeceepee run`, over slirp and over tap
 	@tools/setup "$(BUILD)"
 	@ninja -C "$(BUILD)" --quiet src/teeceepee
 	@tests/run/programs.py "$(BUILD)/src/teeceepee"
+
+.PHONY: test-run-soak
+test-run-soak: ## CONNECTIONS=100000 through nginx under `teeceepee run`: descriptors, memory
+	@tools/install-deps build test
+	@tools/setup "$(BUILD)"
+	@ninja -C "$(BUILD)" --quiet src/teeceepee
+	@tests/run/soak.py "$(BUILD)/src/teeceepee"
 
 bench: ## our speed beside the kernel's, in one table
 	@tools/install-deps build bench
