@@ -14,8 +14,8 @@ CONNECTIONS ?= 100000
 # As environment variables, so that a quote inside a value stays a quote.
 export URL SEEDS DESTDIR CONNECTIONS
 
-.PHONY: all help run test test-programs bench bench-quick bench-grid bench-run fuzz sim script-kernel conformance mutants check format install \
-	clean deps
+.PHONY: all help run test test-programs test-run-soak bench bench-quick bench-grid bench-run bench-fairness fuzz sim \
+	sim-proof script-kernel conformance mutants check format install clean deps
 
 all: ## build the library, the program, the examples and the tests
 	@tools/setup "$(BUILD)"
@@ -37,7 +37,6 @@ test-programs: ## twelve programs under `teeceepee run`, over slirp and over tap
 	@ninja -C "$(BUILD)" --quiet src/teeceepee
 	@tests/run/programs.py "$(BUILD)/src/teeceepee"
 
-.PHONY: test-run-soak
 test-run-soak: ## CONNECTIONS=100000 through nginx under `teeceepee run`: descriptors, memory
 	@tools/install-deps build test
 	@tools/setup "$(BUILD)"
@@ -84,7 +83,6 @@ script-kernel: ## our Linux-like scripts, run against this machine's own kernel
 	@ninja -C "$(BUILD)" --quiet tests/script/kernel-script
 	@"$(BUILD)/tests/script/kernel-script" --jobs=8 --tolerance_usecs=50000 tests/script/kernel tests/script/linux
 
-.PHONY: bench-fairness sim-proof
 bench-fairness: ## who gets how much, how long transfers take: the simulator's tables
 	@tools/install-deps build
 	@tools/setup "$(BUILD)"

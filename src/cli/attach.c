@@ -108,8 +108,7 @@ static int enter(void *arg)
 		return code;
 	cli->daemon = attachment->reply;
 	code = attachment->entry(attachment->entry_arg);
-	if (fflush(stdout) != 0 && code == CLI_EXIT_OK)
-		code = cli_fail(cli, CLI_EXIT_WRITE, "standard output: %s", strerror(errno));
+	code = cli_end_output(cli->name, code);
 	return cli_signal() ? CLI_EXIT_SIGNAL + cli_signal() : code;
 }
 

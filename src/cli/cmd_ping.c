@@ -115,7 +115,9 @@ static void take_reply(struct ping *ping, const uint8_t *message, size_t len, in
 		printf("%zu bytes from %s: icmp_seq=%u ttl=%d time=%.3f ms%s\n", len,
 		       tee_ip_format(&ping->remote.ip, ip), seq, ttl, ms(took_ns),
 		       is_duplicate ? " (duplicate)" : "");
-		fflush(stdout);
+		/* Nobody reads on, or the disk is full: cli_end_output() says so. */
+		if (fflush(stdout) != 0)
+			ping->is_over = true;
 	}
 	if (ping->count && ping->received == ping->count)
 		ping->is_over = true;

@@ -133,7 +133,7 @@ _Noreturn static void list_fields(void)
 
 	for (unsigned i = 0; (name = tee_config_field_name(i)) != NULL; i++)
 		puts(name);
-	exit(fflush(stdout) == 0 ? CLI_EXIT_OK : CLI_EXIT_WRITE);
+	exit(CLI_EXIT_OK);
 }
 
 static void set_field(struct argp_state *state, struct tee_config *config, const char *text)

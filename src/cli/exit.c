@@ -2,11 +2,18 @@
 /*
  * From the library's errors to exit codes. Two tables, because the same error says different things
  * when a link is opened (no permission for it) and on a connection (forbidden by a filter).
+ *
+ * And what all commands end with: a look whether their output could be written.
  */
 #include "cli/exit.h"
 
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <teeceepee/link.h>
+#include <unistd.h>
 
 static const struct {
 	int error, code;
@@ -64,4 +71,33 @@ int cli_exit_of_open(int error, const char *link)
 		if (of_open[i].error == -error)
 			return of_open[i].code;
 	return CLI_EXIT_LINK_FAILED;
+}
+
+/* A command has ended, and its output has been looked at. */
+static bool has_ended;
+
+int cli_end_output(const char *name, int code)
+{
+	const char *why = fflush(stdout) != 0 ? strerror(errno)
+			  : ferror(stdout)    ? "not all of it could be written"
+					      : NULL;
+
+	has_ended = true;
+	if (!why || code != CLI_EXIT_OK)
+		return code;
+	fprintf(stderr, "%s: standard output: %s\n", name, why);
+	return CLI_EXIT_WRITE;
+}
+
+static void at_exit(void)
+{
+	int code = has_ended ? CLI_EXIT_OK : cli_end_output("teeceepee", CLI_EXIT_OK);
+
+	if (code != CLI_EXIT_OK)
+		_exit(code);
+}
+
+void cli_watch_exit(void)
+{
+	atexit(at_exit);
 }

@@ -34,5 +34,12 @@ enum cli_exit {
 int cli_exit_of_error(int error);
 /* The same for tee_host_open(); `link` is the link string. */
 int cli_exit_of_open(int error, const char *link);
+/*
+ * The last of standard output leaves, where a full disk shows. Returns `code`; CLI_EXIT_WRITE, and says why, if that
+ * is the only thing that went wrong.
+ */
+int cli_end_output(const char *name, int code);
+/* The same for whoever calls exit(), as --help, --usage and lists do. */
+void cli_watch_exit(void);
 
 #endif

@@ -50,17 +50,10 @@ static const struct cli_command *find_command(const char *name)
 static int run_command(const struct cli_command *command, int argc, char **argv)
 {
 	char name[64];
-	int code;
 
 	snprintf(name, sizeof(name), "teeceepee %s", command->name);
 	argv[0] = name;
-	code = command->run(argc, argv);
-	/* A full disk shows when the last of the output leaves. */
-	if (fflush(stdout) != 0 && code == CLI_EXIT_OK) {
-		perror(name);
-		code = CLI_EXIT_WRITE;
-	}
-	return code;
+	return cli_end_output(name, command->run(argc, argv));
 }
 
 static int fail_unknown(const char *name)
@@ -97,6 +90,7 @@ int main(int argc, char **argv)
 	const struct cli_command *command;
 
 	setlocale(LC_CTYPE, "");
+	cli_watch_exit();
 	if (argc < 2) {
 		print_help(stderr);
 		return CLI_EXIT_USAGE;

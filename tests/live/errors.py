@@ -134,6 +134,20 @@ def disk_full(lab):
          23, "/no/such/directory/x")
 
 
+@live.case("what is told can't be written: exit code 23, and nobody goes on telling", quick=True)
+def untold(lab):
+    ping = ["ping", "-i", "0.01", "127.0.0.1"]
+    for words in (["--help"], ["help"], ["version"], ["curl", "--help"], ["curl", "--set", "list"], ["link"], ping):
+        with open("/dev/full", "wb") as full:
+            process = lab.tee(words[0], *words[1:], stdout=full)
+            process.check_exit(23, 10)
+        check("standard output" in process.errors(), f"{words}: {process.errors()!r}")
+    process = lab.tee(*ping, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    process.check_exit(23, 10)
+
+
 @live.case("a directory that is not there, and one that may not be read: exit code 26")
 def no_directory(lab):
     told(lab, ["serve", "/no/such/directory"], 26, "/no/such/directory")
