@@ -74,7 +74,10 @@ static int look(const struct ss *ss)
 		return CLI_EXIT_READ;
 	ss_print(stdout, &ss->view, sockets, count);
 	free(sockets);
-	return fflush(stdout) == 0 ? CLI_EXIT_OK : CLI_EXIT_WRITE;
+	return fflush(stdout) == 0
+		       ? CLI_EXIT_OK
+		       : cli_fail(&ss->cli, CLI_EXIT_WRITE, "can't write to standard output: %s",
+				  strerror(errno));
 }
 
 /* Look after look, until Ctrl-C or until the daemon ends. */

@@ -79,13 +79,13 @@ static bool has_ended;
 int cli_end_output(const char *name, int code)
 {
 	const char *why = fflush(stdout) != 0 ? strerror(errno)
-			  : ferror(stdout)    ? "not all of it could be written"
+			  : ferror(stdout)    ? "a part of it was lost"
 					      : NULL;
 
 	has_ended = true;
 	if (!why || code != CLI_EXIT_OK)
 		return code;
-	fprintf(stderr, "%s: standard output: %s\n", name, why);
+	fprintf(stderr, "%s: can't write to standard output: %s\n", name, why);
 	return CLI_EXIT_WRITE;
 }
 
