@@ -171,6 +171,10 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 	};
 	int result = 0;
 
+	if (is_none(config->ip) && is_none(config->ip6))
+		return host_error(ret_error, -TEE_EINVAL,
+				  "neither IPv4 nor IPv6 is no way to speak: of --ip none and "
+				  "--ip6 none leave one out");
 	if (!is_none(plan4.ip)) {
 		if (plan4.ip) {
 			result = add_static(host, &plan4, &host->static4, ret_error);

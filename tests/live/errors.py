@@ -51,6 +51,7 @@ def options(lab):
     for words in (["--ip", "300.1.1.1/24"], ["--impair", "loss=much"], ["--dns", "nobody"],
                   ["--impair", "loss=200%"]):
         told(lab, ["curl", *words, "http://10.0.2.2/"], 2, words[1].split("=")[-1])
+    told(lab, ["curl", "--ip", "none", "--ip6", "none", "http://10.0.2.2/"], 2, "leave one out")
 
 
 @live.case("a wrong URL: exit code 3; an unknown protocol: 1", quick=True)
