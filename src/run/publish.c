@@ -97,8 +97,9 @@ int run_publish_start(struct run *run, const struct run_config *config, char *re
 		int fd = listen_at(publish);
 
 		if (fd < 0) {
-			snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't publish at %s: %s",
-				 tee_endpoint_format(&publish->host, text), strerror(-fd));
+			snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't publish at %s: %s%s",
+				 tee_endpoint_format(&publish->host, text), strerror(-fd),
+				 fd == -EACCES ? " (choose a HOSTPORT of 1024 or above)" : "");
 			return RUN_EXIT_FAILED;
 		}
 		publisher = calloc(1, sizeof(*publisher));
