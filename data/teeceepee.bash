@@ -4,6 +4,12 @@ _teeceepee()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
 	COMPREPLY=()
+	# bash takes --link=tap for three words.
+	if [[ $cur == = ]]; then
+		cur=
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	if ((COMP_CWORD == 1)); then
 		words='curl serve nc ping run up down ss sim link help version --help --version'
 	elif [[ $prev == --link ]]; then
@@ -16,6 +22,8 @@ _teeceepee()
 			-maxdepth 1 -name '*.sock' 2>/dev/null | sed 's|.*/||; s|\.sock$||')
 	elif [[ $prev == --color ]]; then
 		words='auto always never'
+	elif [[ $prev == --set ]]; then
+		words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --set list 2>/dev/null)
 	elif [[ $cur == -* ]]; then
 		words=$("${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -o -e '--[a-z0-9-]*')
 	else
