@@ -182,6 +182,8 @@ static bool is_about_sockets(const char *data, size_t size)
 		"Could not set TCP_NODELAY",
 		"Connecting to port:",
 		"Connected to ",
+		/* … of some versions, of a host that they have no name of */
+		"Connection #0 to host (nil)",
 	};
 
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
