@@ -20,14 +20,16 @@ struct resolver;
 struct bridge;
 
 enum {
-	HOST_RECV_BATCH = 32,        /* frames taken from the link at once */
-	HOST_RECV_BATCH_SUPER = 4,   /* of super-frames */
-	HOST_RECV_ROUNDS = 4,        /* such batches before timers and events get their turn … */
-	HOST_RECV_BYTES = 256 << 10, /* … or so much: what is read soon is still in the cache */
-	HOST_SPIN_LOOKS = 32,        /* at the link, before one at the other descriptors */
-	HOST_SEND_BATCH = 32,        /* frames given to the link at once */
-	HOST_FD_BATCH = 64,          /* ready descriptors handled a turn */
-	HOST_ADDRESS_MAX = 32,       /* addresses told to a link that filters */
+	HOST_RECV_BATCH = 32,         /* frames taken from the link at once */
+	HOST_RECV_BATCH_SUPER = 4,    /* of super-frames */
+	HOST_RECV_ROUNDS = 4,         /* such batches before timers and events get their turn … */
+	HOST_RECV_BYTES = 256 << 10,  /* … or so much: what is read soon is still in the cache */
+	HOST_EVENTS = 4096,           /* of sockets, told before the link gets its turn … */
+	HOST_WRITE_BYTES = 128 << 10, /* … or so much that their callbacks wrote */
+	HOST_SPIN_LOOKS = 32,         /* at the link, before one at the other descriptors */
+	HOST_SEND_BATCH = 32,         /* frames given to the link at once */
+	HOST_FD_BATCH = 64,           /* ready descriptors handled a turn */
+	HOST_ADDRESS_MAX = 32,        /* addresses told to a link that filters */
 };
 
 /* A shorter time than this is none: one look takes as long. */
@@ -158,7 +160,7 @@ void host_drop_frames(struct tee_host *host);
 int host_watch_epoll(struct tee_host *host, int fd, uint32_t events, tee_host_fd_fn *fn, void *arg);
 /* Handles descriptors that are ready; returns whether there were any. */
 bool host_dispatch_fds(struct tee_host *host);
-/* Calls the watchers of sockets with news; returns whether there were any. */
+/* Calls the watchers of sockets with news, up to a bound; returns whether there were any. */
 bool host_dispatch_events(struct tee_host *host);
 void host_watch_attach(struct host_watch *watch, struct tee_host *host, struct tee_socket *socket,
 		       tee_host_event_fn *fn, void *arg);

@@ -339,6 +339,8 @@ int host_turn(struct tee_host *host, uint64_t timeout_ns)
 	host->in_turn = true;
 	host_flush(host, now_ns);
 	has_events = host_dispatch_events(host);
+	if (has_events) /* there may be more of them, and what these wrote is still in the cache */
+		host_flush(host, now_ns);
 	host->in_turn = false;
 	until_ns = has_events ? 0 : next_due_ns(host);
 	if (until_ns > now_ns && timeout_ns < until_ns - now_ns)

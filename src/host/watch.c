@@ -223,22 +223,31 @@ int tee_host_watch_socket(struct tee_host *host, struct tee_socket *socket, tee_
 	return result;
 }
 
+/*
+ * Bounded: a callback that makes events of its own must not keep the loop from the link. And what callbacks
+ * write leaves before others add to it: were the buffers of a hundred connections filled first, all of it
+ * would be out of the cache by the time it is sent, and the memory that acknowledgements free never comes
+ * back to it.
+ */
 bool host_dispatch_events(struct tee_host *host)
 {
+	const struct tee_pool *pool = tee_stack_pool(host->stack);
+	size_t full_bytes = tee_pool_bytes_used(pool) + HOST_WRITE_BYTES;
+	struct host_watch *watch;
 	struct tee_event event;
 	bool has_any = false;
 
-	/* Bounded: a callback that makes events of its own must not keep the loop from the link. */
-	for (unsigned i = 0; i < 4096 && host->kicked; i++) {
-		struct host_watch *watch = host->kicked;
-
+	for (unsigned i = 0;
+	     i < HOST_EVENTS && host->kicked && tee_pool_bytes_used(pool) < full_bytes; i++) {
+		watch = host->kicked;
 		has_any = true;
 		unkick(watch);
 		watch->fn(watch->arg, watch->socket, tee_readiness(watch->socket));
 	}
-	for (unsigned i = 0; i < 4096 && tee_next_event(host->stack, &event); i++) {
-		struct host_watch *watch = event.user;
-
+	for (unsigned i = 0; i < HOST_EVENTS && tee_pool_bytes_used(pool) < full_bytes &&
+			     tee_next_event(host->stack, &event);
+	     i++) {
+		watch = event.user;
 		has_any = true;
 		if (watch)
 			watch->fn(watch->arg, event.socket, event.ready);
