@@ -54,6 +54,7 @@
  X(COUNT_TCP_SACK_RENEGING, "tcp.sack_reneging")                 \
  X(COUNT_TCP_UNDO_TS, "tcp.undo_timestamps")                     \
  X(COUNT_TCP_UNDO_DSACK, "tcp.undo_dsack")                       \
+ X(COUNT_TCP_UNDO_UNSENT, "tcp.undo_before_retransmitting")      \
  X(COUNT_TCP_SPURIOUS_RTO, "tcp.spurious_timeouts")              \
  X(COUNT_TCP_DSACK_IN, "tcp.dsack_in")                           \
  X(COUNT_TCP_DSACK_OUT, "tcp.dsack_out")                         \

@@ -77,8 +77,10 @@ static void apply_sack(struct tcp_conn *conn, const struct segment *seg, struct 
 		blocks[i].end =
 			seq_widen(options->sack[i].right, conn->snd.iss, (int64_t)conn->snd.una);
 	}
-	undo_low = conn->tx->undo_possible ? conn->tx->undo_una
-					   : conn->snd.una - MIN(conn->snd.una, conn->snd.wnd_max);
+	/* RACK learns also of what was sent again before the recovery that is under way now. */
+	undo_low = conn->snd.una - MIN(conn->snd.una, conn->snd.wnd_max);
+	if (conn->tx->undo_possible)
+		undo_low = MIN(undo_low, conn->tx->undo_una);
 	sack_apply(&conn->tx->map, blocks, options->sack_count, seg->ack, undo_low, info);
 }
 

@@ -48,6 +48,7 @@ struct ack_info {
 	bool acked_retrans;     /* a record that was ever retransmitted is delivered now */
 	bool cum_acked_retrans; /* the same, cumulatively: it waited for what filled a hole */
 	bool acked_original;    /* something never retransmitted was cumulatively ACKed */
+	bool lost_arrived;      /* what was marked lost is delivered, and was never sent again */
 	bool acked_fin;
 	bool sacked_never_retrans; /* SACK of never-retransmitted data below prior highest: reordering */
 	uint64_t reordered_from; /* lowest start of such data; UINT64_MAX: none */

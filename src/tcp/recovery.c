@@ -406,7 +406,7 @@ static void step_states(struct tcp_conn *conn, struct ack_info *info)
 		if (tx->recovery == TEE_RECOVERY_LOSS)
 			return;
 	} else if (tx->recovery == TEE_RECOVERY_RECOVERY) {
-		if (info->cum_acked_bytes && undo_on_partial_ack(conn))
+		if (undo_on_partial_ack(conn, info))
 			return;
 		if (undo_on_dsack(conn))
 			return;

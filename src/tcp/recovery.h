@@ -12,7 +12,7 @@ void recovery_enter_cwr(struct tcp_conn *conn, enum cc_congestion what, const ch
 void undo_note_ack(struct tcp_conn *conn, const struct ack_info *info, const struct segment *seg);
 /* These return true when the reduction was undone and the state is OPEN (or stays, waiting). */
 bool undo_on_recovery_end(struct tcp_conn *conn);
-bool undo_on_partial_ack(struct tcp_conn *conn);
+bool undo_on_partial_ack(struct tcp_conn *conn, const struct ack_info *info);
 bool undo_on_dsack(struct tcp_conn *conn);
 bool undo_loss(struct tcp_conn *conn, bool by_frto);
 /* Forgets a tail loss probe: something stronger is under way. */

@@ -2,9 +2,11 @@
 /*
  * Undo: a reduction of the window that proves to have been needless is taken back (RFC 4015).
  *
- * Three witnesses: an ACK that echoes a timestamp older than the first retransmission (the original
+ * Four witnesses: an ACK that echoes a timestamp older than the first retransmission (the original
  * arrived: Eifel, RFC 3522); DSACKs for every segment that was sent again (RFC 3708); F-RTO (RFC 5682, in
- * recovery.c).
+ * recovery.c); and the arrival of what was thought lost before any of it was sent again. The last is common
+ * where ACKs come many at a time, or where PRR, pacing or a full link hold retransmissions back: the first ACK of a
+ * batch makes RACK believe in a loss, the next acknowledges it. It needs neither timestamps nor DSACK.
  */
 #include "tcp/recovery.h"
 
@@ -27,15 +29,22 @@ void undo_note_ack(struct tcp_conn *conn, const struct ack_info *info, const str
 	uint32_t segs = (uint32_t)((info->dsack_end - info->dsack_start + conn->snd.mss - 1) /
 				   conn->snd.mss);
 	tx->dsack_dups += segs;
-	if (tx->undo_possible && tx->undo_retrans_segs > 0 && info->dsack_end > tx->undo_una)
+	if (tx->undo_possible && tx->undo_retrans_segs > 0 && info->dsack_start >= tx->undo_una)
 		tx->undo_retrans_segs -= (int32_t)MIN(segs, (uint32_t)tx->undo_retrans_segs);
 }
 
+static bool nothing_was_resent(const struct tcp_tx *tx)
+{
+	return tx->undo_retrans_segs < 0;
+}
+
+/* SND.UNA has moved, to the recovery point or, after a timeout, past the head that was marked lost. */
 static bool may_undo(const struct tcp_conn *conn)
 {
 	const struct tcp_tx *tx = conn->tx;
 
-	return tx->undo_possible && (tx->undo_retrans_segs == 0 || tx->original_proved);
+	return tx->undo_possible &&
+	       (tx->undo_retrans_segs == 0 || tx->original_proved || nothing_was_resent(tx));
 }
 
 /* Window and threshold come back. `forget_losses`: what was marked is still under way. */
@@ -54,7 +63,9 @@ static void undo(struct tcp_conn *conn, bool forget_losses, const char *event)
 	/* RFC 4015 section 4: both are at least what they were before the mistake. */
 	CHECK(tx->cc.cwnd_bytes >= cwnd && tx->cc.ssthresh_bytes >= ssthresh);
 	tx->undo_possible = false;
-	count(conn_engine(conn), tx->original_proved ? COUNT_TCP_UNDO_TS : COUNT_TCP_UNDO_DSACK);
+	count(conn_engine(conn), nothing_was_resent(tx) ? COUNT_TCP_UNDO_UNSENT
+				 : tx->original_proved  ? COUNT_TCP_UNDO_TS
+							: COUNT_TCP_UNDO_DSACK);
 	trace_cc(conn, event);
 }
 
@@ -82,11 +93,12 @@ bool undo_on_recovery_end(struct tcp_conn *conn)
 	return true;
 }
 
-bool undo_on_partial_ack(struct tcp_conn *conn)
+bool undo_on_partial_ack(struct tcp_conn *conn, const struct ack_info *info)
 {
 	struct tcp_tx *tx = conn->tx;
+	bool by_echo = info->cum_acked_bytes && tx->original_proved;
 
-	if (!tx->undo_possible || !tx->original_proved)
+	if (!tx->undo_possible || !(by_echo || (info->lost_arrived && nothing_was_resent(tx))))
 		return false;
 	/* Retransmissions still on their way would confuse a new recovery: wait for them. */
 	if (tx->map.retrans_bytes)

@@ -74,7 +74,9 @@ static void advance(struct rack *rack, const struct ack_info *info, const struct
 	if (info->rack_last_is_retrans &&
 	    is_for_the_original(last_ns, info->cum_acked_bytes != 0, args))
 		last_ns = info->rack_last_orig_sent_at_ns;
-	rack->rtt_ns = args->now_ns - (last_ns ? last_ns : sent_at_ns);
+	/* By the RFC's own min_RTT this floor changes nothing. Ours leaves out what overtook (rto.c), and how fast
+	   that was says nothing of those it left behind. */
+	rack->rtt_ns = MAX(args->now_ns - (last_ns ? last_ns : sent_at_ns), args->min_rtt_ns);
 	if (sent_after(sent_at_ns, end, rack->xmit_at_ns, rack->end)) {
 		rack->xmit_at_ns = sent_at_ns;
 		rack->end = end;

@@ -308,6 +308,8 @@ static void note_delivered(const struct send_record *record, uint64_t end, uint3
 		info->acked_retrans = true;
 		return;
 	}
+	if (record->flags & SENT_LOST)
+		info->lost_arrived = true;
 	info->rack_last_orig_sent_at_ns = record->sent_at_ns;
 	if (is_later(record->sent_at_ns, end, info->rack_orig_sent_at_ns, info->rack_orig_end)) {
 		info->rack_orig_sent_at_ns = record->sent_at_ns;

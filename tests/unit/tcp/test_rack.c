@@ -59,6 +59,26 @@ static void test_timer_then_loss(void **state)
 	sendmap_fini(&kit.map);
 }
 
+/* How fast a packet came that overtook others says nothing of when those are late. */
+static void test_overtaking_is_no_measure(void **state)
+{
+	struct kit kit;
+	uint64_t timeout_ns;
+
+	(void)state;
+	setup(&kit);
+	kit.rack.reordering_seen = true;
+	/* Segment 5 left at 105 and took half the round trip; 0 to 4 are due 40 ms after they left. */
+	assert_int_equal(sack_at(&kit, 125, 5, 6, &timeout_ns), 0);
+	assert_int_equal(kit.rack.rtt_ns, KIT_MS(40));
+	assert_int_equal(timeout_ns, KIT_MS(104 + 40 + 10 - 125));
+	kit.args.now_ns = KIT_MS(149);
+	assert_int_equal(rack_detect_loss(&kit.rack, &kit.map, &kit.args, &timeout_ns), 0);
+	kit.args.now_ns = KIT_MS(150);
+	assert_int_equal(rack_detect_loss(&kit.rack, &kit.map, &kit.args, &timeout_ns), KIT_MSS);
+	sendmap_fini(&kit.map);
+}
+
 /* Without reordering seen, three SACKed segments make the window 0, as three duplicate ACKs would. */
 static void test_dupthresh(void **state)
 {
@@ -341,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timer_then_loss),
+		cmocka_unit_test(test_overtaking_is_no_measure),
 		cmocka_unit_test(test_dupthresh),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_reordering_is_seen),
