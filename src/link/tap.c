@@ -9,12 +9,18 @@
  *
  * Frames travel with a virtio-net header in front (vnet.c): checksums are left to the other side and
  * super-frames of up to 64 KiB pass as one, both ways, which makes this the fastest link there is.
- * A received super-frame is read straight into the packet that the stack will own (rx.c); a frame
- * that we send is one writev() of header and slices. `offload=0` does without; then segments that
- * come in a row are joined here (gro.c).
+ * A received super-frame is read straight into the packet that the stack will own (rx.c), its virtio-net header into
+ * the headroom before it; a frame that we send is one writev() of header and slices, or, if small, one write() of a
+ * copy: the kernel takes a list of pieces noticeably slower than one piece. `offload=0` does without; then
+ * segments that come in a row are joined here (gro.c).
  *
  * `queues=N`: the interface has several queues (IFF_MULTI_QUEUE), of which each link that is opened takes
  * one; with N above 1 all N of this process stand for one address, a stack each (steer.c).
+ *
+ * `napi=1` (IFF_NAPI): what we write passes through a softirq of our core, as from a card. That costs each write most
+ * of a microsecond, and spares whoever spins the slow round in every 33rd: the kernel's receiver on another core
+ * hands the buffers of what we wrote back to ours in a list, which only such a softirq empties, and calls our
+ * core by an interrupt when 32 wait there.
  *
  * Our MAC is the interface's own, changed in one bit: stable as long as the interface is, and not the
  * kernel's, which has the original.
@@ -48,6 +54,7 @@ enum {
 	TAP_VNET_LEN = 12,
 	TAP_MTU_FALLBACK = 1500,
 	TAP_READ_BYTES = 256 << 10, /* of one recv: what is read soon is still in the cache */
+	TAP_COPY_BYTES = 256,       /* frames up to so long are sent as one piece */
 };
 
 struct tap_link {
@@ -86,22 +93,21 @@ static int tap_read(struct tap_link *self, struct tee_pool *pool, struct tee_pkt
 {
 	struct virtio_net_hdr_v1 vnet = {0};
 	struct tee_pkt *pkt = rx_buffer_get(&self->rx, pool);
-	struct iovec iov[2];
+	uint8_t *start;
 	ssize_t len;
 
 	if (!pkt)
 		return tap_discard(self);
-	iov[0] = (struct iovec){&vnet, self->vnet_len};
-	iov[1] = (struct iovec){tee_pkt_bytes(pkt), RX_BUFFER_BYTES};
-	/* A frame of the wire's size is so cheap that the one call costs noticeably less than the other. */
-	len = self->vnet_len > 0 ? readv(self->fd, iov, 2)
-				 : read(self->fd, iov[1].iov_base, iov[1].iov_len);
+	CHECK(pkt->off >= self->vnet_len);
+	start = tee_pkt_bytes(pkt) - self->vnet_len;
+	len = read(self->fd, start, self->vnet_len + RX_BUFFER_BYTES);
 	if (len < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -TEE_ENODEV;
 	if ((size_t)len <= self->vnet_len) {
 		self->rx_malformed++;
 		return -TEE_EINVAL;
 	}
+	memcpy(&vnet, start, self->vnet_len);
 	len -= (ssize_t)self->vnet_len;
 	if (self->joins &&
 	    gro_join(&self->gro, tee_pkt_bytes(pkt), (uint32_t)len, TEE_CHECKSUM_UNKNOWN))
@@ -163,6 +169,22 @@ static int tap_write_failed(struct tap_link *self, int error)
 	}
 }
 
+static ssize_t tap_write(const struct tap_link *self, const struct tee_frame *frame)
+{
+	uint8_t bytes[sizeof(struct virtio_net_hdr_v1) + TAP_COPY_BYTES];
+	struct virtio_net_hdr_v1 vnet;
+	struct iovec iov[VNET_IOV_MAX];
+
+	if (frame->len > TAP_COPY_BYTES)
+		return writev(self->fd, iov, (int)vnet_gather(iov, &vnet, self->vnet_len, frame));
+	if (self->vnet_len > 0) {
+		vnet_of_frame(&vnet, frame);
+		memcpy(bytes, &vnet, self->vnet_len);
+	}
+	tee_frame_copy(frame, bytes + self->vnet_len);
+	return write(self->fd, bytes, self->vnet_len + frame->len);
+}
+
 static int tap_send(struct tee_link *link, struct tee_frame *frames, unsigned n, uint64_t now_ns)
 {
 	struct tap_link *self = (struct tap_link *)link;
@@ -171,11 +193,7 @@ static int tap_send(struct tee_link *link, struct tee_frame *frames, unsigned n,
 	(void)now_ns;
 	self->waits_for_room = false;
 	for (; count < n; count++) {
-		struct virtio_net_hdr_v1 vnet;
-		struct iovec iov[VNET_IOV_MAX];
-		unsigned pieces = vnet_gather(iov, &vnet, self->vnet_len, &frames[count]);
-
-		if (writev(self->fd, iov, (int)pieces) < 0) {
+		if (tap_write(self, &frames[count]) < 0) {
 			int result = tap_write_failed(self, errno);
 
 			if (result == -TEE_ENODEV && count == 0)
@@ -338,7 +356,7 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 {
 	const char *name = spec->name;
 	bool existed = if_nametoindex(name) != 0;
-	uint32_t offload = 1;
+	uint32_t offload = 1, napi = 0;
 	int error, result;
 
 	if (strlen(name) >= IFNAMSIZ || strchr(name, '/') || strchr(name, '%'))
@@ -348,14 +366,15 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 			name);
 	if ((result = link_spec_u32(spec, "queues", 0, STEER_QUEUES_MAX, &self->queues,
 				    ret_error)) < 0 ||
-	    (result = link_spec_u32(spec, "offload", 0, 1, &offload, ret_error)) < 0)
+	    (result = link_spec_u32(spec, "offload", 0, 1, &offload, ret_error)) < 0 ||
+	    (result = link_spec_u32(spec, "napi", 0, 1, &napi, ret_error)) < 0)
 		return result;
 	self->fd = tap_open_device(ret_error);
 	if (self->fd < 0)
 		return self->fd;
-	error = tap_attach(
-		self->fd, name,
-		(short)((offload ? IFF_VNET_HDR : 0) | (self->queues ? IFF_MULTI_QUEUE : 0)));
+	error = tap_attach(self->fd, name,
+			   (short)((offload ? IFF_VNET_HDR : 0) |
+				   (self->queues ? IFF_MULTI_QUEUE : 0) | (napi ? IFF_NAPI : 0)));
 	if (error)
 		return tap_attach_failed(self, name, error, existed, ret_error);
 	self->vnet_len = offload ? TAP_VNET_LEN : 0;
@@ -524,9 +543,9 @@ static int tap_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 
 const struct link_kind link_kind_tap = {
 	.about = {.name = "tap",
-		  .syntax = "tap:NAME or tap:fd=N[,mac=MAC,mtu=N,offload=0,queues=N]",
+		  .syntax = "tap:NAME or tap:fd=N[,mac=MAC,mtu=N,napi=1,offload=0,queues=N]",
 		  .summary = "a TAP interface: the kernel is the neighbour; the fastest"},
-	.keys = "fd mac mtu offload queues",
+	.keys = "fd mac mtu napi offload queues",
 	.takes_name = true,
 	.open = tap_open,
 	.probe = tap_probe,

@@ -283,6 +283,21 @@ static void a_tap_exchanges_frames(void **state)
 	assert_int_equal(if_nametoindex("tee0"), 0);
 }
 
+static void a_tap_passes_frames_on_as_a_card(void **state)
+{
+	struct tee_link_poll fds[1];
+	struct ifreq request = {0};
+
+	open_tap("tap:tee0,napi=1");
+	assert_int_equal(d->link->ops->poll_fds(d->link, fds, 1), 1);
+	assert_int_equal(ioctl(fds[0].fd, TUNGETIFF, &request), 0);
+	assert_int_equal(request.ifr_flags & IFF_NAPI, IFF_NAPI);
+	meet_kernel();
+	answer_pings(2);
+	exchange_super_frames();
+	assert_int_equal(drive_counter(d->link, "tap.tx_super_frames"), 1);
+}
+
 static void a_tap_does_without_offloads(void **state)
 {
 	open_tap("tap:tee0,offload=0,mac=02:00:00:00:00:42");
@@ -640,6 +655,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_tap_exchanges_frames, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_tap_passes_frames_on_as_a_card, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_tap_does_without_offloads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_standing_tap_is_attached_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(several_queues_are_joined, set_up, tear_down),
