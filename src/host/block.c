@@ -37,7 +37,7 @@ int host_wait(struct tee_host *host, uint64_t deadline_ns, host_done_fn *done, v
 	if (host->in_turn && !done(arg))
 		return -TEE_EALREADY;
 	for (;;) {
-		uint64_t now_ns;
+		uint64_t now_ns, timeout_ns = TEE_NEVER;
 
 		if (done(arg))
 			return 0;
@@ -45,16 +45,18 @@ int host_wait(struct tee_host *host, uint64_t deadline_ns, host_done_fn *done, v
 			return host->error_code;
 		if (host->is_cancelled)
 			return -TEE_ECANCELED;
-		now_ns = tee_host_now_ns();
-		if (now_ns >= deadline_ns)
-			return -TEE_ETIMEDOUT;
+		if (deadline_ns != TEE_NEVER) {
+			now_ns = tee_host_now_ns();
+			if (now_ns >= deadline_ns)
+				return -TEE_ETIMEDOUT;
+			timeout_ns = deadline_ns - now_ns;
+		}
 		if (host->has_thread) {
 			/* What was marked under this lock must leave although we don't unlock. */
 			host_wake_if_due(host);
 			wait_for_thread(host, deadline_ns);
 		} else {
-			host_turn(host,
-				  deadline_ns == TEE_NEVER ? TEE_NEVER : deadline_ns - now_ns);
+			host_turn(host, timeout_ns);
 		}
 	}
 }

@@ -67,8 +67,9 @@ struct host_held {
 struct tee_host {
 	pthread_mutex_t mutex;
 	pthread_mutex_t turnstile; /* passed before `mutex`, so that the loop can't starve others */
-	pthread_cond_t cond;       /* something happened: blocking calls look again */
-	pthread_t owner;           /* who holds `mutex`, when depth > 0 */
+	unsigned in_turnstile; /* threads that wait, atomic: while there are none it is passed by */
+	pthread_cond_t cond;   /* something happened: blocking calls look again */
+	pthread_t owner;       /* who holds `mutex`, when depth > 0 */
 	unsigned depth;
 	unsigned waiter_count; /* threads in blocking calls */
 	bool has_thread, stop_wanted;
@@ -82,8 +83,9 @@ struct tee_host {
 	struct tee_stack *stack;
 	struct tee_link *link;
 	int netif;
-	bool has_super; /* what came last were super-frames */
-	int error_code; /* the link's end: -TEE_E… */
+	bool has_super;   /* what came last were super-frames */
+	bool comes_alone; /* the last wait ended with a single frame: likely the next one does */
+	int error_code;   /* the link's end: -TEE_E… */
 	char error[TEE_HOST_ERROR_SIZE];
 	uint64_t spin_ns, spin_now_ns; /* poll before sleeping: at most, and the next time */
 

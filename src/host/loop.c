@@ -11,6 +11,9 @@
  *
  * The clock is read once after every sleep; the turn works with that instant.
  *
+ * Where frames come one by one (ping and pong), the answer to one leaves before the link is asked whether there is
+ * another, and before sleeping the link itself is asked, not poll().
+ *
  * Frames that the link does not take stay in host->frames and are offered first the next time;
  * frames that pacing keeps back (depart_at_ns) wait in a heap.
  */
@@ -153,11 +156,18 @@ static bool pull_frames(struct tee_host *host, uint64_t now_ns)
 	return true;
 }
 
+/* tee_deadline() has passed when the loopback has something, which tee_output() would carry. */
+static bool has_frames(struct tee_host *host, uint64_t now_ns)
+{
+	return host->out_first < host->out_count || host->held_count > 0 ||
+	       tee_has_output(host->stack, host->netif) || tee_deadline(host->stack) <= now_ns;
+}
+
 int host_flush(struct tee_host *host, uint64_t now_ns)
 {
 	/* A port must be ours before the first segment from it leaves. */
 	host_ports_check(host);
-	if (host->error_code)
+	if (host->error_code || !has_frames(host, now_ns))
 		return host->error_code;
 	while (push_frames(host, now_ns))
 		if (!pull_frames(host, now_ns)) {
@@ -169,7 +179,10 @@ int host_flush(struct tee_host *host, uint64_t now_ns)
 
 /* ---- receiving ---- */
 
-/* `first_max`: frames that the link is asked for at once; 1: only one, and what else waits is left. */
+/*
+ * `first_max`: frames that the link is asked for at once; 1: only one, and what else waits is left. Asking a link until
+ * it has no more costs a system call that finds nothing; who expects one frame answers that one first.
+ */
 static int receive(struct tee_host *host, int first_max, uint64_t now_ns)
 {
 	struct tee_link *link = host->link;
@@ -223,9 +236,10 @@ static uint64_t next_due_ns(struct tee_host *host)
 	return due;
 }
 
-static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until_ns, uint64_t spin_ns)
+static int poll_until(struct pollfd *fds, nfds_t count, uint64_t now_ns, uint64_t until_ns,
+		      uint64_t spin_ns)
 {
-	uint64_t now_ns = tee_host_now_ns(), spin_end_ns = now_ns + spin_ns;
+	uint64_t spin_end_ns = now_ns + spin_ns;
 	struct timespec wait;
 
 	while (spin_ns > 0 && now_ns < spin_end_ns && now_ns < until_ns) {
@@ -262,29 +276,28 @@ static bool can_spin_on_link(const struct tee_host *host)
 
 /*
  * Spins on the link itself, which costs half a poll() a look; the other descriptors get one now and then.
- * Returns how many frames came (or the error), 0 when it is time to look at all and sleep.
+ * Returns how many frames came (or the error), 0 when it is time to look at all and sleep. `now_ns` follows the clock.
  */
-static int spin_on_link(struct tee_host *host, uint64_t until_ns)
+static int spin_on_link(struct tee_host *host, uint64_t *now_ns, uint64_t until_ns)
 {
-	uint64_t now_ns = tee_host_now_ns(),
-		 end_ns = earliest(now_ns + host->spin_now_ns, until_ns);
+	uint64_t end_ns = earliest(*now_ns + host->spin_now_ns, until_ns);
 	struct pollfd others = {.fd = host->epoll_fd, .events = POLLIN};
 
-	for (unsigned i = 0; now_ns < end_ns; i++) {
+	for (unsigned i = 0; *now_ns < end_ns; i++) {
 		/* What waits already may be many; what comes while we wait comes alone: answer it at once. */
-		int count = receive(host, i == 0 ? HOST_RECV_BATCH : 1, now_ns);
+		int count = receive(host, i == 0 ? HOST_RECV_BATCH : 1, *now_ns);
 
 		if (count != 0)
 			return count;
 		if (i % HOST_SPIN_LOOKS == HOST_SPIN_LOOKS - 1 && poll(&others, 1, 0) > 0)
 			return 0;
-		now_ns = tee_host_now_ns();
+		*now_ns = tee_host_now_ns();
 	}
 	return 0;
 }
 
 /* Gives the lock away meanwhile. Returns whether the epoll set has news. */
-static bool sleep_until(struct tee_host *host, uint64_t until_ns)
+static bool sleep_until(struct tee_host *host, uint64_t now_ns, uint64_t until_ns)
 {
 	struct tee_link *link = host->link;
 	struct tee_link_poll polled[TEE_LINK_POLL_MAX];
@@ -301,7 +314,7 @@ static bool sleep_until(struct tee_host *host, uint64_t until_ns)
 	host->is_sleeping = true;
 	host->sleep_until_ns = until_ns;
 	host_release(host);
-	ready = poll_until(fds, (nfds_t)count + 1, until_ns,
+	ready = poll_until(fds, (nfds_t)count + 1, now_ns, until_ns,
 			   until_ns == 0 || can_spin_on_link(host) ? 0 : host->spin_now_ns);
 	tee_host_lock(host);
 	host->is_sleeping = false;
@@ -324,11 +337,54 @@ static void run_timers(struct tee_host *host, uint64_t now_ns)
 		fn(arg);
 }
 
+/*
+ * Frames that came before there was anything to wait for: taken without the poll() that would only say that they are
+ * there. Not twice in a row, for the other descriptors must be heard too.
+ */
+static int receive_before_sleep(struct tee_host *host, uint64_t now_ns)
+{
+	if (!host->comes_alone)
+		return 0;
+	host->comes_alone = false;
+	return receive(host, HOST_RECV_BATCH, now_ns);
+}
+
+/* Waits until there is something to do, and takes the frames that came. Below 0: the link's end. */
+static int wait_and_receive(struct tee_host *host, uint64_t *now_ns, uint64_t until_ns,
+			    bool *ret_has_news)
+{
+	const uint64_t began_ns = *now_ns;
+	const bool may_wait = until_ns > began_ns;
+	const bool was_alone = host->comes_alone;
+	int received = 0;
+
+	*ret_has_news = false;
+	host->in_turn = true;
+	if (may_wait && can_spin_on_link(host))
+		received = spin_on_link(host, now_ns, until_ns);
+	else if (may_wait)
+		received = receive_before_sleep(host, *now_ns);
+	host->in_turn = false;
+	if (received != 0)
+		return received;
+	*ret_has_news = sleep_until(host, *now_ns, until_ns);
+	*now_ns = tee_host_now_ns();
+	if (may_wait)
+		host->spin_now_ns =
+			host_spin_next(host->spin_ns, host->spin_now_ns, *now_ns - began_ns);
+	host->in_turn = true;
+	received = receive(host, may_wait && was_alone ? 1 : HOST_RECV_BATCH, *now_ns);
+	host->in_turn = false;
+	host->comes_alone = may_wait && received == 1 && !host->has_super &&
+			    !host->link->ops->poll_done;
+	return received;
+}
+
 int host_turn(struct tee_host *host, uint64_t timeout_ns)
 {
 	uint64_t now_ns = tee_host_now_ns(), until_ns;
-	bool has_news = false, has_events;
-	int received = 0;
+	bool has_news, has_events;
+	int received;
 
 	if (host->error_code)
 		return host->error_code;
@@ -345,21 +401,9 @@ int host_turn(struct tee_host *host, uint64_t timeout_ns)
 	until_ns = has_events ? 0 : next_due_ns(host);
 	if (until_ns > now_ns && timeout_ns < until_ns - now_ns)
 		until_ns = now_ns + timeout_ns;
-	host->in_turn = true;
-	if (until_ns > now_ns && can_spin_on_link(host))
-		received = spin_on_link(host, until_ns);
-	host->in_turn = false;
-	if (received == 0) {
-		has_news = sleep_until(host, until_ns);
-		if (until_ns > now_ns)
-			host->spin_now_ns = host_spin_next(host->spin_ns, host->spin_now_ns,
-							   tee_host_now_ns() - now_ns);
-	}
+	received = wait_and_receive(host, &now_ns, until_ns, &has_news);
 
-	now_ns = tee_host_now_ns();
 	host->in_turn = true;
-	if (received == 0)
-		received = receive(host, HOST_RECV_BATCH, now_ns);
 	if (received >= 0) {
 		tee_advance(host->stack, now_ns);
 		run_timers(host, now_ns);

@@ -4,7 +4,8 @@
  *
  * The lock is recursive, so that a callback may call what locks by itself. It is fair: whoever wants
  * it first passes a turnstile, and waits for the lock while standing in it. A busy loop, which lets go
- * of the lock only for an instant, therefore can't take it again before a waiting thread had it.
+ * of the lock only for an instant, therefore can't take it again before a waiting thread had it. Where nobody waits,
+ * which is nearly always, the turnstile stands open.
  *
  * An unlock that leaves work behind (frames to send, an earlier deadline) wakes a sleeping loop
  * through an eventfd; one that doesn't costs no system call.
@@ -24,9 +25,14 @@ void tee_host_lock(struct tee_host *host)
 		host->depth++;
 		return;
 	}
-	pthread_mutex_lock(&host->turnstile);
-	pthread_mutex_lock(&host->mutex);
-	pthread_mutex_unlock(&host->turnstile);
+	if (__atomic_load_n(&host->in_turnstile, __ATOMIC_RELAXED) > 0 ||
+	    pthread_mutex_trylock(&host->mutex) != 0) {
+		__atomic_add_fetch(&host->in_turnstile, 1, __ATOMIC_RELAXED);
+		pthread_mutex_lock(&host->turnstile);
+		pthread_mutex_lock(&host->mutex);
+		pthread_mutex_unlock(&host->turnstile);
+		__atomic_sub_fetch(&host->in_turnstile, 1, __ATOMIC_RELAXED);
+	}
 	__atomic_store_n(&host->owner, pthread_self(), __ATOMIC_RELAXED);
 	__atomic_store_n(&host->depth, 1, __ATOMIC_RELEASE);
 }
