@@ -436,6 +436,8 @@ uint64_t recovery_pipe(const struct tcp_conn *conn);
 /* output.c: 1: a frame was built, 0: nothing to send now */
 int output_frame(struct tcp_conn *conn, struct tee_frame *frame);
 bool output_may_have_more(const struct tcp_conn *conn);
+/* After a frame: true where output_frame() would build no other; what it does then is done already. */
+bool output_has_ended(struct tcp_conn *conn);
 void output_note_limit(struct tcp_conn *conn);
 
 /* segment_out.c: headers for every segment that a connection sends */

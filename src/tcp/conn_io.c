@@ -55,6 +55,14 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 	return (uint32_t)MIN(want, MAX(config->tcp_sndbuf_max, config->tcp_sndbuf_initial));
 }
 
+/* What the limit never is below, which is nearly always all that one need know. */
+static uint32_t sndbuf_least(const struct tcp_conn *conn)
+{
+	const struct tcp_settings *s = &conn->settings->s;
+
+	return s->flags & TCP_SET_SNDBUF_LOCKED ? s->sndbuf : conn_config(conn)->tcp_sndbuf_initial;
+}
+
 void sndbuf_keep(struct tcp_conn *conn)
 {
 	if (conn->tx)
@@ -69,16 +77,18 @@ static uint32_t notsent_lowat(const struct tcp_conn *conn)
 	return own ? own : conn_config(conn)->tcp_notsent_lowat_bytes;
 }
 
-static size_t send_room(const struct tcp_conn *conn)
+/* Bytes that may be queued; where there is room for `want`, that may be said to be all. */
+static size_t send_room(const struct tcp_conn *conn, size_t want)
 {
-	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_limit(conn);
+	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_least(conn);
 	uint64_t unsent = conn_written(conn) - MIN(conn_written(conn), conn->snd.nxt);
 	uint32_t lowat = notsent_lowat(conn);
-	size_t room = used < limit ? (size_t)(limit - used) : 0;
 
 	if (lowat != UINT32_MAX && unsent >= lowat)
 		return 0;
-	return room;
+	if (used + want > limit)
+		limit = sndbuf_limit(conn);
+	return used < limit ? (size_t)(limit - used) : 0;
 }
 
 /* Why no data may be queued, 0: it may. */
@@ -120,7 +130,7 @@ static void queued(struct tcp_conn *conn, unsigned flags)
 		conn->tx->urgent = conn_written(conn);
 		conn->flags |= CONN_URGENT_OUT;
 	}
-	if (send_room(conn) == 0)
+	if (send_room(conn, 1) == 0)
 		conn->flags |= CONN_WRITE_WAITED;
 	conn_mark_due(conn);
 }
@@ -134,7 +144,7 @@ ssize_t tcp_conn_send(struct tcp_conn *conn, const void *data, size_t len, unsig
 		return verdict;
 	if (len == 0)
 		return 0;
-	room = send_room(conn);
+	room = send_room(conn, len);
 	if (conn->state == TEE_TCP_SYN_SENT && !(flags & TEE_MSG_EARLY))
 		room = MIN(room, fastopen_room(conn));
 	if (!room) {
@@ -162,7 +172,7 @@ int tcp_conn_reserve(struct tcp_conn *conn, size_t want, void **ret_ptr, size_t 
 
 	if (verdict < 0)
 		return verdict;
-	room = send_room(conn);
+	room = send_room(conn, want);
 	if (!room || !want) {
 		conn->flags |= CONN_WRITE_WAITED;
 		return -TEE_EAGAIN;
@@ -194,7 +204,7 @@ int tcp_conn_send_owned(struct tcp_conn *conn, const void *data, size_t len,
 		return verdict;
 	if (!len || len > UINT32_MAX)
 		return -TEE_EINVAL;
-	if (!send_room(conn)) {
+	if (!send_room(conn, 1)) {
 		conn->flags |= CONN_WRITE_WAITED;
 		return -TEE_EAGAIN;
 	}
@@ -284,12 +294,14 @@ int tcp_conn_take_error(struct tcp_conn *conn)
 /* Writable while a third of the send buffer is free (or all that is unsent is below the low-water mark). */
 static bool is_writable(const struct tcp_conn *conn)
 {
-	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_limit(conn);
+	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_least(conn);
 	uint64_t unsent = conn_written(conn) - MIN(conn_written(conn), conn->snd.nxt);
 	uint32_t lowat = notsent_lowat(conn);
 
 	if (lowat != UINT32_MAX && 2 * unsent >= lowat)
 		return false;
+	if (used >= limit || (limit - used) * 2 < used)
+		limit = sndbuf_limit(conn);
 	return used < limit && (limit - used) * 2 >= used;
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The common segment: text that comes in order on an established connection which itself has nothing in
- * flight. That is nearly all that a download or an upload brings, and for it the eight steps of
- * SEGMENT ARRIVES (input.c) come down to a few comparisons and a few stores; Van Jacobson called it header
- * prediction.
+ * The common segment on an established connection, of which there are two kinds. Text that comes in order while
+ * nothing of ours is in flight is nearly all that a download brings. A segment that acknowledges something of ours, with
+ * the next text or without any, is the answer of a conversation and nearly all that an upload brings.
+ * For both the eight steps of SEGMENT ARRIVES (input.c) come down to a few comparisons and what they lead to; Van
+ * Jacobson called it header prediction.
  *
  * fast_input() first only looks. Whatever is not exactly as predicted (an option besides the
- * timestamps, a flag besides ACK and PSH, a hole, another window, a byte of ours in flight, a
- * listener of trace points …) is left to the slow path, untouched. From there on it does what the slow path would
- * do, by the same functions where there are any, and nothing else:
+ * timestamps, a flag besides ACK and PSH, a hole, another window while nothing is in flight, an ACK that is old or
+ * doubled, a listener of trace points …) is left to the slow path, untouched. From there on it does what the slow path
+ * would do, by the same functions where there are any, and nothing else:
  *
  *	validate.c	PAWS, TS.Recent			RFC 7323 section 5
- *	ack.c		WL1 and WL2; it acknowledges nothing new	RFC 9293 3.10.7.4, fifth
+ *	ack.c		WL1 and WL2, or ack_process()	RFC 9293 3.10.7.4, fifth
  *	receive.c	receive_next()			seventh, and when to acknowledge
  *
  * The two must not differ in anything: tests/unit/stack/test_fast_path.c gives both the same random segments, and
@@ -58,7 +59,7 @@ static bool glance_at(const struct tee_pkt *pkt, struct glance *ret)
 		return false;
 	}
 	ret->len = pkt->len - ret->header_len;
-	return ret->len > 0;
+	return true;
 }
 
 static struct tcp_conn *find_conn(struct tcp *tcp, const struct ip_packet *packet,
@@ -78,26 +79,36 @@ static struct tcp_conn *find_conn(struct tcp *tcp, const struct ip_packet *packe
 	return CONTAINER_OF(node, struct tcp_conn, node);
 }
 
-/* Nothing is going on but that text comes in. */
-static bool conn_is_listening_only(const struct tcp_conn *conn)
+/* Nothing is going on but that text comes in, and goes out. */
+static bool conn_is_plain(const struct tcp_conn *conn)
 {
 	return conn->state == TEE_TCP_ESTABLISHED && conn->ecn->mode == ECN_MODE_OFF &&
-	       !conn_has(conn, CONN_UNUSUAL) && conn->rx && !conn->rcv.fin &&
-	       !(conn->rx->ooo && conn->rx->ooo->range_count) && conn->snd.una == conn->snd.nxt &&
-	       !byteq_len(&conn->sndq);
+	       !conn_has(conn, CONN_UNUSUAL) && !conn->rcv.fin &&
+	       !(conn_ooo(conn) && conn_ooo(conn)->range_count);
 }
 
-static bool is_predicted(const struct tcp_conn *conn, const struct glance *seen)
+/* The next text, if any, within the window, and as young as timestamps can tell. */
+static bool is_next(const struct tcp_conn *conn, const struct glance *seen)
 {
-	const uint8_t *header = seen->header;
-
-	return load_be32(header + 4) == conn_rcv_seq(conn, conn->rcv.nxt).raw &&
-	       load_be32(header + 8) == conn_snd_seq(conn, conn->snd.una).raw &&
-	       (uint32_t)load_be16(header + 14) << conn->snd.wscale == conn->snd.wnd &&
-	       conn->rcv.nxt + seen->len <= conn->rcv.adv &&
+	return load_be32(seen->header + 4) == conn_rcv_seq(conn, conn->rcv.nxt).raw &&
+	       (seen->len == 0 || (conn->rx && conn->rcv.nxt + seen->len <= conn->rcv.adv)) &&
 	       conn_has(conn, CONN_HAS_TS) == (seen->header_len == STAMPED_LEN) &&
 	       !(conn_has(conn, CONN_HAS_TS) &&
 		 tstamp_paws_rejects(&conn->ts, seen->ts_val, conn_now(conn)));
+}
+
+/*
+ * What it acknowledges: bytes in flight, at least one (`ret_acked`), or, with text and while there are neither such nor
+ * any to send, nothing, and then the window is as it was.
+ */
+static bool is_common_ack(const struct tcp_conn *conn, const struct glance *seen,
+			  uint64_t *ret_acked)
+{
+	*ret_acked = load_be32(seen->header + 8) - conn_snd_seq(conn, conn->snd.una).raw;
+	if (*ret_acked)
+		return *ret_acked <= conn->snd.nxt - conn->snd.una && conn->tx;
+	return seen->len && conn->snd.una == conn->snd.nxt && !byteq_len(&conn->sndq) &&
+	       (uint32_t)load_be16(seen->header + 14) << conn->snd.wscale == conn->snd.wnd;
 }
 
 /* SND.WL1 and SND.WL2 of a segment that says nothing new: as ack_update_window(). */
@@ -116,38 +127,82 @@ static void note_window(struct tcp_conn *conn)
 	conn->snd.wnd_max = MAX(conn->snd.wnd_max, conn->snd.wnd);
 }
 
-static inline void take(struct tcp_conn *conn, const struct glance *seen,
+/* The fifth step, where something is acknowledged: the slow path's, for a segment put together anew. */
+static void take_ack(struct tcp_conn *conn, const struct glance *seen, uint64_t acked)
+{
+	struct segment seg = {
+		.h = {.seq = seq32(load_be32(seen->header + 4)),
+		      .ack = seq32(load_be32(seen->header + 8)),
+		      .flags = load_be16(seen->header + 12) & (TEE_TCP_ACK | TEE_TCP_PSH),
+		      .window = load_be16(seen->header + 14)},
+		.len = seen->len,
+		.seq = (int64_t)conn->rcv.nxt,
+		.ack = (int64_t)(conn->snd.una + acked),
+		.end = (int64_t)(conn->rcv.nxt + seen->len),
+	};
+
+	if (seen->header_len == STAMPED_LEN) {
+		seg.h.options.has_ts = true;
+		seg.h.options.ts_val = seen->ts_val;
+		seg.h.options.ts_ecr = seen->ts_ecr;
+	}
+	ack_process(conn, &seg);
+}
+
+/* The same where nothing is: ack_without_flight(). */
+static void take_no_ack(struct tcp_conn *conn)
+{
+	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
+	conn->retries = 0;
+	note_window(conn);
+	if (conn->tx)
+		conn->tx->probe_count = 0;
+}
+
+/* Counts what came; how many segments of the wire it was. */
+static uint32_t count_segments(struct tcp_conn *conn, const struct glance *seen,
+			       const struct tee_pkt *pkt)
+{
+	struct engine *engine = conn_engine(conn);
+	uint32_t segs = 1;
+
+	if (pkt->gso_size && seen->len > pkt->gso_size)
+		segs = (seen->len + pkt->gso_size - 1) / pkt->gso_size;
+	count(engine, COUNT_TCP_FAST_IN);
+	count_n(engine, COUNT_TCP_SEGS_IN, segs);
+	if (segs > 1)
+		count(engine, COUNT_TCP_SUPER_IN);
+	conn->segs_in += segs;
+	if (seen->len)
+		conn->data_segs_in += segs;
+	return segs;
+}
+
+static inline void take(struct tcp_conn *conn, const struct glance *seen, uint64_t acked,
 			const struct ip_packet *packet)
 {
 	struct tee_pkt *pkt = packet->pkt;
-	struct engine *engine = conn_engine(conn);
 	struct arrival arrival = {
 		.len = seen->len,
-		.gso_segs = 1,
+		.gso_segs = count_segments(conn, seen, pkt),
 		.payload_off = pkt->off + seen->header_len,
 		.ts_ecr = seen->ts_ecr,
 		.tos = packet->ip.tos,
 		.is_pushed = load_be16(seen->header + 12) & TEE_TCP_PSH,
 	};
 
-	if (pkt->gso_size && seen->len > pkt->gso_size)
-		arrival.gso_segs = (seen->len + pkt->gso_size - 1) / pkt->gso_size;
-	count(engine, COUNT_TCP_FAST_IN);
-	count_n(engine, COUNT_TCP_SEGS_IN, arrival.gso_segs);
-	if (arrival.gso_segs > 1)
-		count(engine, COUNT_TCP_SUPER_IN);
-	conn->segs_in += arrival.gso_segs;
-	conn->data_segs_in += arrival.gso_segs;
+	timers_on_heard(conn);
+	if (acked)
+		take_ack(conn, seen, acked);
+	else
+		take_no_ack(conn);
 	if (conn_has(conn, CONN_HAS_TS) && conn->rcv.nxt <= conn->rcv.acked)
 		tstamp_update(&conn->ts, seen->ts_val, conn_now(conn));
-	timers_on_heard(conn);
-	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
-	conn->retries = 0;
-	note_window(conn);
-	if (conn->tx)
-		conn->tx->probe_count = 0;
-	receive_next(conn, &arrival, pkt);
-	if (conn->ack_why)
+	if (seen->len)
+		receive_next(conn, &arrival, pkt);
+	else
+		tee_pkt_release(pkt);
+	if (acked ? output_may_have_more(conn) : conn->ack_why != 0)
 		conn_mark_due(conn);
 }
 
@@ -155,14 +210,16 @@ bool fast_input(struct tcp *tcp, struct ip_packet *packet)
 {
 	struct glance seen;
 	struct tcp_conn *conn;
+	uint64_t acked;
 
 	if (!tcp->engine->config.tcp_fast_path || trace_on(tcp->engine) || packet->to_group ||
 	    packet->ip.options_len || !glance_at(packet->pkt, &seen))
 		return false;
 	conn = find_conn(tcp, packet, seen.header);
-	if (!conn || !conn_is_listening_only(conn) || !is_predicted(conn, &seen) ||
+	if (!conn || !conn_is_plain(conn) || !is_next(conn, &seen) ||
+	    !is_common_ack(conn, &seen, &acked) ||
 	    (packet->pkt->checksum_state == TEE_CHECKSUM_UNKNOWN && !tcp_checksum_is_good(packet)))
 		return false;
-	take(conn, &seen, packet);
+	take(conn, &seen, acked, packet);
 	return true;
 }

@@ -544,6 +544,16 @@ bool output_may_have_more(const struct tcp_conn *conn)
 	       (conn_has(conn, CONN_FIN_QUEUED) && !conn_has(conn, CONN_FIN_SENT));
 }
 
+bool output_has_ended(struct tcp_conn *conn)
+{
+	if (!conn_config(conn)->tcp_fast_path || !conn->tx || conn->tx->frto_new_data ||
+	    output_may_have_more(conn))
+		return false;
+	note_idle(conn);
+	output_note_limit(conn);
+	return true;
+}
+
 int output_frame(struct tcp_conn *conn, struct tee_frame *frame)
 {
 	int sent = 0;

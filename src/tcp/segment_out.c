@@ -6,6 +6,10 @@
  * for a link that completes it, and is passed to IP.
  *
  * Every segment carries an ACK, so every segment pays what receive.c owed.
+ *
+ * Most headers hold nothing but numbers, a window and timestamps. They are written in place (put_plain_header), the
+ * others by way of struct tcp_header. Both are the same to the last bit, which tests/unit/stack/test_fast_path.c holds;
+ * config.tcp_fast_path switches the shorter way off.
  */
 #include <string.h>
 #include "tcp/conn.h"
@@ -118,7 +122,8 @@ static void put_gso(const struct tcp_conn *conn, struct tee_frame *frame, uint32
 	count(conn_engine(conn), COUNT_TCP_SUPER_OUT);
 }
 
-static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
+/* The header is written, `header` where it stands in the frame; what is left is the same for all. */
+static void finish(struct tcp_conn *conn, uint8_t *header, size_t header_len, uint8_t ip_ecn,
 		   enum tee_why why, uint32_t mss, struct tee_frame *frame)
 {
 	const struct tcp_settings *s = &conn->settings->s;
@@ -132,8 +137,29 @@ static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_
 				 (s->mtu_discover == 1 && conn_config(conn)->pmtud),
 		.why = why,
 	};
-	uint8_t bytes[TCP_HEADER_MAX], option[SRCROUTE_OPTION_MAX], *at;
-	uint32_t payload_len = frame->len, segs = mss ? (payload_len + mss - 1) / mss : 1;
+	uint8_t option[SRCROUTE_OPTION_MAX];
+	uint32_t payload_len = frame->len - (uint32_t)header_len, segs = 1;
+
+	if (mss && payload_len > mss)
+		segs = (payload_len + mss - 1) / mss;
+	put_gso(conn, frame, payload_len, mss);
+	put_checksum(conn, frame, header, header_len, payload_len);
+	frame->why = (uint16_t)why;
+	conn->segs_out += segs;
+	if (payload_len)
+		conn->data_segs_out += segs;
+	count_n(conn_engine(conn), COUNT_TCP_SEGS_OUT, segs);
+	if (conn_has(conn, CONN_SOURCE_ROUTED))
+		route_apply(conn->tcp, &conn->node.key, &out, option);
+	if (ip_output_frame(conn->tcp->net, &conn->path, frame, &out) != IP_OUT_READY)
+		frame_init(frame);
+}
+
+static void put_header(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
+		       enum tee_why why, uint32_t mss, struct tee_frame *frame)
+{
+	uint8_t bytes[TCP_HEADER_MAX], *at;
+	uint32_t payload_len = frame->len;
 	size_t header_len;
 
 	header->src_port = conn->node.key.local_port;
@@ -141,26 +167,15 @@ static void finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_
 	header_len = tcp_write(bytes, header);
 	at = frame_push(frame, header_len);
 	memcpy(at, bytes, header_len);
-	put_gso(conn, frame, payload_len, mss);
-	put_checksum(conn, frame, at, header_len, payload_len);
-	frame->why = (uint16_t)why;
-	segs = MAX(segs, 1u);
-	conn->segs_out += segs;
-	if (payload_len)
-		conn->data_segs_out += segs;
-	count_n(conn_engine(conn), COUNT_TCP_SEGS_OUT, segs);
 	if (trace_on(conn_engine(conn)))
 		trace_segment_out(conn, header, payload_len, why);
-	if (conn_has(conn, CONN_SOURCE_ROUTED))
-		route_apply(conn->tcp, &conn->node.key, &out, option);
-	if (ip_output_frame(conn->tcp->net, &conn->path, frame, &out) != IP_OUT_READY)
-		frame_init(frame);
+	finish(conn, at, header_len, ip_ecn, why, mss, frame);
 }
 
 void segment_finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
 		    enum tee_why why, struct tee_frame *frame)
 {
-	finish(conn, header, ip_ecn, why, MAX(frame->len, 1u), frame);
+	put_header(conn, header, ip_ecn, why, MAX(frame->len, 1u), frame);
 	receive_on_ack_sent(conn);
 }
 
@@ -177,7 +192,39 @@ static uint64_t acceptable_seq(const struct tcp_conn *conn, const struct out_seg
 	return MAX(edge, conn->snd.una);
 }
 
-void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame)
+/* Has the header nothing to say but numbers, window and timestamps? */
+static bool is_plain(const struct tcp_conn *conn)
+{
+	return conn_config(conn)->tcp_fast_path && conn->ecn->mode == ECN_MODE_OFF &&
+	       !conn_has(conn, CONN_DSACK_DUE | CONN_URGENT_OUT) && !has_fin_ahead(conn) &&
+	       !(conn_ooo(conn) && conn_ooo(conn)->range_count) && !trace_on(conn_engine(conn));
+}
+
+static void put_plain_header(struct tcp_conn *conn, const struct out_segment *out,
+			     struct tee_frame *frame)
+{
+	bool has_ts = conn_has(conn, CONN_HAS_TS);
+	size_t header_len = TCP_HEADER_LEN + (has_ts ? 12u : 0u);
+	uint16_t window = header_window(conn);
+	uint8_t *at = frame_push(frame, header_len);
+
+	store_be16(at, conn->node.key.local_port);
+	store_be16(at + 2, conn->node.key.remote_port);
+	store_be32(at + 4, conn_snd_seq(conn, acceptable_seq(conn, out)).raw);
+	store_be32(at + 8, conn_rcv_seq(conn, conn->rcv.nxt).raw);
+	store_be16(at + 12, (uint16_t)(header_len / 4 << 12 | TEE_TCP_ACK | out->flags));
+	store_be16(at + 14, window);
+	store_be32(at + 16, 0); /* checksum, urgent pointer */
+	if (has_ts) {
+		store_be32(at + TCP_HEADER_LEN, TCP_TIMESTAMPS_WORD);
+		store_be32(at + TCP_HEADER_LEN + 4, tstamp_val(&conn->ts, conn_now(conn)));
+		store_be32(at + TCP_HEADER_LEN + 8, conn->ts.recent);
+	}
+	finish(conn, at, header_len, 0, out->why, out->mss, frame);
+}
+
+static void put_any_header(struct tcp_conn *conn, const struct out_segment *out,
+			   struct tee_frame *frame)
 {
 	uint64_t seq = acceptable_seq(conn, out);
 	struct tcp_header header = {
@@ -195,10 +242,16 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 		header.flags |= TEE_TCP_URG;
 		header.urgent = (uint16_t)(conn->tx->urgent - seq);
 	}
-	finish(conn, &header, ecn_ip_bits(conn->ecn, out->is_new_data), out->why, out->mss, frame);
+	put_header(conn, &header, ecn_ip_bits(conn->ecn, out->is_new_data), out->why, out->mss,
+		   frame);
 	if (conn_has(conn, CONN_DSACK_DUE)) {
 		conn->flags &= ~(uint32_t)CONN_DSACK_DUE;
 		count(conn_engine(conn), COUNT_TCP_DSACK_OUT);
 	}
+}
+
+void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame)
+{
+	(is_plain(conn) ? put_plain_header : put_any_header)(conn, out, frame);
 	receive_on_ack_sent(conn);
 }

@@ -582,7 +582,8 @@ unsigned tcp_output(struct tcp *tcp, struct netif *netif, struct tee_frame *fram
 			if (frames[filled].len)
 				filled++;
 			burst++;
-			if (conn->state == TEE_TCP_CLOSED)
+			if (conn->state == TEE_TCP_CLOSED ||
+			    (burst < OUTPUT_BURST && filled < n && output_has_ended(conn)))
 				break;
 		}
 		if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT)
