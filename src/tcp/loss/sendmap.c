@@ -11,7 +11,8 @@
  *
  * The list by time is kept in order by construction, since a record moves to its end when it is sent
  * or sent again and a split puts the right part next to the left one. Only sendmap_clear_lost()
- * brings records back in the middle; it sorts the list once.
+ * brings records back in the middle; it sorts those and merges them from the front. An undo is as common as
+ * overtaking packets are, and must not cost a walk over a map of thousands of records.
  *
  * Work: O(log n) for each record that is new, split or removed; a cumulative ACK or a SACK block
  * costs that for each record it tells news of and one search besides. SACKED neighbours are merged,
@@ -565,19 +566,45 @@ static void sort_by_time(struct list *list)
 	}
 }
 
+/*
+ * Puts the nodes of `back`, which is in order, among those of the list. What is lost was sent before nearly all
+ * that isn't, so that the walk ends soon.
+ */
+static void merge_back(struct sendmap *map, struct list *back)
+{
+	struct list *at = map->by_time.next, *node;
+
+	while ((node = list_pop_front(back))) {
+		while (at != &map->by_time && time_order(at, node))
+			at = at->next;
+		list_push_back(at, node); /* before `at` */
+	}
+}
+
 void sendmap_clear_lost(struct sendmap *map)
 {
+	struct send_record *record;
+	struct list back;
+
 	if (map->lost_bytes == 0)
 		return;
-	for (struct send_record *record = sendmap_first(map); record;
-	     record = sendmap_next(record)) {
-		if (!(record->flags & SENT_LOST))
-			continue;
+	list_init(&back);
+	while ((record = sendmap_next_lost(map))) {
 		record_leave(map, record);
 		record->flags &= (uint16_t)~SENT_LOST;
-		record_enter(map, record, map->by_time.prev);
+		list_push_back(&back, &record->by_time);
+		add_sums(map, record, 1);
 	}
-	sort_by_time(&map->by_time);
+	/* What was sent again keeps its place. */
+	for (record = sendmap_first(map); map->lost_bytes > 0; record = sendmap_next(record)) {
+		if (!(record->flags & SENT_LOST))
+			continue;
+		add_sums(map, record, -1);
+		record->flags &= (uint16_t)~SENT_LOST;
+		add_sums(map, record, 1);
+	}
+	sort_by_time(&back);
+	merge_back(map, &back);
 	map->judged = map->una;
 }
 

@@ -278,6 +278,32 @@ static void test_clear_lost_restores_order(void **state)
 	sendmap_fini(&map);
 }
 
+/* The same amid a flight: what was never lost stays, and so does what was sent again already. */
+static void test_clear_lost_amid_a_flight(void **state)
+{
+	struct sendmap map;
+	static const unsigned lost[] = {0, 2, 5}, order[] = {0, 1, 3, 4, 5, 6, 7, 2};
+	unsigned i = 0;
+
+	(void)state;
+	sendmap_init(&map, KIT_START);
+	kit_send_each(&map, 8, KIT_MS(1), KIT_MS(1));
+	for (size_t j = 0; j < ARRAY_LEN(lost); j++)
+		assert_true(sendmap_mark_lost(&map, sendmap_find(&map, SEG(lost[j]))));
+	assert_non_null(sendmap_resent(&map, sendmap_find(&map, SEG(2)), KIT_MSS, KIT_MS(20)));
+	sendmap_clear_lost(&map);
+	sendmap_check(&map);
+	assert_int_equal(map.lost_bytes, 0);
+	assert_int_equal(map.retrans_bytes, KIT_MSS);
+	LIST_FOR_EACH(node, &map.by_time)
+	{
+		assert_int_equal(send_record_of_time(node)->start, SEG(order[i]));
+		i++;
+	}
+	assert_int_equal(i, 8);
+	sendmap_fini(&map);
+}
+
 /* RFC 2018 section 8: a peer may forget what it SACKed; after a timeout so do we. */
 static void test_reneging(void **state)
 {
@@ -356,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_delivered_once),
 		cmocka_unit_test(test_partial_retransmission),
 		cmocka_unit_test(test_clear_lost_restores_order),
+		cmocka_unit_test(test_clear_lost_amid_a_flight),
 		cmocka_unit_test(test_reneging),
 		cmocka_unit_test(test_unsend),
 		cmocka_unit_test(test_set_mss),
