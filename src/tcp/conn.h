@@ -149,7 +149,8 @@ struct tcp_rx {
 	uint64_t space_mark; /* offset read when the current measurement began */
 	uint64_t space_at_ns, rtt_ns, rtt_mark, rtt_at_ns;
 	uint32_t space_bytes;
-	uint32_t ooo_segs; /* that ever came out of order */
+	uint32_t ooo_segs;       /* that ever came out of order */
+	struct ack_notes *notes; /* NULL: none */
 };
 
 struct tcp_conn {
@@ -201,9 +202,8 @@ struct tcp_conn {
 		uint16_t mss;          /* estimate of the peer's segment size */
 		uint16_t unacked_segs; /* segments with text since the last ACK */
 		uint8_t wscale;
-		uint8_t quick_acks;  /* left to be sent at once */
-		uint8_t dupacks_due; /* without SACK: how many equal ACKs the peer is to get */
-		uint8_t tos;         /* of the last segment (MAY-9) */
+		uint8_t quick_acks; /* left to be sent at once */
+		uint8_t tos;        /* of the last segment (MAY-9) */
 		uint32_t unacked_bytes;
 		uint32_t ato_ms;       /* delayed-ACK timeout, adaptive; 0: no data yet */
 		uint32_t last_data_ms; /* coarse clock, for tcp_info, as last_ack_ms */
@@ -296,6 +296,7 @@ struct tcp {
 	uint64_t challenge_at_ns;
 	struct srcroutes srcroutes;      /* of connections and requests that have one */
 	struct metrics metrics;          /* of hosts, with config.tcp_metrics_save */
+	struct ack_notes *spare_notes;   /* NULL: in use, or none was needed yet */
 	struct fastopen_cache *fastopen; /* client's cookies by address (fastopen.c) */
 };
 
@@ -405,7 +406,8 @@ void ack_update_window(struct tcp_conn *conn, const struct segment *seg);
 void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
 void receive_fin(struct tcp_conn *conn);
 uint32_t receive_window(struct tcp_conn *conn); /* to advertise now, bytes; moves rcv.adv */
-uint16_t header_window(struct tcp_conn *conn);  /* the same as it stands in a header, scaled down */
+/* The same as it stands in a header, scaled down, to the right of `nxt`. */
+uint16_t header_window(struct tcp_conn *conn, uint64_t nxt);
 uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);
@@ -423,6 +425,27 @@ void receive_next(struct tcp_conn *conn, const struct arrival *arrival, struct t
 bool receive_is_worth_reading(const struct tcp_conn *conn);
 uint8_t receive_wscale(const struct tee_config *config, const struct tcp_settings *settings);
 void receive_urgent(struct tcp_conn *conn, const struct segment *seg);
+
+/* ack_note.c */
+struct ack_note {
+	uint64_t nxt;
+	uint32_t ts_ecr;
+	uint16_t why, ecn_flags;
+	uint8_t sack_count;
+	struct tcp_sack_block sack[TCP_SACK_MAX];
+};
+/* An ACK is due, and has not left, when a segment with text at `seq` comes: keeps it when it would be missed. */
+void ack_note_before(struct tcp_conn *conn, int64_t seq);
+void ack_note_second(struct tcp_conn *conn);
+/* In order, and with nothing out of order: every second full-sized segment, but not a super-frame. */
+static inline bool ack_note_is_second(const struct tcp_conn *conn)
+{
+	return conn->ack_why && conn->rcv.unacked_bytes > conn->rcv.mss &&
+	       conn->rcv.unacked_bytes <= 2u * conn->rcv.mss;
+}
+/* true: the frame holds the oldest ACK that was noted. */
+bool ack_note_frame(struct tcp_conn *conn, struct tee_frame *frame);
+void ack_notes_free(struct tcp_conn *conn);
 
 /* recovery.c */
 void recovery_on_ack(struct tcp_conn *conn, struct ack_info *info, const struct segment *seg);
@@ -458,6 +481,12 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 /* The same for a header that the caller composed (SYN, SYN-ACK). `ip_ecn`: the two ECN bits. */
 void segment_finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
 		    enum tee_why why, struct tee_frame *frame);
+/* A bare ACK as it was noted. */
+void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct tee_frame *frame);
+bool segment_has_sack_news(const struct tcp_conn *conn);
+/* What an ACK now would say by SACK and DSACK, and that it is said; blocks: at least TCP_SACK_MAX. */
+unsigned segment_sack_blocks(const struct tcp_conn *conn, struct tcp_sack_block *blocks);
+void segment_on_dsack_told(struct tcp_conn *conn);
 /* Payload bytes that a full segment can carry now, with SACK blocks on it. */
 uint32_t segment_mss(const struct tcp_conn *conn);
 

@@ -191,6 +191,8 @@ static inline void take(struct tcp_conn *conn, const struct glance *seen, uint64
 		.is_pushed = load_be16(seen->header + 12) & TEE_TCP_PSH,
 	};
 
+	if (seen->len && ack_note_is_second(conn))
+		ack_note_second(conn);
 	timers_on_heard(conn);
 	if (acked)
 		take_ack(conn, seen, acked);
@@ -202,7 +204,8 @@ static inline void take(struct tcp_conn *conn, const struct glance *seen, uint64
 		receive_next(conn, &arrival, pkt);
 	else
 		tee_pkt_release(pkt);
-	if (acked ? output_may_have_more(conn) : conn->ack_why != 0)
+	if ((acked ? output_may_have_more(conn) : conn->ack_why != 0) &&
+	    !list_is_linked(&conn->due))
 		conn_mark_due(conn);
 }
 

@@ -233,6 +233,8 @@ void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_
 	segment_widen(seg, conn->rcv.irs, conn->rcv.nxt, conn->snd.iss, conn->snd.una);
 	if (trace_on(conn_engine(conn)))
 		trace_segment_in(conn, seg);
+	if (seg->len)
+		ack_note_before(conn, seg->seq);
 	/* first to fourth */
 	if (!validate_segment(conn, seg))
 		return;

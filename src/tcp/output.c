@@ -3,6 +3,7 @@
  * What to send now. tcp_output() pulls one frame at a time; each call decides afresh, in this order:
  *
  *	SYN or SYN-ACK		open.c
+ *	ACKs of a burst		ack_note.c
  *	what was lost		RFC 5681, 6675: before anything new
  *	tail loss probe		RFC 8985 section 7
  *	window probe		RFC 9293 3.8.6.1 (MUST-36), also the silly-window override
@@ -472,16 +473,9 @@ static int output_keepalive(struct tcp_conn *conn, struct tee_frame *frame)
 static int output_ack(struct tcp_conn *conn, struct tee_frame *frame)
 {
 	struct out_segment out = {.seq = conn->snd.nxt, .why = conn->ack_why};
-	uint8_t more = conn->rcv.dupacks_due;
 
 	frame_init(frame);
 	segment_out(conn, &out, frame);
-	/* Without SACK the peer counts duplicate ACKs: each segment out of order gets its own. */
-	conn->rcv.dupacks_due = 0;
-	if (out.why == TEE_WHY_ACK_OUT_OF_ORDER && more > 1) {
-		conn->rcv.dupacks_due = (uint8_t)(more - 1);
-		conn->ack_why = out.why;
-	}
 	return 1;
 }
 
@@ -537,7 +531,7 @@ static void note_idle(struct tcp_conn *conn)
 
 bool output_may_have_more(const struct tcp_conn *conn)
 {
-	return conn->ack_why ||
+	return conn->ack_why || (conn->rx && conn->rx->notes) ||
 	       (conn->flags &
 		(CONN_SYN_DUE | CONN_TLP_DUE | CONN_PROBE_DUE | CONN_KEEPALIVE_DUE)) ||
 	       conn_written(conn) > conn->snd.nxt || (conn->tx && conn->tx->map.lost_bytes) ||
@@ -556,7 +550,7 @@ bool output_has_ended(struct tcp_conn *conn)
 
 int output_frame(struct tcp_conn *conn, struct tee_frame *frame)
 {
-	int sent = 0;
+	int sent;
 
 	if (!conn->path.netif)
 		return 0; /* the retransmission timer comes back to it */
@@ -564,8 +558,10 @@ int output_frame(struct tcp_conn *conn, struct tee_frame *frame)
 		return open_syn_frame(conn, frame);
 	if (conn->state == TEE_TCP_SYN_SENT)
 		return 0;
-	if (!sent)
-		sent = output_lost(conn, frame);
+	/* In the order in which they became due. */
+	if (ack_note_frame(conn, frame))
+		return 1;
+	sent = output_lost(conn, frame);
 	if (!sent && conn_has(conn, CONN_TLP_DUE))
 		sent = output_tail_probe(conn, frame);
 	if (!sent && conn_has(conn, CONN_PROBE_DUE))

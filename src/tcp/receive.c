@@ -119,11 +119,12 @@ uint32_t receive_window(struct tcp_conn *conn)
 	return window;
 }
 
-uint16_t header_window(struct tcp_conn *conn)
+uint16_t header_window(struct tcp_conn *conn, uint64_t nxt)
 {
 	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+	uint64_t window = receive_window(conn) + (conn->rcv.nxt - nxt);
 
-	return (uint16_t)MIN(receive_window(conn) >> scale, 65535u);
+	return (uint16_t)MIN(window >> scale, 65535u);
 }
 
 /* ---- when to acknowledge ---- */
@@ -459,8 +460,6 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 				note_duplicate(conn, result.dup_start, result.dup_end);
 		}
 	}
-	if (!conn_has(conn, CONN_HAS_SACK) && conn->rcv.dupacks_due < 8)
-		conn->rcv.dupacks_due++;
 	conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
 }
 

@@ -20,6 +20,13 @@ static bool has_fin_ahead(const struct tcp_conn *conn)
 	return conn->rcv.fin > conn->rcv.nxt;
 }
 
+bool segment_has_sack_news(const struct tcp_conn *conn)
+{
+	const struct reassembly *ooo = conn_ooo(conn);
+
+	return conn_has(conn, CONN_DSACK_DUE) || (ooo && ooo->range_count) || has_fin_ahead(conn);
+}
+
 /*
  * A FIN beyond a hole occupies its number as the text before it does. It is held like that text and told like
  * it, or the loss of a stream's tail would look to the sender as if its last segment were lost too.
@@ -45,37 +52,50 @@ static unsigned add_fin(const struct tcp_conn *conn, uint64_t (*blocks)[2], unsi
 }
 
 /* RFC 2883 4: a DSACK block goes first; RFC 2018 4: then the ranges, the latest first. */
-static void put_sack(const struct tcp_conn *conn, struct tcp_options *options)
+unsigned segment_sack_blocks(const struct tcp_conn *conn, struct tcp_sack_block *sack)
 {
 	unsigned most = conn_has(conn, CONN_HAS_TS) ? 3 : 4;
 	uint64_t blocks[TCP_SACK_MAX][2];
 	unsigned n = 0, count = 0;
 
-	if (!conn_has(conn, CONN_HAS_SACK))
-		return;
+	if (!segment_has_sack_news(conn) || !conn_has(conn, CONN_HAS_SACK))
+		return 0;
 	if (conn_has(conn, CONN_DSACK_DUE)) {
-		options->sack[n].left = conn_rcv_seq(conn, conn->rx->dsack_start);
-		options->sack[n].right = conn_rcv_seq(conn, conn->rx->dsack_end);
+		sack[n].left = conn_rcv_seq(conn, conn->rx->dsack_start);
+		sack[n].right = conn_rcv_seq(conn, conn->rx->dsack_end);
 		n++;
 	}
 	if (conn_ooo(conn) && conn_ooo(conn)->range_count)
 		count = reassembly_sack_blocks(conn_ooo(conn), blocks, most - n);
 	count = add_fin(conn, blocks, count, most - n);
 	for (unsigned i = 0; i < count; i++, n++) {
-		options->sack[n].left = conn_rcv_seq(conn, blocks[i][0]);
-		options->sack[n].right = conn_rcv_seq(conn, blocks[i][1]);
+		sack[n].left = conn_rcv_seq(conn, blocks[i][0]);
+		sack[n].right = conn_rcv_seq(conn, blocks[i][1]);
 	}
-	options->sack_count = (uint8_t)n;
+	return n;
+}
+
+void segment_on_dsack_told(struct tcp_conn *conn)
+{
+	if (!conn_has(conn, CONN_DSACK_DUE))
+		return;
+	conn->flags &= ~(uint32_t)CONN_DSACK_DUE;
+	count(conn_engine(conn), COUNT_TCP_DSACK_OUT);
+}
+
+static void put_timestamps(const struct tcp_conn *conn, struct tcp_options *options, uint32_t ecr)
+{
+	if (!conn_has(conn, CONN_HAS_TS))
+		return;
+	options->has_ts = true;
+	options->ts_val = tstamp_val(&conn->ts, conn_now(conn));
+	options->ts_ecr = ecr;
 }
 
 static void put_options(const struct tcp_conn *conn, struct tcp_options *options)
 {
-	if (conn_has(conn, CONN_HAS_TS)) {
-		options->has_ts = true;
-		options->ts_val = tstamp_val(&conn->ts, conn_now(conn));
-		options->ts_ecr = conn->ts.recent;
-	}
-	put_sack(conn, options);
+	put_timestamps(conn, options, conn->ts.recent);
+	options->sack_count = (uint8_t)segment_sack_blocks(conn, options->sack);
 	ecn_fill_option(conn->ecn, options);
 }
 
@@ -84,8 +104,7 @@ uint32_t segment_mss(const struct tcp_conn *conn)
 	uint32_t mss = conn->snd.mss, sack;
 
 	/* MUST-16: also less the options that not every segment has; AccECN's is on all of its own. */
-	if (!conn_has(conn, CONN_DSACK_DUE) && !(conn_ooo(conn) && conn_ooo(conn)->range_count) &&
-	    !has_fin_ahead(conn) && conn->ecn->mode != ECN_MODE_ACCURATE)
+	if (!segment_has_sack_news(conn) && conn->ecn->mode != ECN_MODE_ACCURATE)
 		return mss;
 	struct tcp_options options = {0};
 	put_options(conn, &options);
@@ -192,33 +211,33 @@ static uint64_t acceptable_seq(const struct tcp_conn *conn, const struct out_seg
 	return MAX(edge, conn->snd.una);
 }
 
-/* Has the header nothing to say but numbers, window and timestamps? */
-static bool is_plain(const struct tcp_conn *conn)
+/* Has the header nothing to say but numbers, window, timestamps and perhaps SACK? */
+static bool is_nearly_plain(const struct tcp_conn *conn)
 {
 	return conn_config(conn)->tcp_fast_path && conn->ecn->mode == ECN_MODE_OFF &&
-	       !conn_has(conn, CONN_DSACK_DUE | CONN_URGENT_OUT) && !has_fin_ahead(conn) &&
-	       !(conn_ooo(conn) && conn_ooo(conn)->range_count) && !trace_on(conn_engine(conn));
+	       !conn_has(conn, CONN_URGENT_OUT) && !trace_on(conn_engine(conn));
 }
 
-static void put_plain_header(struct tcp_conn *conn, const struct out_segment *out,
-			     struct tee_frame *frame)
+/* An ACK of `nxt` that echoes `ecr`, with what `out` says. */
+static void put_plain_header(struct tcp_conn *conn, const struct out_segment *out, uint64_t nxt,
+			     uint32_t ecr, struct tee_frame *frame)
 {
 	bool has_ts = conn_has(conn, CONN_HAS_TS);
 	size_t header_len = TCP_HEADER_LEN + (has_ts ? 12u : 0u);
-	uint16_t window = header_window(conn);
+	uint16_t window = header_window(conn, nxt);
 	uint8_t *at = frame_push(frame, header_len);
 
 	store_be16(at, conn->node.key.local_port);
 	store_be16(at + 2, conn->node.key.remote_port);
 	store_be32(at + 4, conn_snd_seq(conn, acceptable_seq(conn, out)).raw);
-	store_be32(at + 8, conn_rcv_seq(conn, conn->rcv.nxt).raw);
+	store_be32(at + 8, conn_rcv_seq(conn, nxt).raw);
 	store_be16(at + 12, (uint16_t)(header_len / 4 << 12 | TEE_TCP_ACK | out->flags));
 	store_be16(at + 14, window);
 	store_be32(at + 16, 0); /* checksum, urgent pointer */
 	if (has_ts) {
 		store_be32(at + TCP_HEADER_LEN, TCP_TIMESTAMPS_WORD);
 		store_be32(at + TCP_HEADER_LEN + 4, tstamp_val(&conn->ts, conn_now(conn)));
-		store_be32(at + TCP_HEADER_LEN + 8, conn->ts.recent);
+		store_be32(at + TCP_HEADER_LEN + 8, ecr);
 	}
 	finish(conn, at, header_len, 0, out->why, out->mss, frame);
 }
@@ -233,7 +252,7 @@ static void put_any_header(struct tcp_conn *conn, const struct out_segment *out,
 		.ack = conn_rcv_seq(conn, conn->rcv.nxt),
 	};
 
-	header.window = header_window(conn);
+	header.window = header_window(conn, conn->rcv.nxt);
 	put_options(conn, &header.options);
 	header.flags |= ecn_out_flags(conn->ecn, out->is_new_data);
 	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */
@@ -244,14 +263,36 @@ static void put_any_header(struct tcp_conn *conn, const struct out_segment *out,
 	}
 	put_header(conn, &header, ecn_ip_bits(conn->ecn, out->is_new_data), out->why, out->mss,
 		   frame);
-	if (conn_has(conn, CONN_DSACK_DUE)) {
-		conn->flags &= ~(uint32_t)CONN_DSACK_DUE;
-		count(conn_engine(conn), COUNT_TCP_DSACK_OUT);
-	}
+	segment_on_dsack_told(conn);
 }
 
 void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame)
 {
-	(is_plain(conn) ? put_plain_header : put_any_header)(conn, out, frame);
+	if (is_nearly_plain(conn) && !segment_has_sack_news(conn))
+		put_plain_header(conn, out, conn->rcv.nxt, conn->ts.recent, frame);
+	else
+		put_any_header(conn, out, frame);
 	receive_on_ack_sent(conn);
+}
+
+void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct tee_frame *frame)
+{
+	const struct out_segment out = {.seq = conn->snd.nxt, .why = (enum tee_why)note->why};
+
+	if (is_nearly_plain(conn) && note->sack_count == 0) {
+		put_plain_header(conn, &out, note->nxt, note->ts_ecr, frame);
+		return;
+	}
+	struct tcp_header header = {
+		.flags = (uint16_t)(note->ecn_flags | TEE_TCP_ACK),
+		.seq = conn_snd_seq(conn, acceptable_seq(conn, &out)),
+		.ack = conn_rcv_seq(conn, note->nxt),
+		.window = header_window(conn, note->nxt),
+	};
+
+	put_timestamps(conn, &header.options, note->ts_ecr);
+	header.options.sack_count = note->sack_count;
+	memcpy(header.options.sack, note->sack, note->sack_count * sizeof(note->sack[0]));
+	ecn_fill_option(conn->ecn, &header.options);
+	put_header(conn, &header, ecn_ip_bits(conn->ecn, false), out.why, 0, frame);
 }

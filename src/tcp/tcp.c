@@ -181,6 +181,7 @@ static void conn_free(struct tcp_conn *conn)
 {
 	byteq_clear(&conn->sndq);
 	byteq_clear(&conn->rcvq);
+	ack_notes_free(conn);
 	rx_free(conn->rx);
 	tx_free(conn->tx);
 	if (conn->ecn != &conn->tcp->ecn_off)
@@ -299,7 +300,7 @@ void conn_enter_timewait(struct tcp_conn *conn)
 			.flags = TEE_TCP_ACK,
 			.seq = conn_snd_seq(conn, conn->snd.nxt),
 			.ack = conn_rcv_seq(conn, conn->rcv.nxt),
-			.window = header_window(conn),
+			.window = header_window(conn, conn->rcv.nxt),
 		};
 		if (conn_has(conn, CONN_HAS_TS)) {
 			header.options.has_ts = true;
@@ -361,6 +362,7 @@ void tcp_free(struct tcp *tcp)
 	engine_disarm(tcp->engine, &tcp->timewait_timer);
 	ports_free_all(tcp);
 	fastopen_free(tcp->fastopen);
+	free(tcp->spare_notes);
 	metrics_fini(&tcp->metrics);
 	srcroutes_fini(&tcp->srcroutes);
 	demux_fini(&tcp->demux);

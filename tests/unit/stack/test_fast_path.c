@@ -419,8 +419,11 @@ static void segment_step(struct peer *peer)
 	default: is_whole = false; break;
 	}
 	give(peer, &header, len, tos, gso_size, is_spoiled);
-	compare(peer);
-	look(peer);
+	/* Often the next one comes in the same turn. */
+	if (one_in(peer, 2)) {
+		compare(peer);
+		look(peer);
+	}
 	/* Go on from what was taken, mostly: then gaps are filled, and the train rolls again. */
 	if (!is_whole || !one_in(peer, 3)) {
 		conn = conn_of(&peer->sides[0]);

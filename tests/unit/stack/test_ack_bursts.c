@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is acknowledged when many segments come before output is pulled once (src/tcp/ack_note.c).
+ *
+ * Segments and ACKs are written as words, in units of full segments from the start of the stream:
+ *
+ *	in	"3" the fourth segment; "3+5" five segments in one super-frame; "3.5" a piece of a few bytes
+ *		at its place; "|" output is pulled
+ *	out	"4" an ACK up to there, "4@7" the TSecr that it has (segment n carries TSval BASE + n),
+ *		"[6-8" a SACK block; a DSACK looks like one
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <teeceepee/socket.h>
+#include <teeceepee/stack.h>
+#include "base/byteorder.h"
+#include "base/check.h"
+#include "wire/checksum.h"
+#include "wire/ip.h"
+#include "wire/tcp.h"
+
+enum { PORT = 80, PEER_PORT = 5555, MSS = 600, PIECE = 30, TS_BASE = 5000, TEXT_MAX = 2048 };
+
+static const struct tee_ip our_ip = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}};
+static const struct tee_ip peer_ip = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2}};
+
+struct burst {
+	const char *name;
+	bool has_ts, has_sack;
+	const char *in, *out;
+};
+
+static const struct burst bursts[] = {
+	{"one", true, true, "0", "1@0"},
+	{"every second segment", true, true, "0 1 2 3 4 5 6 7", "2@0 4@2 6@4 8@6"},
+	{"an odd one at the end", true, true, "0 1 2", "2@0 3@2"},
+	{"two turns", true, true, "0 1 2 3 | 4 5 6 7", "2@0 4@2 | 6@4 8@6"},
+	{"without timestamps", false, true, "0 1 2 3", "2 4"},
+	{"a super-frame is one packet", true, true, "0+20 20+20 40+20", "60@0"},
+	{"small ones are not full-sized", true, true, "0 1 | 2.0 2.1 2.2 2.3 2.4", "2@0 | 3@2"},
+	/* with a hole */
+	{"duplicates", true, true, "0 | 2 3 4 5 6 7 8 9", "1@0 | 1@0[2-3 1@0[2-4 1@0[2-5 1@0[2-10"},
+	{"what was in order before the hole", true, true, "0 1 2 5", "2@0 3@2 3@2[5-6"},
+	{"each range", true, true, "1 3 5 7 9",
+	 "0@0[1-2 0@0[3-4[1-2 0@0[5-6[3-4[1-2 0@0[7-8[5-6[3-4 0@0[9-10[7-8[5-6"},
+	{"a range after many duplicates", true, true, "1 2 3 4 5 6 8 9 11",
+	 "0@0[1-2 0@0[1-3 0@0[1-4 0@0[1-7 0@0[8-10[1-7 0@0[11-12[8-10[1-7"},
+	{"each hole that is filled", true, true, "1 3 5 | 0 2 4",
+	 "0@0[1-2 0@0[3-4[1-2 0@0[5-6[3-4[1-2 | 2@0[5-6[3-4 4@2[5-6 6@4"},
+	{"in order, with a range ahead", true, true, "9 | 0 1 2",
+	 "0@0[9-10 | 1@0[9-10 2@1[9-10 3@2[9-10"},
+	{"each that came twice", true, true, "0 1 | 0 1 0", "2@0 | 2@0[0-1 2@0[1-2 2@0[0-1"},
+	{"twice beyond a hole", true, true, "2 3 | 2 3",
+	 "0@0[2-3 0@0[2-4 | 0@0[2-3[2-4 0@0[3-4[2-4"},
+	/* without SACK a sender counts duplicates */
+	{"without SACK", true, false, "1 2 3 4 5 6 7", "0@0 0@0 0@0 0@0 0@0 0@0 0@0"},
+	{"without SACK, filled", true, false, "1 3 0 2", "0@0 0@0 2@0 4@2"},
+};
+
+struct rig {
+	struct tee_stack *stack;
+	int netif;
+	struct tee_socket *listener, *socket;
+	const struct burst *burst;
+	uint64_t now_ns;
+	uint32_t iss; /* the peer's */
+	uint32_t ack; /* what the peer acknowledges */
+	char told[TEXT_MAX];
+};
+
+static void tell(struct rig *rig, const char *word, uint32_t number)
+{
+	size_t used = strlen(rig->told);
+
+	snprintf(rig->told + used, sizeof(rig->told) - used, "%s%u", word, number);
+}
+
+/* A sequence number of the peer's, in segments. */
+static uint32_t place(const struct rig *rig, struct seq32 seq)
+{
+	uint32_t off = seq.raw - rig->iss - 1;
+
+	assert_int_equal(off % MSS == 0 || off % MSS == 5 * PIECE, true);
+	return (off + MSS - 1) / MSS;
+}
+
+static void tell_frame(struct rig *rig, const uint8_t *packet, size_t len)
+{
+	struct tcp_header header;
+	struct ip_header ip;
+	uint32_t pointer;
+
+	if (packet[0] >> 4 != 4) /* a solicitation of IPv6's */
+		return;
+	assert_int_equal(ip_parse(packet, len, true, &ip, &pointer), IP_PARSE_OK);
+	assert_int_equal(tcp_parse(packet + ip.header_len, ip.total_len - ip.header_len, &header),
+			 0);
+	if (header.flags & TEE_TCP_SYN) {
+		rig->ack = header.seq.raw + 1;
+		return;
+	}
+	assert_int_equal(header.flags, TEE_TCP_ACK);
+	assert_int_equal(header.seq.raw, rig->ack);
+	tell(rig, rig->told[0] ? " " : "", place(rig, header.ack));
+	assert_int_equal(header.options.has_ts, rig->burst->has_ts);
+	if (header.options.has_ts)
+		tell(rig, "@", header.options.ts_ecr - TS_BASE);
+	for (unsigned i = 0; i < header.options.sack_count; i++) {
+		tell(rig, "[", place(rig, header.options.sack[i].left));
+		tell(rig, "-", place(rig, header.options.sack[i].right));
+	}
+}
+
+static void pull(struct rig *rig)
+{
+	struct tee_frame frames[3];
+	uint8_t packet[100];
+	int n;
+
+	while ((n = tee_output(rig->stack, rig->netif, frames, 3, rig->now_ns)) > 0) {
+		for (int i = 0; i < n; i++) {
+			tell_frame(rig, packet, tee_frame_copy(&frames[i], packet));
+			tee_frame_release(&frames[i]);
+		}
+	}
+	tee_stack_check(rig->stack);
+}
+
+static void give(struct rig *rig, struct tcp_header *header, uint32_t len, bool is_super)
+{
+	struct tee_pkt *pkt = tee_pkt_new(tee_stack_pool(rig->stack), 100 + len);
+	struct ip_header ip = {.src = peer_ip, .dst = our_ip, .protocol = IP_PROTO_TCP, .ttl = 64};
+	uint8_t *bytes = tee_pkt_bytes(pkt);
+	size_t header_len;
+
+	header->src_port = PEER_PORT;
+	header->dst_port = PORT;
+	header->window = 60000;
+	header->options.has_ts = rig->burst->has_ts;
+	header_len = tcp_write(bytes + IP4_HEADER_LEN, header);
+	memset(bytes + IP4_HEADER_LEN + header_len, 0, len);
+	ip4_write(bytes, &ip, header_len + len);
+	pkt->len = (uint32_t)(IP4_HEADER_LEN + header_len + len);
+	pkt->checksum_state = TEE_CHECKSUM_VERIFIED;
+	if (is_super) {
+		pkt->gso_size = MSS;
+		pkt->gso_type = TEE_GSO_TCP4;
+	}
+	assert_int_equal(tee_input(rig->stack, rig->netif, pkt, rig->now_ns), 0);
+}
+
+/* "3", "3+5" or "3.5" */
+static void give_segment(struct rig *rig, const char *word)
+{
+	char *rest;
+	uint32_t at = (uint32_t)strtoul(word, &rest, 10);
+	uint32_t number = *rest ? (uint32_t)strtoul(rest + 1, NULL, 10) : 0;
+	struct tcp_header header = {.flags = TEE_TCP_ACK,
+				    .seq = seq32(rig->iss + 1 + at * MSS),
+				    .ack = seq32(rig->ack)};
+
+	header.options.ts_val = TS_BASE + at;
+	header.options.ts_ecr = 1;
+	if (*rest == '.') {
+		header.seq.raw += number * PIECE;
+		give(rig, &header, PIECE, false);
+	} else if (*rest == '+') {
+		give(rig, &header, number * MSS, true);
+	} else {
+		give(rig, &header, MSS, false);
+	}
+}
+
+static void open_rig(struct rig *rig, const struct burst *burst)
+{
+	struct tee_netif_config netif = {.kind = TEE_NETIF_RAW_IP, .name = "test", .mtu = 1500};
+	struct tee_endpoint local = {.ip = TEE_IP_ANY, .port = PORT};
+	struct tcp_header syn = {.flags = TEE_TCP_SYN};
+	struct tcp_header ack = {.flags = TEE_TCP_ACK};
+	struct tee_config config;
+
+	*rig = (struct rig){.burst = burst, .now_ns = TEE_NS_PER_S, .iss = (uint32_t)-2000};
+	tee_config_init(&config);
+	config.seed = 7;
+	rig->stack = tee_stack_new(&config, rig->now_ns);
+	assert_non_null(rig->stack);
+	rig->netif = tee_netif_add(rig->stack, &netif);
+	assert_int_equal(tee_netif_set_up(rig->stack, rig->netif, true), 0);
+	assert_int_equal(tee_addr_add(rig->stack, rig->netif, &our_ip, 24, true), 0);
+	assert_int_equal(
+		tee_socket_open(rig->stack, TEE_SOCKET_TCP, TEE_FAMILY_ANY, &rig->listener), 0);
+	assert_int_equal(tee_bind(rig->listener, &local), 0);
+	assert_int_equal(tee_listen(rig->listener, 1), 0);
+	syn.seq = seq32(rig->iss);
+	syn.options.has_mss = syn.options.has_wscale = true;
+	syn.options.mss = MSS + 12;
+	syn.options.has_sack_permitted = burst->has_sack;
+	syn.options.ts_val = TS_BASE;
+	give(rig, &syn, 0, false);
+	pull(rig);
+	ack.seq = seq32(rig->iss + 1);
+	ack.ack = seq32(rig->ack);
+	ack.options.ts_val = TS_BASE;
+	ack.options.ts_ecr = 1;
+	give(rig, &ack, 0, false);
+	pull(rig);
+	assert_int_equal(tee_accept(rig->listener, &rig->socket, NULL), 0);
+}
+
+static void close_rig(struct rig *rig)
+{
+	tee_abort(rig->socket);
+	tee_close(rig->listener);
+	tee_stack_free(rig->stack);
+}
+
+static void run_burst(const struct burst *burst)
+{
+	struct rig rig;
+	char words[TEXT_MAX], *save = NULL;
+
+	open_rig(&rig, burst);
+	snprintf(words, sizeof(words), "%s", burst->in);
+	for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (*word != '|') {
+			give_segment(&rig, word);
+			continue;
+		}
+		pull(&rig);
+		strcat(rig.told, " |");
+		rig.now_ns += TEE_NS_PER_MS;
+		tee_advance(rig.stack, rig.now_ns);
+	}
+	pull(&rig);
+	if (strcmp(rig.told, burst->out) != 0)
+		fail_msg("%s: told\n\t%s\nwanted\n\t%s", burst->name, rig.told, burst->out);
+	close_rig(&rig);
+}
+
+static void test_bursts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++)
+		run_burst(&bursts[i]);
+}
+
+/* However many come, the notes are few; the last ACK tells of all. */
+static void test_bounded(void **state)
+{
+	static const struct burst plain = {"many", true, true, "", ""};
+	char word[16], *last;
+	unsigned acks = 1;
+	struct rig rig;
+
+	(void)state;
+	open_rig(&rig, &plain);
+	for (unsigned i = 0; i < 50; i++) {
+		snprintf(word, sizeof(word), "%u", 2 * i + 1);
+		give_segment(&rig, word);
+	}
+	pull(&rig);
+	for (last = rig.told; strchr(last, ' '); last = strchr(last, ' ') + 1)
+		acks++;
+	assert_in_range(acks, 10, 40);
+	close_rig(&rig);
+}
+
+/* What was noted goes with the connection. */
+static void test_abandoned(void **state)
+{
+	static const struct burst plain = {"abandoned", true, true, "", ""};
+	struct rig rig;
+
+	(void)state;
+	open_rig(&rig, &plain);
+	give_segment(&rig, "1");
+	give_segment(&rig, "3");
+	give_segment(&rig, "5");
+	close_rig(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_abandoned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
