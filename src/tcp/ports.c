@@ -170,13 +170,7 @@ bool ports_listen_allowed(struct tcp *tcp, const struct port_bind *bind)
 	{
 		struct port_bind *other = CONTAINER_OF(node, struct port_bind, node);
 
-		if (other == bind || !other->listening || other->port != bind->port)
-			continue;
-		if (other->netif && bind->netif && other->netif != bind->netif)
-			continue;
-		if (!(other->reuse_port && bind->reuse_port) &&
-		    addresses_overlap(&other->ip, other->v6only, &bind->ip, bind->v6only) &&
-		    tee_ip_equal(&other->ip, &bind->ip))
+		if (other != bind && other->listening && binds_conflict(bind, other))
 			return false;
 	}
 	return true;

@@ -209,6 +209,53 @@ static void test_time_wait_reopened_by_us(void **state)
 	time_wait_reopens(true);
 }
 
+/* One port, two sockets: what bind() and then listen() say to the second while the first listens. */
+static void test_port_shared(void **state)
+{
+	enum { NEITHER, ADDRESS, PORT };
+	const struct tee_ip any4 = TEE_IP4(0, 0, 0, 0), any6 = TEE_IP_ANY,
+			    loopback = TEE_IP4(127, 0, 0, 1);
+	const struct {
+		struct tee_ip first, second;
+		int reuse;
+		bool v6only; /* the first */
+		int bound, listens;
+	} cases[] = {
+		{any4, loopback, NEITHER, false, -TEE_EADDRINUSE, 0},
+		{any4, loopback, ADDRESS, false, 0, -TEE_EADDRINUSE},
+		{loopback, any4, ADDRESS, false, 0, -TEE_EADDRINUSE},
+		{any6, loopback, ADDRESS, false, 0, -TEE_EADDRINUSE},
+		{loopback, loopback, ADDRESS, false, 0, -TEE_EADDRINUSE},
+		{any4, loopback, PORT, false, 0, 0},
+		{any4, any4, PORT, false, 0, 0},
+		{any6, any4, NEITHER, true, 0, 0},
+		{any6, any4, NEITHER, false, -TEE_EADDRINUSE, 0},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tee_endpoint at[2] = {{.ip = cases[i].first, .port = 80},
+					     {.ip = cases[i].second, .port = 80}};
+		struct tee_socket *sockets[2];
+		struct pair pair;
+
+		pair_init(&pair, NULL);
+		for (unsigned j = 0; j < 2; j++) {
+			sockets[j] = pair_open(&pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+			tee_set_option(sockets[j], TEE_OPT_REUSEADDR, cases[i].reuse == ADDRESS);
+			tee_set_option(sockets[j], TEE_OPT_REUSEPORT, cases[i].reuse == PORT);
+		}
+		tee_set_option(sockets[0], TEE_OPT_V6ONLY, cases[i].v6only);
+		assert_int_equal(tee_bind(sockets[0], &at[0]), 0);
+		assert_int_equal(tee_bind(sockets[1], &at[1]), cases[i].bound);
+		if (cases[i].bound == 0) {
+			assert_int_equal(tee_listen(sockets[0], 1), 0);
+			assert_int_equal(tee_listen(sockets[1], 1), cases[i].listens);
+		}
+		pair_fini(&pair);
+	}
+}
+
 /* The way back was gone when the handshake ended: what is written then goes when there is one again. */
 static void test_route_lost_while_opening(void **state)
 {
@@ -249,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_notsent_lowat),
 		cmocka_unit_test(test_time_wait_reopened_by_peer),
 		cmocka_unit_test(test_time_wait_reopened_by_us),
+		cmocka_unit_test(test_port_shared),
 		cmocka_unit_test(test_route_lost_while_opening),
 	};
 
