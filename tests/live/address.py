@@ -5,7 +5,6 @@ radvd, conflicts by ARP and neighbour discovery with the kernel as the other own
 import os
 import re
 import signal
-import time
 
 import lab as live
 import servers
@@ -21,7 +20,7 @@ s.bind((device, 0))
 s.send(b"\\xff" * 6 + mac + bytes.fromhex("0806" "0001080006040001") + mac + ip + bytes(6) + ip)
 """
 
-# Prints a line for each ARP announcement of an address: the sender's MAC.
+# Prints a line for each ARP announcement of an address, the sender's MAC, and for each answer who has it.
 WATCH = """
 import socket, sys
 device, address = sys.argv[1:]
@@ -33,6 +32,8 @@ while True:
     frame = s.recv(2048)
     if frame[28:32] == ip and frame[38:42] == ip:
         print(frame[22:28].hex(":"), flush=True)
+    elif frame[28:32] == ip and frame[20:22] == b"\\0\\2":
+        print("answer", flush=True)
 """
 
 
@@ -166,21 +167,23 @@ def defended(lab):
     lab.wait_answering(wire, timeout_s=12)
     ours = lab.command("ip", "neigh", "show", wire.own4, ns=wire.ns).split()[4]
 
-    def announced():
-        return watch.output().decode().split().count(ours)
+    def seen():
+        return watch.output().decode().split()
 
     def claim():
         lab.command("python3", "-c", CLAIM, wire.peer_device, wire.own4, ns=wire.ns)
 
-    until(lambda: announced() >= 1, 5, "an announcement of our address")
-    time.sleep(2.5)  # the second announcement has been sent by now
-    before = announced()
+    until(lambda: seen().count(ours) == 2, 8, "the two announcements of our address")
     claim()
-    until(lambda: announced() == before + 1, 3, "the defence of our address")
+    until(lambda: seen().count(ours) == 3, 3, "the defence of our address")
     for _ in range(3):
         claim()
-    time.sleep(1)
-    check_equal(announced(), before + 1, "defences within ten seconds: no war of announcements")
+    # Whatever it says to these claims it says before it answers what comes after them.
+    answers = seen().count("answer")
+    lab.ip("neigh", "flush", "dev", wire.peer_device, ns=wire.ns)
+    lab.wait_answering(wire)
+    until(lambda: seen().count("answer") > answers, 3, "the answer who has the address")
+    check_equal(seen().count(ours), 3, "no war of announcements: with the defence within ten seconds")
     # An address that somebody chose is kept.
     check(process.is_running(), f"conflicts must not end us: {process.told()}")
 

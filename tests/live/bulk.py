@@ -8,12 +8,13 @@ bytes, compared by SHA-256. 1 GiB on tap and packet; 100 MiB on slirp, whose TCP
 """
 
 import os
+import signal
 import subprocess
 import time
 
 import lab as live
 import servers
-from lab import check
+from lab import check, until
 
 MIB = 1 << 20
 BAD_ROAD = "loss=2%,duplicate=1%,reorder=5%,corrupt=0.1%,delay=10ms"
@@ -73,7 +74,8 @@ def upload_into_us(lab, wire, family, size, extra=(), timeout_s=90):
     if wire.name == "slirp":
         # libslirp itself takes the connection, also before we listen.
         lab.wait_listening(port)
-        time.sleep(0.5)
+        process.signal(signal.SIGUSR1)
+        until(lambda: f":{port}" in process.errors() or process.signal(signal.SIGUSR1), 5, "us to listen")
     else:
         lab.wait_answering(wire, family)
     seconds = send_by_kernel(lab, wire, family, port, path, timeout_s)

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import lab as live
 import servers
@@ -130,10 +129,9 @@ def serving(lab):
 def early(lab):
     wire = live.Packet(lab)
     before = surroundings(lab)
-    for words in (wire.static(4), ["--link", wire.link]):
-        process = lab.tee("curl", *words, "-sS", wire.url(4))
-        until(lambda pid=process.pid: os.path.exists(f"/proc/{pid}/fd/5"), 5, "the link to open")
-        time.sleep(0.5)
+    for words, doing in ((wire.static(4), "ARP probe"), (["--link", wire.link], "DHCP discover")):
+        process = lab.tee("curl", *words, "--trace", "-sS", wire.url(4))
+        until(lambda: doing in process.errors(), 5, doing)
         process.signal(signal.SIGINT)
         process.check_exit(130, 4)
         check_clean(lab, process, before)
@@ -142,8 +140,8 @@ def early(lab):
 @live.case("Ctrl-C while connecting to nobody")
 def connecting(lab):
     wire = live.Tap(lab)
-    process = lab.tee("curl", *wire.options(), "-sS", f"http://{wire.prefix4}.99/")
-    time.sleep(1)
+    process = lab.tee("curl", *wire.options(), "--trace", "-sS", f"http://{wire.prefix4}.99/")
+    until(lambda: f"ARP who has {wire.prefix4}.99" in process.errors(), 5, "the question who that is")
     process.signal(signal.SIGINT)
     process.check_exit(130, 4)
 
@@ -180,9 +178,8 @@ def passt_ends(lab):
     wire = live.Packet(lab)
     # passt takes over the addresses of the interface with the default route.
     lab.ip("route", "add", "default", "via", wire.peer4)
-    process = lab.tee("nc", "--link", "passt", "-l", 9000)
-    until(lambda: len(processes_of(process.pid)) > 1 or not process.is_running(), 10, "passt")
-    time.sleep(0.5)
+    process = lab.tee("nc", "--link", "passt", "--trace", "-l", 9000)
+    until(lambda: "is usable" in process.errors() or not process.is_running(), 10, "the address")
     if not process.is_running():
         raise live.Failure(process.told())
     passt = [pid for pid in processes_of(process.pid) if pid != process.pid]

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import lab as live
 from lab import check, check_equal, until
@@ -30,7 +29,6 @@ else:
 digest = hashlib.sha256()
 while piece := s.recv(65536):
     digest.update(piece)
-time.sleep(0.3)
 with open(path, "rb") as file:
     s.sendfile(file)
 s.shutdown(socket.SHUT_WR)
@@ -122,7 +120,8 @@ for kind in (live.Tap, live.Packet):
             peer = lab.start(sys.executable, "-c", SEND_THEN_READ, wire.ours(family), 9000, theirs,
                              ns=wire.ns)
             until(lambda: len(process.output()) == SIZE + 2, 20, "their data")
-            time.sleep(0.3)
+            until(lambda: "FIN-WAIT-2" in lab.command("ss", "-Htan", "dport = :9000", ns=wire.ns), 5,
+                  "our acknowledgement of their FIN")
             with open(ours, "rb") as data:
                 process.stdin.write(data.read())
             process.stdin.close()
