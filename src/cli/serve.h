@@ -136,10 +136,16 @@ void serve_conn_close_all(struct serve_worker *worker);
 
 /* ---- serve_request.c ---- */
 
-/* The answer to a request; Without one: of a status alone. */
-void serve_answer_request(struct serve_conn *conn, const struct http_request *request,
-			  struct serve_answer *answer);
-void serve_answer_status(struct serve_conn *conn, unsigned status, struct serve_answer *answer);
+/*
+ * What stands at the start of the text: how much of that is done with, 0: more is needed. `*ret_status` is -1 when
+ * there is nothing to answer (a piece of a body, or too little of a head), 0 for a request, else the status that a
+ * bad one is answered with. `conn->closes` says whether this answer is the last.
+ */
+size_t serve_read(struct serve_conn *conn, char *text, size_t len, struct http_request *ret_request,
+		  int *ret_status);
+/* The answer to what serve_read() told. */
+void serve_answer(struct serve_conn *conn, const struct http_request *request, int status,
+		  struct serve_answer *answer);
 
 /* ---- serve_worker.c ---- */
 

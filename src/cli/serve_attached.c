@@ -79,30 +79,15 @@ static bool send_answer(int fd, struct serve_answer *answer)
 /* Answers what stands at the start of the text; how much of it is done with, 0: more is needed, -1: the end. */
 static ssize_t answer_one(struct client *client, char *text, size_t len)
 {
-	struct serve_conn *conn = &client->conn;
 	struct serve_answer answer = {0};
 	struct http_request request;
-	int head_len;
+	int status;
+	size_t taken = serve_read(&client->conn, text, len, &request, &status);
 
-	if (conn->skip_bytes > 0) {
-		size_t skip = conn->skip_bytes < len ? (size_t)conn->skip_bytes : len;
-
-		conn->skip_bytes -= skip;
-		return (ssize_t)skip;
-	}
-	head_len = http_parse(text, len, &request);
-	if (head_len == 0)
-		return 0;
-	if (head_len < 0) {
-		conn->closes = true;
-		serve_answer_status(conn, (unsigned)-head_len, &answer);
-	} else {
-		conn->closes = !request.keeps || request.is_chunked ||
-			       (request.expects && request.body_len > 0);
-		conn->skip_bytes = request.body_len;
-		serve_answer_request(conn, &request, &answer);
-	}
-	return send_answer(client->fd, &answer) && !conn->closes ? head_len : -1;
+	if (status < 0)
+		return (ssize_t)taken;
+	serve_answer(&client->conn, &request, status, &answer);
+	return send_answer(client->fd, &answer) && !client->conn.closes ? (ssize_t)taken : -1;
 }
 
 static void converse(struct client *client)

@@ -186,31 +186,16 @@ static ssize_t conn_take(struct serve_conn *conn, char *text, size_t len)
 {
 	struct serve_answer answer = {0};
 	struct http_request request;
-	int head_len;
+	int status;
+	size_t taken = serve_read(conn, text, len, &request, &status);
 
-	if (conn->skip_bytes > 0) {
-		size_t skip = conn->skip_bytes < len ? (size_t)conn->skip_bytes : len;
-
-		conn->skip_bytes -= skip;
-		return (ssize_t)skip;
-	}
-	head_len = http_parse(text, len, &request);
-	if (head_len == 0)
-		return 0;
+	if (status < 0)
+		return (ssize_t)taken;
 	/* Whole at last: the time that it took is over. */
 	if (conn->input_len > 0)
 		touch(conn);
-	if (head_len < 0) {
-		conn->closes = true;
-		serve_answer_status(conn, (unsigned)-head_len, &answer);
-		return conn_answer(conn, &answer) ? (ssize_t)len : -1;
-	}
-	/* Nobody wants a body here; one whose end isn't known, or that waits to be wished for, ends us. */
-	conn->closes = !request.keeps || request.is_chunked ||
-		       (request.expects && request.body_len > 0);
-	conn->skip_bytes = request.body_len;
-	serve_answer_request(conn, &request, &answer);
-	return conn_answer(conn, &answer) ? head_len : -1;
+	serve_answer(conn, &request, status, &answer);
+	return conn_answer(conn, &answer) ? (ssize_t)taken : -1;
 }
 
 /* Keeps what is not done with for later; false: no memory, and the connection is over. */

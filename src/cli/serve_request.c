@@ -152,7 +152,7 @@ static void answer_page(struct serve_conn *conn, const struct http_request *requ
 	end_head(conn, request, true, (uint64_t)len, answer);
 }
 
-void serve_answer_status(struct serve_conn *conn, unsigned status, struct serve_answer *answer)
+static void answer_status(struct serve_conn *conn, unsigned status, struct serve_answer *answer)
 {
 	answer_page(conn, NULL, status, "", answer);
 }
@@ -314,8 +314,8 @@ static void log_request(const struct serve_conn *conn, const struct http_request
 	fprintf(stderr, "%s  %s %s\n", text, request->method, request->target);
 }
 
-void serve_answer_request(struct serve_conn *conn, const struct http_request *request,
-			  struct serve_answer *answer)
+static void answer_request(struct serve_conn *conn, const struct http_request *request,
+			   struct serve_answer *answer)
 {
 	char path[PATH_SIZE + sizeof("index.html")];
 
@@ -327,4 +327,43 @@ void serve_answer_request(struct serve_conn *conn, const struct http_request *re
 		answer_page(conn, request, 400, "", answer);
 	else
 		answer_path(conn, request, path, answer);
+}
+
+/* ---- requests as they come ---- */
+
+size_t serve_read(struct serve_conn *conn, char *text, size_t len, struct http_request *ret_request,
+		  int *ret_status)
+{
+	int head_len;
+
+	*ret_status = -1;
+	if (conn->skip_bytes > 0) {
+		size_t skip = conn->skip_bytes < len ? (size_t)conn->skip_bytes : len;
+
+		conn->skip_bytes -= skip;
+		return skip;
+	}
+	head_len = http_parse(text, len, ret_request);
+	if (head_len == 0)
+		return 0;
+	if (head_len < 0) {
+		conn->closes = true;
+		*ret_status = -head_len;
+		return len;
+	}
+	/* Nobody wants a body here; one whose end isn't known, or that waits to be wished for, ends us. */
+	conn->closes = !ret_request->keeps || ret_request->is_chunked ||
+		       (ret_request->expects && ret_request->body_len > 0);
+	conn->skip_bytes = ret_request->body_len;
+	*ret_status = 0;
+	return (size_t)head_len;
+}
+
+void serve_answer(struct serve_conn *conn, const struct http_request *request, int status,
+		  struct serve_answer *answer)
+{
+	if (status)
+		answer_status(conn, (unsigned)status, answer);
+	else
+		answer_request(conn, request, answer);
 }
