@@ -213,15 +213,3 @@ void rig_step(struct rig *rig, uint64_t until_ns)
 	tee_advance(rig->stack, rig->now_ns);
 	rig_flush(rig);
 }
-
-struct rig_packet *rig_take(struct rig *rig)
-{
-	struct rig_packet *packet = rig->first;
-
-	if (!packet)
-		return NULL;
-	rig->first = packet->next;
-	if (!rig->first)
-		rig->last = &rig->first;
-	return packet;
-}

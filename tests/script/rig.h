@@ -62,6 +62,16 @@ void rig_step(struct rig *rig, uint64_t until_ns);
 /* Moves the clock to an instant, without what is due just then. */
 void rig_set_now(struct rig *rig, uint64_t now_ns);
 /* Unlinks the first packet; the caller frees it. NULL: none. */
-struct rig_packet *rig_take(struct rig *rig);
+static inline struct rig_packet *rig_take(struct rig *rig)
+{
+	struct rig_packet *packet = rig->first;
+
+	if (!packet)
+		return NULL;
+	rig->first = packet->next;
+	if (!rig->first)
+		rig->last = &rig->first;
+	return packet;
+}
 
 #endif

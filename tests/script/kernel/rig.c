@@ -143,18 +143,6 @@ bool rig_receive(struct rig *rig, const uint8_t *bytes, size_t len)
 	return true;
 }
 
-struct rig_packet *rig_take(struct rig *rig)
-{
-	struct rig_packet *packet = rig->first;
-
-	if (!packet)
-		return NULL;
-	rig->first = packet->next;
-	if (!rig->first)
-		rig->last = &rig->first;
-	return packet;
-}
-
 /* ---- time ---- */
 
 uint64_t rig_deadline(const struct rig *rig)
