@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import socket
-import stat
 import subprocess
 import sys
 
@@ -549,22 +548,13 @@ def misbehaving(lab):
 
 @live.case("another user's daemon refuses, and its socket can't be reached", quick=True)
 def strangers(lab):
-    need("setpriv")
-    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    if subprocess.run([*nobody, "true"], capture_output=True, check=False).returncode != 0:
-        raise Skip("there is only one user in this namespace")
-    # Down to the program, which may lie where only its builder looks.
-    program = lab.path("teeceepee")
-    lab.command("cp", lab.program, program)
-    os.chmod(program, 0o755)
-    for path in ("/run", "/run/live", lab.dir):
-        os.chmod(path, os.stat(path).st_mode | stat.S_IXOTH | stat.S_IROTH)
+    nobody = servers.as_nobody(lab)
     daemon = Daemon(lab, live.Slirp(lab))
     daemon.up()
     os.chmod(daemon.runtime, 0o755)
 
     def attach():
-        return lab.start(*nobody, program, "curl", "--attach", daemon.socket, "http://x/").check_exit(118)
+        return lab.start(*nobody, lab.program, "curl", "--attach", daemon.socket, "http://x/").check_exit(118)
 
     process = attach()
     check("belongs to another user" in process.errors(), process.errors())
@@ -580,23 +570,15 @@ def strangers(lab):
 
 @live.case("root sees and ends a user's daemon, which can't serve root's programs", quick=True)
 def root(lab):
-    need("setpriv")
-    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    if subprocess.run([*nobody, "true"], capture_output=True, check=False).returncode != 0:
-        raise Skip("there is only one user in this namespace")
-    program = lab.path("teeceepee")
-    lab.command("cp", lab.program, program)
-    os.chmod(program, 0o755)
-    for path in ("/run", "/run/live", lab.dir):
-        os.chmod(path, os.stat(path).st_mode | stat.S_IXOTH | stat.S_IROTH)
+    nobody = servers.as_nobody(lab)
     runtime = lab.path("theirs")
     os.mkdir(runtime, 0o700)
     os.chown(runtime, 65534, 65534)
     env = {**os.environ, "XDG_RUNTIME_DIR": runtime}
-    process = lab.start(*nobody, program, "up", env=env).check_exit(0)
+    process = lab.start(*nobody, lab.program, "up", env=env).check_exit(0)
     pid = int(re.search(rb"pid (\d+)", process.output()).group(1))
     path = os.path.join(runtime, "teeceepee", "default.sock")
-    lab.start(*nobody, program, "run", "--attach", "default", "true", env=env).check_exit(0)
+    lab.start(*nobody, lab.program, "run", "--attach", "default", "true", env=env).check_exit(0)
     lab.tee("ss", path).check_exit(0)
     process = lab.tee("run", "--attach", path, "true").check_exit(125)
     check("user 65534, whose the daemon is, may not look into the program" in process.errors(),

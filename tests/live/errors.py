@@ -70,13 +70,8 @@ def links(lab):
 
 @live.case("no permission: exit code 111, and what to do")
 def permission(lab):
-    if os.getuid() != 0:
-        raise live.Skip("needs root, to become somebody else")
-    with open("/proc/self/uid_map", encoding="utf-8") as uid_map:
-        if int(uid_map.read().split()[2]) == 1:
-            raise live.Skip("this user namespace knows one user only")
-    wire = live.Packet(lab)
     nobody = servers.as_nobody(lab)
+    wire = live.Packet(lab)
     told(lab, ["curl", *wire.options(), wire.url(4)], 111, "cap_net_raw", prefix=nobody)
 
 

@@ -187,6 +187,8 @@ class Wire:
 class Ethernet(Wire):
     """An Ethernet with the kernel on one end: own4 and own6 are free for teeceepee."""
 
+    FAR4, FAR6 = "198.51.100.2", "fd00:99::2"
+
     def __init__(self, lab, net):
         self.lab = lab
         self.prefix4 = f"10.{net}.{lab.number}"
@@ -203,6 +205,24 @@ class Ethernet(Wire):
         if family == 4:
             return ["--link", self.link, "--ip", f"{self.own4}/24", "--ip6", "none"]
         return ["--link", self.link, "--ip", "none", "--ip6", f"{self.own6}/64"]
+
+    def lead_on(self):
+        """A narrow path (1,400 bytes) behind the peer; the namespace at its end, with FAR4 and FAR6."""
+        lab = self.lab
+        far = lab.namespace(f"far{lab.number}")
+        lab.ip("link", "add", "out", "mtu", 1400, "type", "veth", "peer", "name", "in", "netns", far,
+               ns=self.ns)
+        lab.ip("addr", "add", "198.51.100.1/24", "dev", "out", ns=self.ns)
+        lab.ip("addr", "add", "fd00:99::1/64", "dev", "out", "nodad", ns=self.ns)
+        lab.ip("link", "set", "out", "up", ns=self.ns)
+        lab.ip("addr", "add", f"{self.FAR4}/24", "dev", "in", ns=far)
+        lab.ip("addr", "add", f"{self.FAR6}/64", "dev", "in", "nodad", ns=far)
+        lab.ip("link", "set", "in", "mtu", 1500, "up", ns=far)
+        lab.ip("route", "add", "default", "via", "198.51.100.1", ns=far)
+        lab.ip("-6", "route", "add", "default", "via", "fd00:99::1", ns=far)
+        lab.sysctl("net.ipv4.ip_forward", 1, ns=self.ns)
+        lab.sysctl("net.ipv6.conf.all.forwarding", 1, ns=self.ns)
+        return far
 
     def options(self, family=4):
         """static(), without the seconds of asking whether somebody has the address already."""

@@ -23,12 +23,6 @@ def address_options(wire):
     return wire.options()[2:]
 
 
-def need_other_users():
-    with open("/proc/self/uid_map", encoding="utf-8") as uid_map:
-        if int(uid_map.read().split()[2]) == 1:
-            raise live.Skip("this user namespace knows one user only")
-
-
 def open_tun_to_all():
     """In this mount namespace only: a /dev/net/tun that ordinary users may open."""
     if os.stat("/dev/net/tun").st_mode & 0o006 == 0o006:
@@ -40,11 +34,10 @@ def open_tun_to_all():
 
 @live.case("a TAP that belongs to an ordinary user, opened by that user")
 def owned_tap(lab):
-    need_other_users()
+    nobody = servers.as_nobody(lab)
     wire = live.Tap(lab, user=65534)
     servers.nginx(lab)
     open_tun_to_all()
-    nobody = servers.as_nobody(lab)
     page_is_fetched(lab, wire, *wire.options(), prefix=nobody)
     other = live.Tap(lab, user=65533)
     process = lab.start(*nobody, lab.program, "curl", *other.options(), "-sS", other.url(4))
@@ -133,22 +126,10 @@ for mtu in (576, 1280, 9000):
 @live.case("a path whose middle is narrower: found by ICMP (RFC 1191, 8201)", quick=True)
 def path_mtu(lab):
     wire = live.Packet(lab)
-    far = lab.namespace(f"far{lab.number}")
-    lab.ip("link", "add", "out", "mtu", 1400, "type", "veth", "peer", "name", "in", "netns", far,
-           ns=wire.ns)
-    lab.ip("addr", "add", "198.51.100.1/24", "dev", "out", ns=wire.ns)
-    lab.ip("addr", "add", "fd00:99::1/64", "dev", "out", "nodad", ns=wire.ns)
-    lab.ip("link", "set", "out", "up", ns=wire.ns)
-    lab.ip("addr", "add", "198.51.100.2/24", "dev", "in", ns=far)
-    lab.ip("addr", "add", "fd00:99::2/64", "dev", "in", "nodad", ns=far)
-    lab.ip("link", "set", "in", "mtu", 1500, "up", ns=far)
-    lab.ip("route", "add", "default", "via", "198.51.100.1", ns=far)
-    lab.ip("-6", "route", "add", "default", "via", "fd00:99::1", ns=far)
-    lab.sysctl("net.ipv4.ip_forward", 1, ns=wire.ns)
-    lab.sysctl("net.ipv6.conf.all.forwarding", 1, ns=wire.ns)
+    far = wire.lead_on()
     want = live.random_file(lab.path("data"), 1 << 20)
-    for family, gateway, address in ((4, ["--gateway", wire.peer4], "198.51.100.2"),
-                                     (6, ["--gateway6", wire.peer6], "fd00:99::2")):
+    for family, gateway, address in ((4, ["--gateway", wire.peer4], wire.FAR4),
+                                     (6, ["--gateway6", wire.peer6], wire.FAR6)):
         peer = lab.start("nc", "-N", f"-{family}", "-l", 9000, ns=far, stdout=subprocess.PIPE)
         came = live.StreamHash(peer.stdout)
         lab.wait_listening(9000, far)
@@ -178,7 +159,6 @@ def unprivileged(lab):
     servers.nginx(lab)
     words = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"]
     try:
-        need_other_users()
         words = servers.as_nobody(lab)
     except live.Skip:
         pass

@@ -422,23 +422,11 @@ def set_namespace(descriptor):
            quick=True)
 def path_mtu(lab):
     wire = Shared(lab)
-    far = lab.namespace(f"far{lab.number}")
-    lab.ip("link", "add", "out", "mtu", 1400, "type", "veth", "peer", "name", "in", "netns", far,
-           ns=wire.ns)
-    lab.ip("addr", "add", "198.51.100.1/24", "dev", "out", ns=wire.ns)
-    lab.ip("addr", "add", "fd00:99::1/64", "dev", "out", "nodad", ns=wire.ns)
-    lab.ip("link", "set", "out", "up", ns=wire.ns)
-    lab.ip("addr", "add", "198.51.100.2/24", "dev", "in", ns=far)
-    lab.ip("addr", "add", "fd00:99::2/64", "dev", "in", "nodad", ns=far)
-    lab.ip("link", "set", "in", "mtu", 1500, "up", ns=far)
-    lab.ip("route", "add", "default", "via", "198.51.100.1", ns=far)
-    lab.ip("-6", "route", "add", "default", "via", "fd00:99::1", ns=far)
-    lab.sysctl("net.ipv4.ip_forward", 1, ns=wire.ns)
-    lab.sysctl("net.ipv6.conf.all.forwarding", 1, ns=wire.ns)
+    far = wire.lead_on()
     # The gateways are the host's own, taken over from its table of routes.
     lab.ip("route", "add", "default", "via", wire.peer4)
     lab.ip("-6", "route", "add", "default", "via", wire.peer6)
-    far_wire = [("198.51.100.2", 4), ("fd00:99::2", 6)]
+    far_wire = [(wire.FAR4, 4), (wire.FAR6, 6)]
     want = live.random_file(lab.path("data"), MIB)
     for address, family in far_wire:
         peer = lab.start("nc", "-N", f"-{family}", "-l", 9000, ns=far, stdout=subprocess.PIPE)
