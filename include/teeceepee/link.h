@@ -3,7 +3,8 @@
  * Links: where frames come from and go to. A link moves frames and knows nothing of the stack.
  *
  * One string chooses a link: "slirp", "slirp:mtu=16384", "passt:/run/passt.sock", "tap:tee0",
- * "tap:fd=5", "packet:eth0", "xdp:eth0", "wire". Decorators wrap a link: tee_link_impair(), tee_link_pcapng().
+ * "tap:fd=5", "packet:eth0", "xdp:eth0", "wire". Decorators wrap a link: tee_link_gso(), tee_link_impair(),
+ * tee_link_pcapng().
  */
 #ifndef TEECEEPEE_LINK_H
 #define TEECEEPEE_LINK_H
@@ -162,6 +163,13 @@ TEE_API int tee_link_impair(struct tee_link *inner, const struct tee_impairment 
  */
 TEE_API int tee_link_pcapng(struct tee_link *inner, const char *path, uint64_t wall_offset_ns,
 			    struct tee_link **ret_link, char ret_error[TEE_LINK_ERROR_SIZE]);
+
+/*
+ * Lets a link without segmentation offload take super-frames and unfinished checksums: it cuts and completes
+ * them. A link that can do it by itself comes back as it is. On success owns `inner`. -TEE_ENOMEM. Hosts do it by
+ * themselves.
+ */
+TEE_API int tee_link_gso(struct tee_link *inner, struct tee_link **ret_link);
 
 /* Two ends of a simulated Ethernet: what one sends, the other receives, at once and in order. */
 TEE_API int tee_link_wire_pair(uint32_t mtu, unsigned offloads, struct tee_link *ret_ends[2]);

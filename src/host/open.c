@@ -67,6 +67,10 @@ static int open_link(struct tee_host *host, const struct tee_host_config *config
 		host_error(ret_error, result, "%s", reason);
 		return result;
 	}
+	result = tee_link_gso(host->link, &wrapped);
+	if (result < 0)
+		return host_error(ret_error, result, "no memory for the link");
+	host->link = wrapped;
 	if (config->impair) {
 		result = tee_impairment_parse(config->impair, &impairment, reason);
 		if (result < 0)
