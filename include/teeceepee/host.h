@@ -105,6 +105,10 @@ TEE_API int tee_dial(struct tee_host *host, const char *name, uint16_t port, uin
 		     struct tee_socket **ret_socket, char ret_error[TEE_HOST_ERROR_SIZE]);
 TEE_API ssize_t tee_send_all(struct tee_host *host, struct tee_socket *socket, const void *data,
 			     size_t len);
+/*
+ * Up to `len` bytes, at least one; 0 when the stream has ended. Without a loop thread that end is acknowledged when
+ * the next call runs the loop, together with the close that most programs make of it.
+ */
 TEE_API ssize_t tee_recv_some(struct tee_host *host, struct tee_socket *socket, void *buf,
 			      size_t len);
 TEE_API int tee_accept_wait(struct tee_host *host, struct tee_socket *listener,

@@ -5,6 +5,9 @@
  * Each is "try; when it would block, wait until the readiness says otherwise; try again". Waiting
  * means: with a loop thread, sleep on the host's condition; without one, turn the loop ourselves.
  * So the same program works either way. From within a callback nothing may block.
+ *
+ * The end of a stream that the caller waits for is not acknowledged before the caller has it: it will close
+ * its socket, and one segment can then say both. The next call that turns the loop sends what is due.
  */
 #include <errno.h>
 #include <time.h>
@@ -69,7 +72,7 @@ static uint64_t deadline_of(uint64_t timeout_ns)
 }
 
 struct readiness {
-	const struct tee_socket *socket;
+	struct tee_socket *socket;
 	unsigned want;
 };
 
@@ -80,12 +83,24 @@ static bool is_ready(void *arg)
 	return (tee_readiness(readiness->socket) & readiness->want) != 0;
 }
 
+/* Lets the loop know whose end of stream is for the caller to hear first. */
+static int wait_for_socket(struct tee_host *host, uint64_t deadline_ns, struct readiness *readiness)
+{
+	int result;
+
+	host->reader = readiness->want & TEE_EV_READABLE ? readiness->socket : NULL;
+	result = host_wait(host, deadline_ns, is_ready, readiness);
+	/* The socket may be gone when somebody turns the loop the next time. */
+	host->reader = NULL;
+	return result;
+}
+
 /* Errors end every wait: the call that is tried next returns them. */
 static int wait_ready(struct tee_host *host, struct tee_socket *socket, unsigned want)
 {
 	struct readiness readiness = {socket, want | TEE_EV_ERROR | TEE_EV_HUP};
 
-	return host_wait(host, TEE_NEVER, is_ready, &readiness);
+	return wait_for_socket(host, TEE_NEVER, &readiness);
 }
 
 int tee_wait(struct tee_host *host, struct tee_socket *socket, unsigned want, uint64_t timeout_ns)
@@ -94,7 +109,7 @@ int tee_wait(struct tee_host *host, struct tee_socket *socket, unsigned want, ui
 	int result;
 
 	tee_host_lock(host);
-	result = host_wait(host, deadline_of(timeout_ns), is_ready, &readiness);
+	result = wait_for_socket(host, deadline_of(timeout_ns), &readiness);
 	if (result == 0)
 		result = (int)(tee_readiness(socket) & want);
 	tee_host_unlock(host);

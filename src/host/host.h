@@ -72,6 +72,9 @@ struct tee_host {
 	pthread_t owner;       /* who holds `mutex`, when depth > 0 */
 	unsigned depth;
 	unsigned waiter_count; /* threads in blocking calls */
+	/* What a blocking call without a loop thread waits to read; NULL: there is none. Once its stream has
+	   ended, the turn leaves what is due to the next one. */
+	struct tee_socket *reader;
 	bool has_thread, stop_wanted;
 	bool is_sleeping; /* the loop waits; an unlock that makes work wakes it */
 	bool is_open;     /* opening is done */

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hosts on a TAP whose other end is the kernel's TCP, in a user and network namespace that this program makes for
+ * itself; skipped where that isn't allowed. The kernel is 10.9.0.1, we are 10.9.0.2. Whatever the kernel
+ * answers stands in the TAP when our write returns, so frames can be counted.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/host.h"
+
+enum { PORT = 7000, BULK_BYTES = 1 << 20 };
+
+static bool has_namespace;
+static struct {
+	struct tee_host *host;
+	int listener;
+} fix;
+static uint8_t sent[BULK_BYTES], received[BULK_BYTES];
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		perror(path);
+	close(fd);
+}
+
+static bool enter_namespace(void)
+{
+	unsigned uid = getuid(), gid = getgid();
+	char map[64];
+
+	if (access("/dev/net/tun", R_OK | W_OK) < 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return false;
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	write_file("/proc/self/uid_map", map);
+	snprintf(map, sizeof(map), "0 %u 1", gid);
+	write_file("/proc/self/gid_map", map);
+	return system("ip link set lo up") == 0;
+}
+
+/* Opens a host on a TAP of its own, and a listening socket of the kernel's. */
+static void open_host(const char *link)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	char error[TEE_HOST_ERROR_SIZE] = "";
+	struct tee_host_config config;
+	int on = 1;
+
+	if (!has_namespace)
+		skip();
+	tee_host_config_init(&config);
+	config.link = link;
+	config.ip = "10.9.0.2/24";
+	config.ip6 = "none";
+	config.stack.acd = false;
+	if (tee_host_open(&config, &fix.host, error) < 0)
+		fail_msg("%s", error);
+	assert_int_equal(system("ip addr add 10.9.0.1/24 dev tee0"), 0);
+	here.sin_addr.s_addr = htonl(0x0a090001);
+	fix.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fix.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fix.listener, (struct sockaddr *)&here, sizeof(here)), 0);
+	assert_int_equal(listen(fix.listener, 8), 0);
+}
+
+static int tear_down(void **state)
+{
+	if (fix.host) {
+		tee_host_close(fix.host, 0);
+		close(fix.listener);
+	}
+	memset(&fix, 0, sizeof(fix));
+	return 0;
+}
+
+/* Connects; returns the kernel's end. */
+static int meet(struct tee_socket **ret_socket)
+{
+	const struct tee_endpoint there = {.ip = TEE_IP4(10, 9, 0, 1), .port = PORT};
+	int fd;
+
+	assert_int_equal(tee_socket_open(tee_host_stack(fix.host), TEE_SOCKET_TCP, TEE_FAMILY_IPV4,
+					 ret_socket),
+			 0);
+	assert_int_equal(tee_connect(*ret_socket, &there), -TEE_EINPROGRESS);
+	assert_true(tee_wait(fix.host, *ret_socket, TEE_EV_WRITABLE, 10 * TEE_NS_PER_S) > 0);
+	fd = accept(fix.listener, NULL, NULL);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static uint64_t counter_of(const char *wanted)
+{
+	struct tee_link *link = fix.host->link;
+	const char *name;
+	uint64_t value;
+
+	for (unsigned i = 0; link->ops->counter(link, i, &name, &value); i++)
+		if (!strcmp(name, wanted))
+			return value;
+	fail_msg("no counter %s", wanted);
+	return 0;
+}
+
+static uint64_t frames_sent(void)
+{
+	return counter_of("tap.tx_frames");
+}
+
+static void turn(void)
+{
+	assert_int_equal(tee_host_run_once(fix.host, 0), 0);
+}
+
+/* ---- the end of a stream ---- */
+
+static void who_closes_at_the_end_says_both_in_one_frame(void **state)
+{
+	struct tee_socket *socket;
+	uint64_t before;
+	char byte;
+
+	open_host("tap:tee0");
+	for (unsigned i = 0; i < 3; i++) {
+		close(meet(&socket));
+		before = frames_sent();
+		assert_int_equal(tee_recv_some(fix.host, socket, &byte, 1), 0);
+		assert_int_equal(frames_sent(), before);
+		tee_close(socket);
+		turn();
+		assert_int_equal(frames_sent(), before + 1);
+	}
+}
+
+static void who_does_not_close_acknowledges_with_the_next_turn(void **state)
+{
+	struct tee_socket *socket;
+	uint64_t before;
+	char byte;
+
+	open_host("tap:tee0");
+	close(meet(&socket));
+	before = frames_sent();
+	assert_int_equal(tee_wait(fix.host, socket, TEE_EV_READABLE, 10 * TEE_NS_PER_S),
+			 TEE_EV_READABLE);
+	assert_int_equal(tee_recv(socket, &byte, 1, 0), 0);
+	assert_int_equal(frames_sent(), before);
+	turn();
+	assert_int_equal(frames_sent(), before + 1);
+	tee_close(socket);
+	turn();
+	assert_int_equal(frames_sent(), before + 2);
+}
+
+/* What is unread may take its time: the peer is told at once that all of it came. */
+static void an_end_behind_unread_bytes_is_acknowledged_at_once(void **state)
+{
+	struct tee_socket *socket;
+	uint64_t before;
+	char bytes[8];
+	int fd;
+
+	open_host("tap:tee0");
+	fd = meet(&socket);
+	assert_int_equal(write(fd, "abc", 3), 3);
+	close(fd);
+	before = frames_sent();
+	while (!(tee_readiness(socket) & TEE_EV_RDHUP))
+		assert_true(tee_wait(fix.host, socket, TEE_EV_RDHUP | TEE_EV_READABLE,
+				     10 * TEE_NS_PER_S) > 0 &&
+			    tee_host_run_once(fix.host, TEE_NS_PER_S) == 0);
+	assert_true(frames_sent() > before);
+	before = frames_sent();
+	assert_int_equal(tee_recv_some(fix.host, socket, bytes, sizeof(bytes)), 3);
+	assert_int_equal(tee_recv_some(fix.host, socket, bytes, sizeof(bytes)), 0);
+	turn();
+	assert_int_equal(frames_sent(), before);
+	tee_close(socket);
+	turn();
+	assert_int_equal(frames_sent(), before + 1);
+}
+
+/* ---- segmentation ---- */
+
+/* All of it arrives, in order, whether the link, the kernel or nobody but us can cut super-frames. */
+static void bulk_arrives(const char *link, const char *counter, uint64_t at_most)
+{
+	struct tee_socket *socket;
+	size_t out = 0, in = 0;
+	int fd;
+
+	open_host(link);
+	for (size_t i = 0; i < BULK_BYTES; i++)
+		sent[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16));
+	memset(received, 0, sizeof(received));
+	fd = meet(&socket);
+	while (in < BULK_BYTES) {
+		ssize_t len = out < BULK_BYTES ? tee_send(socket, sent + out, BULK_BYTES - out, 0)
+					       : 0;
+
+		if (len > 0)
+			out += (size_t)len;
+		assert_int_equal(tee_host_run_once(fix.host, TEE_NS_PER_MS), 0);
+		while ((len = recv(fd, received + in, BULK_BYTES - in, MSG_DONTWAIT)) > 0)
+			in += (size_t)len;
+	}
+	assert_memory_equal(received, sent, BULK_BYTES);
+	assert_true(counter_of(counter) > 0);
+	/* 725 segments of 1,448 bytes, and a few frames besides. */
+	assert_true(at_most ? frames_sent() < at_most : frames_sent() > 724);
+	tee_close(socket);
+	close(fd);
+}
+
+static void a_link_without_offloads_gets_segments(void **state)
+{
+	bulk_arrives("tap:tee0,offload=0", "gso.segments", 0);
+	assert_true(counter_of("gso.segments") >= 724 - counter_of("gso.super_frames"));
+	assert_true(counter_of("gso.super_frames") < 300);
+}
+
+static void a_link_with_offloads_gets_super_frames(void **state)
+{
+	bulk_arrives("tap:tee0", "tap.tx_super_frames", 300);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(who_closes_at_the_end_says_both_in_one_frame, tear_down),
+		cmocka_unit_test_teardown(who_does_not_close_acknowledges_with_the_next_turn,
+					  tear_down),
+		cmocka_unit_test_teardown(an_end_behind_unread_bytes_is_acknowledged_at_once,
+					  tear_down),
+		cmocka_unit_test_teardown(a_link_without_offloads_gets_segments, tear_down),
+		cmocka_unit_test_teardown(a_link_with_offloads_gets_super_frames, tear_down),
+	};
+
+	has_namespace = enter_namespace();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
