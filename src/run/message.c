@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,7 +71,8 @@ static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs
 /* ---- sendto, recvfrom ---- */
 
 /* TCP has a peer already; the address counts for nothing. */
-static int64_t send_stream(struct run_call *call, int theirs, const void *data, size_t len)
+static int64_t send_stream(struct run_call *call, struct run_sock *sock, int theirs,
+			   const void *data, size_t len)
 {
 	int flags = (int)call->request->data.args[3];
 	ssize_t sent;
@@ -80,6 +82,8 @@ static int64_t send_stream(struct run_call *call, int theirs, const void *data, 
 	sent = send(theirs, data, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent >= 0)
 		return sent;
+	if (errno == EAGAIN && !(flags & MSG_DONTWAIT) && !run_is_nonblocking(theirs))
+		return run_hold(call, sock, run_timeout_ns(theirs, SO_SNDTIMEO), -EAGAIN);
 	return errno == ENOTCONN ? -EPIPE : -errno;
 }
 
@@ -93,13 +97,13 @@ int64_t run_call_sendto(struct run_call *call)
 	int64_t verdict;
 
 	if (!sock)
-		return RUN_CONTINUE;
+		return call->is_held ? -EBADF : RUN_CONTINUE;
 	if (sock->state == RUN_DATAGRAM)
 		run_datagram_drain(sock); /* it uses the buffer too */
 	if (run_read(call, args[1], run->buffer, len) < 0)
 		verdict = -EFAULT;
 	else if (sock->state != RUN_DATAGRAM)
-		verdict = send_stream(call, theirs, run->buffer, len);
+		verdict = send_stream(call, sock, theirs, run->buffer, len);
 	else if (args[2] >= RUN_DATAGRAM_MAX)
 		verdict = -EMSGSIZE;
 	else
@@ -152,7 +156,7 @@ int64_t run_call_recvfrom(struct run_call *call)
 struct message {
 	struct msghdr header;
 	struct iovec *pieces;
-	size_t total;
+	size_t total; /* of their lengths; past RUN_DATAGRAM_MAX only that it is past it */
 };
 
 static int read_message(const struct run_call *call, uint64_t address, struct message *ret)
@@ -170,8 +174,16 @@ static int read_message(const struct run_call *call, uint64_t address, struct me
 		free(ret->pieces);
 		return -EFAULT;
 	}
-	for (size_t i = 0; i < ret->header.msg_iovlen; i++)
-		ret->total += ret->pieces[i].iov_len;
+	/* However long the pieces say that they are, the sum must not come round. */
+	for (size_t i = 0; i < ret->header.msg_iovlen; i++) {
+		size_t len = ret->pieces[i].iov_len;
+
+		if (len > SSIZE_MAX) {
+			free(ret->pieces);
+			return -EINVAL;
+		}
+		ret->total += len < RUN_DATAGRAM_MAX ? len : RUN_DATAGRAM_MAX;
+	}
 	return 0;
 }
 

@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
 
 from __main__ import BLACK_HOLE, HUP, IN, OUT, RDHUP, SETTLE_S, V4, V6, sequence
@@ -112,7 +113,7 @@ def _(w):
 
 
 class Piece(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
 
 
 class Header(ctypes.Structure):
@@ -130,8 +131,57 @@ class Message(ctypes.Structure):
 
 
 def messages(*texts):
-    headers = [Header(pieces=ctypes.pointer(Piece(text, len(text))), piece_count=1) for text in texts]
+    headers = [Header(pieces=ctypes.pointer(Piece(ctypes.cast(text, ctypes.c_void_p), len(text))), piece_count=1)
+               for text in texts]
     return (Message * len(texts))(*map(Message, headers))
+
+
+@sequence("sendmsg and recvmsg: lengths that add up to nothing, and less than nothing")
+def _(w):
+    libc = ctypes.CDLL(None, use_errno=True)
+    a, b = w.udp(), bound(w)
+    a.connect(b.getsockname())
+    text = ctypes.create_string_buffer(1 << 20)
+    third = 0x5555555555555556
+    for lengths in ([third] * 3, [16, (1 << 64) - 16], [70000]):
+        pieces = (Piece * len(lengths))(*(Piece(ctypes.addressof(text), length) for length in lengths))
+        header = Header(pieces=pieces, piece_count=len(lengths))
+        result = libc.sendmsg(a.fileno(), ctypes.byref(header), 0)
+        # No such length can be had; Linux looks at each first, and finds that it leads out of all memory.
+        reason = ctypes.get_errno()
+        w.note((result, errno.errorcode.get(errno.EMSGSIZE if reason == errno.EFAULT else reason)))
+    a.send(b"still there")
+    w.poll(b, IN)
+    w.did(b.recv, 100)
+
+
+@sequence("getsockopt: a length below zero")
+def _(w):
+    libc = ctypes.CDLL(None, use_errno=True)
+    for level, name in ((1, 4), (1, 2), (6, 1)):
+        room, length = ctypes.create_string_buffer(64), ctypes.c_int(-1)
+        result = libc.getsockopt(w.socket().fileno(), level, name, room, ctypes.byref(length))
+        w.note((result, errno.errorcode.get(ctypes.get_errno())))
+
+
+@sequence("sendto: a connection that takes no more is waited for")
+def _(w):
+    a, b = w.pair()
+    size = 8 << 20
+    got = []
+
+    def read():
+        while len(piece := b.recv(1 << 16)) > 0:
+            got.append(len(piece))
+
+    reader = threading.Timer(0.1, read)
+    reader.start()
+    left = size
+    while left > 0:
+        left -= a.sendto(bytes(min(left, 1 << 20)), b.getsockname())
+    a.close()
+    reader.join()
+    w.note(sum(got) == size)
 
 
 @sequence("sendmmsg and recvmmsg")
