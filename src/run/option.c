@@ -137,7 +137,9 @@ int64_t run_call_getsockopt(struct run_call *call)
 	}
 	if ((int32_t)len > (int32_t)sizeof(value))
 		len = sizeof(value);
-	if (level == SOL_SOCKET && name == SO_ERROR) {
+	if ((int32_t)len < 0) {
+		result = -EINVAL;
+	} else if (level == SOL_SOCKET && name == SO_ERROR) {
 		number = take_error(sock, dup);
 		if (len > sizeof(number))
 			len = sizeof(number);

@@ -125,9 +125,13 @@ int64_t run_call_socket(struct run_call *call)
 		sock->posix_fd = posix_fd;
 		if (is_stream)
 			run_weak_add(sock, theirs);
-		else if (run_datagram_start(sock, ours) >= 0)
-			ours = -1;
-		verdict = run_give_fd(call, sock, theirs, (args[1] & SOCK_CLOEXEC) != 0);
+		verdict = is_stream ? 0 : run_datagram_start(sock, ours);
+		if (verdict == 0) {
+			ours = -1; /* the record's now */
+			verdict = run_give_fd(call, sock, theirs, (args[1] & SOCK_CLOEXEC) != 0);
+		} else {
+			run_sock_drop(sock);
+		}
 	}
 	close(theirs);
 	if (ours >= 0)

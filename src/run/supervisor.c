@@ -183,10 +183,19 @@ static void on_look(void *arg)
 {
 	struct run *run = arg;
 	uint64_t now_ns = tee_host_now_ns();
+	struct list waiting;
 
 	run->held_timer = 0;
-	LIST_FOR_EACH_SAFE(node, &run->held)
-	look_at(CONTAINER_OF(node, struct held, node), now_ns);
+	/* As above: what one of them ends in may wake, and so free, another. */
+	list_init(&waiting);
+	while (!list_is_empty(&run->held))
+		list_push_back(&waiting, list_pop_front(&run->held));
+	while (!list_is_empty(&waiting)) {
+		struct list *node = list_pop_front(&waiting);
+
+		list_push_back(&run->held, node);
+		look_at(CONTAINER_OF(node, struct held, node), now_ns);
+	}
 	if (!list_is_empty(&run->held))
 		run->held_timer = tee_host_after(run->host, LOOK_NS, on_look, run);
 }
@@ -357,8 +366,10 @@ static struct run *prepare(const struct run_config *config, char *ret_error)
 	struct run *run = calloc(1, sizeof(*run));
 	int result;
 
-	if (!run)
+	if (!run) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "no memory to run a program");
 		return NULL;
+	}
 	run->host = config->host;
 	run->allows_host_loopback = config->allows_host_loopback;
 	run->on_unused = config->on_unused;
