@@ -112,7 +112,9 @@ static int check_dir(const char *dir, char *ret_error)
 	struct stat status;
 
 	if (lstat(dir, &status) < 0)
-		return -errno;
+		return errno == ENOENT ? -ENOENT
+				       : fail(ret_error, -errno, "can't look at %s: %s", dir,
+					      strerror(errno));
 	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || status.st_mode & 077)
 		return fail(
 			ret_error, -EPERM,
@@ -135,11 +137,16 @@ static int lock_dir(const struct daemon_place *place, char *ret_error)
 			return fail(ret_error, -errno, "can't make %s: %s", place->dir,
 				    strerror(errno));
 		result = check_dir(place->dir, ret_error);
-		fd = result < 0 ? result : open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (result == -ENOENT)
 			continue;
+		if (result < 0)
+			return result;
+		fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
 		if (fd < 0)
-			return fd;
+			return fail(ret_error, -errno, "can't open %s: %s", place->dir,
+				    strerror(errno));
 		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &status) == 0 && status.st_nlink > 0)
 			return fd;
 		/* The last daemon in it ended meanwhile, and removed it. */
