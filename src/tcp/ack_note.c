@@ -80,7 +80,7 @@ void ack_notes_free(struct tcp_conn *conn)
 }
 
 /* How things stand now; NULL: no room. */
-static struct ack_note *note_new(struct tcp_conn *conn)
+static inline struct ack_note *note_new(struct tcp_conn *conn)
 {
 	struct ack_notes *notes = conn->rx->notes;
 	struct ack_note *note;
@@ -93,7 +93,7 @@ static struct ack_note *note_new(struct tcp_conn *conn)
 	note->nxt = conn->rcv.nxt;
 	note->ts_ecr = conn->ts.recent;
 	note->why = conn->ack_why;
-	note->ecn_flags = ecn_out_flags(conn->ecn, false);
+	note->ecn_flags = conn->ecn->mode == ECN_MODE_OFF ? 0 : ecn_out_flags(conn->ecn, false);
 	note->sack_count = 0;
 	return note;
 }

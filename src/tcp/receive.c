@@ -156,9 +156,9 @@ static void estimate_rcv_mss(struct tcp_conn *conn, const struct arrival *arriva
 }
 
 /* Follows the gaps between arrivals, so that the delay is no longer than it need be. */
-static void adapt_ato(struct tcp_conn *conn)
+static void adapt_ato(struct tcp_conn *conn, uint32_t now)
 {
-	uint32_t now = coarse_ms(conn_now(conn)), least = conn->tcp->delack_min_ms, gap;
+	uint32_t least = conn->tcp->delack_min_ms, gap;
 
 	if (!conn->rcv.ato_ms) {
 		uint32_t window = (uint32_t)(conn->rcv.adv - conn->rcv.nxt);
@@ -235,9 +235,14 @@ static void measure_rtt(struct tcp_conn *conn, const struct arrival *arrival)
 	uint64_t now = conn_now(conn), sample = 0;
 
 	if (conn_has(conn, CONN_HAS_TS) && arrival->ts_ecr && arrival->len >= conn->rcv.mss) {
+		bool is_said = arrival->ts_ecr == conn->rx->rtt_ecr;
+
+		conn->rx->rtt_ecr = arrival->ts_ecr;
 		sample = tstamp_rtt_ns(&conn->ts, arrival->ts_ecr, now);
 		if (sample >= TS_RTT_LEAST_NS) {
-			note_rtt(conn, sample);
+			/* The first segment that echoes it waited least. */
+			if (!is_said)
+				note_rtt(conn, sample);
 			return;
 		}
 	}
@@ -483,13 +488,18 @@ void receive_fin(struct tcp_conn *conn)
 
 static inline void note_arrival(struct tcp_conn *conn, const struct arrival *arrival)
 {
+	uint32_t now_ms = coarse_ms(conn_now(conn));
+
 	conn->rcv.tos = arrival->tos;
 	if (!arrival->len)
 		return;
 	conn->rcv.unacked_segs += (uint16_t)MIN(arrival->gso_segs, 64u);
 	estimate_rcv_mss(conn, arrival);
-	adapt_ato(conn);
-	measure_rtt(conn, arrival);
+	/* What comes in a row tells nothing new of gaps, or of a round trip that was measured already. */
+	if (now_ms != conn->rcv.last_data_ms || conn->rcv.ato_ms != conn->tcp->delack_min_ms)
+		adapt_ato(conn, now_ms);
+	if (arrival->ts_ecr != conn->rx->rtt_ecr || conn->rcv.nxt >= conn->rx->rtt_mark)
+		measure_rtt(conn, arrival);
 }
 
 void receive_next(struct tcp_conn *conn, const struct arrival *arrival, struct tee_pkt *pkt)
