@@ -92,7 +92,9 @@ static ssize_t answer_one(struct client *client, char *text, size_t len)
 
 static void converse(struct client *client)
 {
+	struct serve_conn *conn = &client->conn;
 	char *text = client->worker.input;
+	uint64_t since_ns = tee_host_now_ns(); /* nothing came that could be answered */
 	size_t len = 0;
 
 	for (;;) {
@@ -103,6 +105,7 @@ static void converse(struct client *client)
 			continue;
 		if (got <= 0)
 			return;
+		conn->active_at_ns = tee_host_now_ns();
 		len += (size_t)got;
 		while (used < len) {
 			ssize_t taken = answer_one(client, text + used, len - used);
@@ -113,6 +116,11 @@ static void converse(struct client *client)
 				break;
 			used += (size_t)taken;
 		}
+		/* Who sends a request byte by byte is idle all the same. */
+		if (used > 0)
+			since_ns = conn->active_at_ns;
+		else if (conn->active_at_ns - since_ns > client->all->serve->idle_ns)
+			return;
 		len -= used;
 		memmove(text, text + used, len);
 	}

@@ -336,6 +336,60 @@ def programs(lab):
     daemon.check_gone()
 
 
+# On one connection: a page for each byte of the input; then a request that comes a byte at a time and never ends.
+KEPT = """
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while sys.stdin.buffer.read(1):
+    s.sendall(b"GET /page.txt HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+    came = b""
+    while b"\\r\\n\\r\\n" not in came or len(came.split(b"\\r\\n\\r\\n", 1)[1]) < 5:
+        came += s.recv(4096)
+    print(came.split(b"\\r\\n\\r\\n", 1)[1].decode(), flush=True)
+began = time.monotonic()
+try:
+    while time.monotonic() - began < 20:
+        s.sendall(b"G")
+        s.settimeout(0.1)
+        try:
+            if not s.recv(1):
+                break
+        except TimeoutError:
+            pass
+except OSError:
+    pass
+print(time.monotonic() - began)
+"""
+
+
+@live.case("serve on a daemon: a file that changes is seen on a kept connection; an endless request ends", quick=True)
+def kept(lab):
+    wire = ethernet(lab)
+    daemon = Daemon(lab, wire)
+    daemon.up()
+    page = lab.path("page.txt")
+    with open(page, "w", encoding="ascii") as file:
+        file.write("first")
+    daemon.attached("serve", "--port", 8080, "--idle", 1, lab.dir)
+    until(lambda: of_state(daemon.ss("-tl"), "LISTEN"), 10, "the server to listen")
+    client = lab.start(sys.executable, "-c", KEPT, wire.own4, 8080, ns=wire.ns, stdin=subprocess.PIPE)
+
+    def ask():
+        known = len(client.output().split())
+        client.stdin.write(b".")
+        client.stdin.flush()
+        return until(lambda: client.output().split()[known:], 5, "a page")[0]
+
+    check_equal(ask(), b"first", "page")
+    with open(page, "w", encoding="ascii") as file:
+        file.write("other")
+    until(lambda: ask() == b"other", 0.9, "the page as it is now")
+    client.stdin.close()
+    client.check_exit(0, 25)
+    seconds = float(client.output().split()[-1])
+    check(seconds < 10, f"the connection was let for {seconds:.0f} s")
+
+
 @live.case("serve, curl and nc on one daemon: pages, streams both ways, datagrams, exit codes", quick=True)
 def commands(lab):
     need("curl", "nc")
