@@ -13,47 +13,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "run/private.h"
 
 struct attached {
-	pid_t child;
-	int status;
-	bool has_ended; /* the program itself */
+	struct run_child child;
 	bool is_unused; /* nothing is left of all that it started, or nobody can tell */
-	bool is_told_to_end;
 };
-
-static void reap(struct attached *attached)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == attached->child) {
-			attached->status = status;
-			attached->has_ended = true;
-		}
-}
-
-static void take_signals(struct attached *attached, int signal_fd)
-{
-	struct signalfd_siginfo info;
-
-	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
-			reap(attached);
-		else if (attached->has_ended)
-			attached->is_told_to_end = true;
-		/* The terminal sends to the whole group, and so to the program too. */
-		else if (info.ssi_code != SI_KERNEL)
-			kill(attached->child, (int)info.ssi_signo);
-	}
-}
 
 /* false: the daemon has ended, or is about to. */
 static bool hear_daemon(struct attached *attached, int control_fd)
@@ -87,18 +55,19 @@ int run_program_attached(const struct run_config *config, int control_fd,
 	}
 	/* A copy of ours would keep the program waiting for answers when the daemon is gone. */
 	close(launched.notify_fd);
-	attached.child = launched.child;
-	while ((!attached.has_ended || !attached.is_unused) && !attached.is_told_to_end) {
+	attached.child.pid = launched.child;
+	while ((!attached.child.has_ended || !attached.is_unused) &&
+	       !attached.child.is_told_to_end) {
 		poll(fds, 2, -1);
 		if (fds[1].revents && !hear_daemon(&attached, control_fd)) {
 			fds[1].fd = -1;
 			on_left(arg);
-			if (!attached.has_ended)
-				kill(attached.child, SIGTERM);
+			if (!attached.child.has_ended)
+				kill(attached.child.pid, SIGTERM);
 		}
-		take_signals(&attached, fds[0].fd);
+		run_take_signals(&attached.child, fds[0].fd);
 	}
 	close(fds[0].fd);
-	*ret_status = attached.status;
+	*ret_status = attached.child.status;
 	return 0;
 }

@@ -227,13 +227,14 @@ static int meet(const struct run_config *config, const char *path, struct run_la
 static int start(const struct run_config *config, const char *path, struct run_launched *launched,
 		 char *ret_error)
 {
-	int up[2], down[2], result;
+	int up[2] = {-1, -1}, down[2], result;
 
-	if (pipe2(up, O_CLOEXEC) < 0)
-		return RUN_EXIT_FAILED;
-	if (pipe2(down, O_CLOEXEC) < 0) {
-		close(up[0]);
-		close(up[1]);
+	if (pipe2(up, O_CLOEXEC) < 0 || pipe2(down, O_CLOEXEC) < 0) {
+		snprintf(ret_error, TEE_HOST_ERROR_SIZE, "can't make a pipe: %s", strerror(errno));
+		if (up[0] >= 0) {
+			close(up[0]);
+			close(up[1]);
+		}
 		return RUN_EXIT_FAILED;
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

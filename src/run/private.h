@@ -114,6 +114,14 @@ struct run_nic {
 	struct tee_addr_info addrs[RUN_NIC_ADDRS_MAX];
 };
 
+/* The program itself, as the process that started it knows it. */
+struct run_child {
+	pid_t pid;
+	int status; /* when it has ended */
+	bool has_ended;
+	bool is_told_to_end; /* a signal came after that: whoever waits for its descendants goes */
+};
+
 struct run {
 	struct tee_host *host;
 	struct posix_world *world;
@@ -131,9 +139,8 @@ struct run {
 	unsigned dead_count;
 	int weak_timer, held_timer; /* ids, or 0 */
 	unsigned weak_round;
-	pid_t child;
-	int status; /* of the child, when it has ended */
-	bool has_ended, is_unused, is_told_to_end;
+	struct run_child child;
+	bool is_unused;
 	void (*on_unused)(void *arg); /* or NULL */
 	void *on_unused_arg;
 	struct tee_ip name_servers[RUN_SERVERS_MAX]; /* those of the host's resolv.conf */
@@ -175,6 +182,8 @@ int run_launch(const struct run_config *config, struct run_launched *ret_launche
 
 /* A descriptor from which the signals come that concern a program, or -errno. */
 int run_open_signals(void);
+/* Takes what came there: the end of a child is noted, what others sent is passed on to the program. */
+void run_take_signals(struct run_child *child, int signal_fd);
 /* Tries again the calls that wait for this socket. */
 void run_wake_held(struct run *run, struct run_sock *sock);
 

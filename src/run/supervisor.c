@@ -261,33 +261,39 @@ static void on_notify(void *arg, int fd, short revents)
 
 /* ---- signals ---- */
 
-static void reap(struct run *run)
+static void reap(struct run_child *child)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == run->child) {
-			run->status = status;
-			run->has_ended = true;
+		if (pid == child->pid) {
+			child->status = status;
+			child->has_ended = true;
 		}
+}
+
+void run_take_signals(struct run_child *child, int signal_fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(child);
+		else if (child->has_ended)
+			child->is_told_to_end = true;
+		/* The terminal sends to the whole group, and so to the program too. */
+		else if (info.ssi_code != SI_KERNEL)
+			kill(child->pid, (int)info.ssi_signo);
+	}
 }
 
 static void on_signal(void *arg, int fd, short revents)
 {
 	struct run *run = arg;
-	struct signalfd_siginfo info;
 
 	(void)revents;
-	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
-			reap(run);
-		else if (run->has_ended)
-			run->is_told_to_end = true;
-		/* The terminal sends to the whole group, and so to the program too. */
-		else if (info.ssi_code != SI_KERNEL)
-			kill(run->child, (int)info.ssi_signo);
-	}
+	run_take_signals(&run->child, fd);
 }
 
 /* ---- life ---- */
@@ -418,7 +424,7 @@ static int start(struct run *run, const struct run_config *config, char *ret_err
 	result = run_launch(config, &launched, ret_error);
 	if (result)
 		return result;
-	run->child = launched.child;
+	run->child.pid = launched.child;
 	run->notify_fd = launched.notify_fd;
 	if (tee_host_watch_fd(run->host, run->notify_fd, POLLIN, on_notify, run) < 0 ||
 	    tee_host_watch_fd(run->host, run->signal_fd, POLLIN, on_signal, run) < 0)
@@ -462,7 +468,7 @@ int run_program_adopt(const struct run_config *config, int notify_fd, pid_t prog
 		return RUN_EXIT_FAILED;
 	}
 	run->notify_fd = notify_fd;
-	run->child = program;
+	run->child.pid = program;
 	result = try_to_look(program);
 	/* Whatever else the descriptor may be: only a listener of notifications knows that it has no such. */
 	if (ioctl(notify_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &none) == 0 || errno != ENOENT) {
@@ -530,7 +536,7 @@ static void carry_the_rest(struct run *run)
 {
 	uint64_t until_ns = tee_host_now_ns() + REST_NS;
 
-	while (!run->is_told_to_end && tee_host_now_ns() < until_ns) {
+	while (!run->child.is_told_to_end && tee_host_now_ns() < until_ns) {
 		bool is_over;
 
 		tee_host_lock(run->host);
@@ -544,24 +550,24 @@ static void carry_the_rest(struct run *run)
 int run_program_serve(struct run *run)
 {
 	/* A program that daemonizes itself goes on, and we with it. */
-	while ((!run->has_ended || !run->is_unused) && !run->is_told_to_end)
+	while ((!run->child.has_ended || !run->is_unused) && !run->child.is_told_to_end)
 		if (tee_host_run_once(run->host, TEE_NEVER) < 0)
 			break;
-	if (run->has_ended)
+	if (run->child.has_ended)
 		carry_the_rest(run);
-	if (!run->has_ended) {
+	if (!run->child.has_ended) {
 		/* The link is gone: what the program does next fails, and it ends by that or by itself. */
 		close(run->notify_fd);
 		tee_host_unwatch_fd(run->host, run->notify_fd);
 		run->notify_fd = -1;
-		while (!run->has_ended) {
+		while (!run->child.has_ended) {
 			struct pollfd news = {.fd = run->signal_fd, .events = POLLIN};
 
 			poll(&news, 1, -1);
 			on_signal(run, run->signal_fd, news.revents);
 		}
 	}
-	return run->status;
+	return run->child.status;
 }
 
 static void close_fd(int fd)

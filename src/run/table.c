@@ -201,7 +201,7 @@ int run_dup_far_end(void *arg)
 		return -1;
 	fd = dup_of(sock, sock->seen_pid);
 	/* The thread that made it may have ended; its process has the descriptor all the same. */
-	return fd < 0 && sock->run->child > 0 ? dup_of(sock, sock->run->child) : fd;
+	return fd < 0 && sock->run->child.pid > 0 ? dup_of(sock, sock->run->child.pid) : fd;
 }
 
 void run_path(const struct run *run, uint64_t serial, struct sockaddr_un *ret)
