@@ -114,10 +114,11 @@ static int prepare_link(struct serve *serve, char *link, size_t size)
 
 	if (serve->threads == 1)
 		return 0;
-	if (strncmp(given, "tap:", 4) != 0 && strncmp(given, "packet:", 7) != 0)
+	if (strncmp(given, "tap:", 4) != 0 && strncmp(given, "packet:", 7) != 0 &&
+	    strncmp(given, "xdp:", 4) != 0)
 		return cli_fail(cli, CLI_EXIT_USAGE,
-				"--threads needs a link with several queues: --link tap:NAME or "
-				"packet:INTERFACE, not %s",
+				"--threads needs a link with several queues: --link tap:NAME, "
+				"packet:INTERFACE or xdp:INTERFACE, not %s",
 				given);
 	if (cli->config.pcap_path || cli->trace_level != CLI_TRACE_OFF)
 		return cli_fail(cli, CLI_EXIT_USAGE,
@@ -177,8 +178,8 @@ int cmd_serve(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"port", 'p', "PORT", 0, "Of our own address (80)", 0},
-		{"threads", 't', "N", 0, "So many stacks, each in a thread (1; on tap and packet)",
-		 0},
+		{"threads", 't', "N", 0,
+		 "So many stacks, each in a thread (1; on tap, packet and xdp)", 0},
 		{"idle", 'i', "SECONDS", 0,
 		 "Close a connection after so long without a request (60)", 0},
 		{"verbose", 'v', NULL, 0, "Print each request", 0},

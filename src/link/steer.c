@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several queues of one interface (a TAP's, or packet sockets in a fan-out), a stack and a thread behind
- * each, all with one address.
+ * Several queues of one interface (a TAP's, a card's by AF_XDP, or packet sockets in a fan-out), a stack and a
+ * thread behind each, all with one address.
  *
  * The kernel spreads frames over queues by a hash of its own: a TAP by one that also follows the queue we
  * last answered from, packet sockets by the program that steer_program() gives. Almost always that is the
- * right queue. steer_owner() says which is, from the frame alone; what came to another is carried over,
- * as is what all stacks must hear (an ARP reply). So a segment never meets a stack that knows nothing of its
- * connection and would reset it.
+ * right queue; a card's own hash, with AF_XDP, is another. steer_owner() says which is, from the frame
+ * alone; what came to another is carried over, as is what all stacks must hear (an ARP reply). So a
+ * segment never meets a stack that knows nothing of its connection and would reset it.
  *
  * Carrying over is a copy into the other queue's mailbox, under the group's mutex, and a write to its eventfd
  * when the box was empty; the owner takes it in its next recv, before what its own queue has. Nothing
@@ -241,6 +241,15 @@ static int steer_set_addresses(struct tee_link *link, const struct tee_ip *ips, 
 		       : 0;
 }
 
+static int steer_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
+{
+	struct steer_link *self = (struct steer_link *)link;
+
+	return self->queue->ops->claim_port
+		       ? self->queue->ops->claim_port(self->queue, protocol, port)
+		       : 0;
+}
+
 static bool steer_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			  uint64_t *ret_value)
 {
@@ -365,6 +374,7 @@ static const struct tee_link_ops steer_ops = {
 	.poll_fds = steer_poll_fds,
 	.deadline = steer_deadline,
 	.set_addresses = steer_set_addresses,
+	.claim_port = steer_claim_port,
 	.counter = steer_counter,
 	.close = steer_close,
 	.notice = steer_notice,
@@ -378,6 +388,7 @@ static const struct tee_link_ops steer_heard_ops = {
 	.poll_done = steer_poll_done,
 	.deadline = steer_deadline,
 	.set_addresses = steer_set_addresses,
+	.claim_port = steer_claim_port,
 	.counter = steer_counter,
 	.close = steer_close,
 	.notice = steer_notice,

@@ -17,7 +17,8 @@
  * kept from the kernel's hands (port_keeper.c): a range to connect from, and single ones that
  * xdp_claim_port() is told when somebody listens.
  *
- * Every receive queue of the interface has a socket (xdp_queue.c), or only `queue=N`.
+ * Every receive queue of the interface has a socket (xdp_queue.c), or only `queue=N`. With `queues=N` N links
+ * opened by this process divide them, with a stack behind each and one address for all (xdp_group.c, steer.c).
  *
  * Sending goes by the first of them in zero-copy mode. Where the kernel copies anyway, the packet link
  * sends instead (`send=` says otherwise): AF_XDP has no segmentation offload, and there the kernel makes a
@@ -32,12 +33,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <linux/filter.h>
 #include <unistd.h>
 #include "base/byteorder.h"
 #include "base/check.h"
 #include "link/host_facts.h"
-#include "link/port_keeper.h"
 #include "link/spec.h"
+#include "link/steer.h"
+#include "link/xdp_group.h"
 #include "link/xdp_queue.h"
 #include "wire/arp.h"
 #include "wire/ethernet.h"
@@ -47,10 +50,6 @@
 enum {
 	XDP_QUEUES_MAX = TEE_LINK_POLL_MAX - 2,
 	XDP_RING_DEFAULT = 2048,
-	/* Ports to connect from: the first such block above the kernel's own range that is free. */
-	XDP_PORTS_FIRST = 61000,
-	XDP_PORTS_COUNT = 512,
-	XDP_PORTS_BLOCKS = 8,
 };
 #define XDP_RETRY_NS (50 * TEE_NS_PER_US)
 #define XDP_LOOK_NS  (20 * TEE_NS_PER_MS)
@@ -59,12 +58,13 @@ struct xdp_link {
 	struct tee_link link;
 	struct tee_link *beside; /* a packet link: groups, or the answers of neighbours */
 	bool has_news_beside;
-	bool shares;       /* the host's address */
-	bool sends_beside; /* by the packet link, with its offloads */
-	bool is_down;      /* the interface is: what is sent counts as lost */
-	bool told_merging; /* notice() has warned */
-	struct xdp_steer steer;
-	struct port_keeper keeper;
+	bool shares;             /* the host's address */
+	bool sends_beside;       /* by the packet link, with its offloads */
+	bool is_down;            /* the interface is: what is sent counts as lost */
+	bool told_merging;       /* notice() has warned */
+	struct xdp_group *group; /* the program and the ports, with `queues=N` of N links */
+	unsigned idx;            /* in the group */
+	uint32_t sharers;        /* of the interface's queues, this one included */
 	struct xdp_queue *queues;
 	unsigned queue_count, turn;
 	uint64_t retry_at_ns;
@@ -89,10 +89,7 @@ static bool is_neighbour_answer(const struct xdp_link *self, const struct tee_pk
 		    arp.op != ARP_REPLY)
 			return false;
 		/* Who claims the address is the kernel's business. */
-		for (unsigned i = 0; i < self->steer.address_count; i++)
-			if (tee_ip_equal(&self->steer.addresses[i], &arp.sender_ip))
-				return false;
-		return true;
+		return !xdp_group_has_address(self->group, &arp.sender_ip);
 	}
 	return load_be16(bytes + 12) == ETHERTYPE_IP6 &&
 	       pkt->len >= ETHERNET_HEADER_LEN + IP6_HEADER_LEN + ICMP_HEADER_LEN &&
@@ -215,11 +212,11 @@ static int xdp_set_addresses(struct tee_link *link, const struct tee_ip *ips, un
 	struct xdp_link *self = (struct xdp_link *)link;
 
 	if (!self->shares)
-		return self->beside->ops->set_addresses(self->beside, ips, n);
+		return self->idx > 0 ? 0 : self->beside->ops->set_addresses(self->beside, ips, n);
 	for (unsigned i = 0; i < n; i++)
 		if (!host_facts_has_address(self->name, &ips[i]))
 			return -TEE_EADDRNOTAVAIL;
-	return xdp_steer_set_addresses(&self->steer, ips, n);
+	return xdp_group_set_addresses(self->group, self->idx, ips, n);
 }
 
 static int xdp_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
@@ -228,16 +225,8 @@ static int xdp_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port
 	enum xdp_port_set set = protocol == IP_PROTO_TCP   ? XDP_PORTS_TCP
 				: protocol == IP_PROTO_UDP ? XDP_PORTS_UDP
 							   : XDP_PORTS_ICMP;
-	int result = 0;
 
-	if (!self->shares || xdp_steer_has_port(&self->steer, set, port))
-		return 0;
-	/* Of echo ids the kernel keeps no list, and a reply that it misses does no harm to anybody. */
-	if (set != XDP_PORTS_ICMP)
-		result = port_keeper_take(&self->keeper, set == XDP_PORTS_TCP, port);
-	if (result == 0)
-		xdp_steer_take_port(&self->steer, set, port);
-	return result;
+	return self->shares ? xdp_group_claim_port(self->group, set, port) : 0;
 }
 
 /* ---- telling ---- */
@@ -269,7 +258,7 @@ static bool xdp_counter(struct tee_link *link, unsigned idx, const char **ret_na
 			uint64_t value;
 		} counters[] = {
 			{"xdp.queues", self->queue_count},
-			{"xdp.native", self->steer.is_native},
+			{"xdp.native", self->group->steer.is_native},
 			{"xdp.zero_copy", self->queues[0].is_zerocopy},
 			{"xdp.multi_buffer", self->queues[0].has_multi},
 			{"xdp.rx_frames", rx_frames},
@@ -298,7 +287,7 @@ static const char *xdp_notice(struct tee_link *link)
 {
 	struct xdp_link *self = (struct xdp_link *)link;
 
-	if (self->told_merging || self->steer.is_native || self->queues[0].has_multi)
+	if (self->told_merging || self->group->steer.is_native || self->queues[0].has_multi)
 		return NULL;
 	self->told_merging = true;
 	snprintf(self->warning, sizeof(self->warning),
@@ -313,10 +302,9 @@ static void xdp_close(struct tee_link *link)
 	struct xdp_link *self = (struct xdp_link *)link;
 
 	/* First the program, that the kernel gets its frames again. */
-	xdp_steer_close(&self->steer);
+	xdp_group_leave(self->group, self->idx);
 	for (unsigned i = 0; i < self->queue_count; i++)
 		xdp_queue_close(&self->queues[i]);
-	port_keeper_fini(&self->keeper);
 	tee_link_close(self->beside);
 	free(self->queues);
 	free(self);
@@ -369,56 +357,23 @@ static int open_beside(struct xdp_link *self, const struct tee_mac *mac,
 	return tee_link_open(text, &self->beside, ret_error);
 }
 
-/* "61000-61511". */
-static bool range_parse(const char *text, unsigned *ret_first, unsigned *ret_last)
+/*
+ * Of several links on one interface the first alone hears what comes beside, and steer.c tells the others what
+ * concerns them. Theirs only send: their sockets let nothing in.
+ */
+static int deafen_beside(struct xdp_link *self, char ret_error[TEE_LINK_ERROR_SIZE])
 {
-	char *end;
-	unsigned long first = strtoul(text, &end, 10), last;
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K};
+	const struct sock_fprog program = {1, &nothing};
+	struct tee_link_poll polled;
 
-	if (*text < '0' || *text > '9' || *end != '-' || end[1] < '0' || end[1] > '9')
-		return false;
-	last = strtoul(end + 1, &end, 10);
-	if (*end || first < 1 || last > UINT16_MAX || first > last)
-		return false;
-	*ret_first = (unsigned)first;
-	*ret_last = (unsigned)last;
-	return true;
-}
-
-/* `ports=FIRST-LAST`, or the first free block. */
-static int take_range(struct xdp_link *self, const struct link_spec *spec,
-		      char ret_error[TEE_LINK_ERROR_SIZE])
-{
-	const char *text = link_spec_get(spec, "ports");
-	unsigned first = XDP_PORTS_FIRST, last = XDP_PORTS_FIRST + XDP_PORTS_COUNT - 1;
-	uint16_t taken = 0;
-	int result;
-
-	if (text && !range_parse(text, &first, &last))
-		return link_fail(ret_error, -TEE_EINVAL,
-				 "link 'xdp': 'ports=%.32s' must be a range such as 61000-61511",
-				 text);
-	for (unsigned block = 0;; block++) {
-		result = port_keeper_take_range(&self->keeper, (uint16_t)first, (uint16_t)last,
-						&taken);
-		if (result != -TEE_EADDRINUSE || text || block + 1 == XDP_PORTS_BLOCKS)
-			break;
-		first += XDP_PORTS_COUNT;
-		last += XDP_PORTS_COUNT;
-	}
-	if (result == -TEE_EADDRINUSE)
-		return link_fail(ret_error, -TEE_EALREADY,
-				 "the host uses port %u itself: give others with ports=FIRST-LAST",
-				 taken);
-	if (result < 0)
-		return link_fail(
-			ret_error, result,
-			"can't keep the ports %u to %u from the kernel (%s): raise 'ulimit "
-			"-n', or give fewer with ports=FIRST-LAST",
-			first, last, tee_strerror(result));
-	self->link.info.port_min = (uint16_t)first;
-	self->link.info.port_max = (uint16_t)last;
-	return 0;
+	if (self->idx == 0)
+		return 0;
+	if (self->beside->ops->poll_fds(self->beside, &polled, 1) == 1 &&
+	    setsockopt(polled.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0)
+		return 0;
+	return link_fail(ret_error, link_result_of_errno(errno), "packet socket on %s: %s",
+			 self->name, strerror(errno));
 }
 
 /* Takes over the host's address and some of its ports. */
@@ -434,7 +389,8 @@ static int share(struct xdp_link *self, const struct link_spec *spec,
 			"share=host",
 			self->name);
 	info->shares_address = true;
-	return take_range(self, spec, ret_error);
+	return xdp_group_take_range(self->group, self->idx, link_spec_get(spec, "ports"),
+				    &info->port_min, &info->port_max, ret_error);
 }
 
 /* With which MAC we are on the wire. */
@@ -498,9 +454,16 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 		       char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	bool chosen = link_spec_get(spec, "queue") != NULL;
-	unsigned total = netdev_rx_queues(self->name), count = chosen ? 1 : total;
-	uint32_t first = 0, ring = default_ring(count);
+	unsigned total = netdev_rx_queues(self->name), step = self->sharers;
+	unsigned count = chosen ? 1 : (total + step - 1 - self->idx) / step;
+	uint32_t first = self->idx, ring = default_ring(chosen ? 1 : total);
 	int result;
+
+	if (total < self->sharers || (chosen && self->sharers > 1))
+		return link_fail(ret_error, -TEE_EINVAL,
+				 "link 'xdp': %s has %u receive queue%s, too few for queues=%u%s",
+				 self->name, total, total == 1 ? "" : "s", self->sharers,
+				 chosen ? " beside queue=" : ": 'ethtool -L' makes more");
 
 	if ((result = link_spec_u32(spec, "queue", 0, total - 1, &first, ret_error)) < 0 ||
 	    (result = link_spec_u32(spec, "ring", XDP_RING_MIN, XDP_RING_MAX, &ring, ret_error)) <
@@ -520,8 +483,8 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 	 */
 	if (mode == XDP_MODE_AUTO && netdev_is_of_kernel(self->name) && xdp_queue_knows_multi())
 		mode = XDP_MODE_GENERIC;
-	result = xdp_steer_open(&self->steer, self->name, netdev, total, mode,
-				self->shares ? NULL : &self->link.info.mac, ret_error);
+	result = xdp_group_attach(self->group, netdev, total, mode,
+				  self->shares ? NULL : &self->link.info.mac, ret_error);
 	if (result < 0)
 		return result;
 	self->queues = calloc(count, sizeof(*self->queues));
@@ -530,12 +493,12 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 	for (unsigned i = 0; i < count; i++) {
 		struct xdp_queue_config config = {
 			.name = self->name,
-			.queue = first + i,
+			.queue = first + i * step,
 			.ring = ring,
 			.mtu = netdev->mtu,
 			.mode = mode,
-			.is_native = self->steer.is_native,
-			.has_frags = self->steer.has_frags,
+			.is_native = self->group->steer.is_native,
+			.has_frags = self->group->steer.has_frags,
 			.is_in_memory = netdev_is_in_memory(self->name),
 		};
 
@@ -543,9 +506,10 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 		result = xdp_queue_open(&self->queues[i], &config, ret_error);
 		if (result < 0)
 			return result;
-		result = xdp_steer_add_socket(&self->steer, first + i, self->queues[i].fd);
+		result =
+			xdp_steer_add_socket(&self->group->steer, config.queue, self->queues[i].fd);
 		if (result < 0)
-			return link_fail(ret_error, result, "queue %u of %s: %s", first + i,
+			return link_fail(ret_error, result, "queue %u of %s: %s", config.queue,
 					 self->name, tee_strerror(result));
 	}
 	return 0;
@@ -565,14 +529,11 @@ static int steer_range(struct xdp_link *self, char ret_error[TEE_LINK_ERROR_SIZE
 		ips[count++] = info->ip4;
 	if (info->has_ip6)
 		ips[count++] = info->ip6;
-	result = xdp_steer_set_addresses(&self->steer, ips, count);
+	result = xdp_group_set_addresses(self->group, self->idx, ips, count);
 	if (result < 0)
 		return link_fail(ret_error, result, "can't steer the address of %s: %s", self->name,
 				 tee_strerror(result));
-	for (uint32_t port = info->port_min; port <= info->port_max; port++) {
-		xdp_steer_take_port(&self->steer, XDP_PORTS_TCP, (uint16_t)port);
-		xdp_steer_take_port(&self->steer, XDP_PORTS_UDP, (uint16_t)port);
-	}
+	xdp_group_steer_range(self->group);
 	return 0;
 }
 
@@ -588,6 +549,23 @@ static void choose_way_out(struct xdp_link *self, enum xdp_send send)
 	}
 }
 
+static int join_group(struct xdp_link *self, const struct link_spec *spec,
+		      char ret_error[TEE_LINK_ERROR_SIZE])
+{
+	int result;
+
+	self->sharers = 1;
+	result = link_spec_u32(spec, "queues", 1, STEER_QUEUES_MAX, &self->sharers, ret_error);
+	if (result < 0)
+		return result;
+	result = xdp_group_join(self->name, self->sharers, &self->group, &self->idx);
+	if (result < 0)
+		return link_fail(ret_error, result, "xdp:%s: %s", self->name,
+				 result == -TEE_ENOMEM ? "no memory"
+						       : "all its queues are open, or not as many");
+	return 0;
+}
+
 static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 			  char ret_error[TEE_LINK_ERROR_SIZE])
 {
@@ -600,7 +578,8 @@ static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 
 	if ((result = one_of(spec, "mode", modes, &mode, ret_error)) < 0 ||
 	    (result = one_of(spec, "share", shares, &shared, ret_error)) < 0 ||
-	    (result = one_of(spec, "send", ways, &send, ret_error)) < 0)
+	    (result = one_of(spec, "send", ways, &send, ret_error)) < 0 ||
+	    (result = join_group(self, spec, ret_error)) < 0)
 		return result;
 	self->shares = shared > 0;
 	result = netdev_get(self->name, &netdev);
@@ -610,6 +589,7 @@ static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 										      : -TEE_ENODEV;
 	if ((result = open_mac(self, spec, &netdev, ret_error)) < 0 ||
 	    (result = open_beside(self, &self->link.info.mac, ret_error)) < 0 ||
+	    (result = deafen_beside(self, ret_error)) < 0 ||
 	    (result = open_info(self, spec, &netdev, ret_error)) < 0)
 		return result;
 	result = open_queues(self, spec, &netdev, (enum xdp_mode)mode, ret_error);
@@ -617,7 +597,7 @@ static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 		return result;
 	choose_way_out(self, (enum xdp_send)send);
 	snprintf(self->link.info.how, sizeof(self->link.info.how), "%s, %s, %u queue%s, %s%s",
-		 self->steer.is_native ? "native" : "generic",
+		 self->group->steer.is_native ? "native" : "generic",
 		 self->queues[0].is_zerocopy ? "zero-copy" : "copying", self->queue_count,
 		 self->queue_count == 1 ? "" : "s",
 		 self->queues[0].has_multi ? "frames of any size" : "frames of one page",
@@ -639,16 +619,18 @@ static int xdp_open(const struct link_spec *spec, struct tee_link **ret_link,
 		return link_fail(ret_error, -TEE_ENOMEM, "no memory for the xdp link");
 	self->link.ops = &xdp_ops;
 	self->retry_at_ns = TEE_NEVER;
-	xdp_steer_init(&self->steer);
-	port_keeper_init(&self->keeper);
 	snprintf(self->name, sizeof(self->name), "%s", spec->name);
 	result = xdp_open_parts(self, spec, ret_error);
-	if (result < 0) {
-		xdp_close(&self->link);
-		return result;
-	}
 	*ret_link = &self->link;
-	return 0;
+	if (result == 0 && self->sharers > 1) {
+		result = steer_open(&self->link, self->sharers, NULL, ret_link);
+		if (result < 0)
+			link_fail(ret_error, result, "%s: %s", self->link.info.name,
+				  tee_strerror(result));
+	}
+	if (result < 0)
+		xdp_close(&self->link);
+	return result;
 }
 
 static int xdp_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
@@ -668,11 +650,11 @@ static int xdp_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 const struct link_kind link_kind_xdp = {
 	.about =
 		{.name = "xdp",
-		 .syntax = "xdp:INTERFACE[,share=host,ports=FIRST-LAST,mode=MODE,queue=N,ring=N,"
-			   "mac=MAC,mtu=N]",
+		 .syntax = "xdp:INTERFACE[,share=host,ports=FIRST-LAST,mode=MODE,queue=N,queues=N,"
+			   "ring=N,mac=MAC,mtu=N]",
 		 .summary =
 			 "a real interface past the kernel's stack, beside or on the host's address"},
-	.keys = "share ports mode send queue ring mac mtu",
+	.keys = "share ports mode send queue queues ring mac mtu",
 	.takes_name = true,
 	.open = xdp_open,
 	.probe = xdp_probe,

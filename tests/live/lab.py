@@ -251,15 +251,16 @@ class Packet(Ethernet):
 
     name = "packet"
 
-    def __init__(self, lab):
+    def __init__(self, lab, queues=1):
         super().__init__(lab, 78)
         number = f"{lab.number}x{lab.count()}"
         self.device, self.peer_device = f"host{number}", f"peer{number}"
         self.link = f"packet:{self.device}"
         self.ns = lab.namespace(f"peer{number}")
         self.host4, self.host6 = f"{self.prefix4}.9", f"{self.prefix6}:9"
-        lab.ip("link", "add", self.device, "type", "veth", "peer", "name", self.peer_device,
-               "netns", self.ns)
+        many = ["numrxqueues", queues, "numtxqueues", queues] if queues > 1 else []
+        lab.ip("link", "add", self.device, *many, "type", "veth", "peer", "name", self.peer_device,
+               *many, "netns", self.ns)
         lab.ip("addr", "add", f"{self.host4}/24", "dev", self.device)
         lab.ip("addr", "add", f"{self.host6}/64", "dev", self.device, "nodad")
         lab.ip("link", "set", self.device, "up")

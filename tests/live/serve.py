@@ -7,7 +7,6 @@ answer's bytes with the file; ab compares lengths."""
 import os
 import re
 import resource
-import signal
 import subprocess
 
 import lab as live
@@ -326,59 +325,9 @@ def cut_short_checksums(lab):
     cut_short(lab, wire, 50 << 20)
 
 
-# Fresh connections, then kept ones that are silent for longer than a TAP remembers whose they were.
-MANY_CONNECTIONS = """
-import socket, sys, time
-address, port, count, pause = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-request = b"GET /hello.txt HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"
-def ask(s):
-    s.sendall(request)
-    came = b""
-    while not came.endswith(b"hello over teeceepee\\n"):
-        more = s.recv(4096)
-        assert more, came
-        came += more
-for number in range(count):
-    s = socket.create_connection((address, port), 10)
-    ask(s)
-    s.close()
-kept = [socket.create_connection((address, port), 10) for number in range(100)]
-for s in kept:
-    ask(s)
-time.sleep(pause)
-for s in kept:
-    s.sendall(request[:10])
-for s in kept:
-    s.sendall(request[10:] + request)
-    came = b""
-    while came.count(b"hello over teeceepee\\n") < 2:
-        came += s.recv(4096)
-for s in kept:
-    ask(s)
-"""
-
-
 def by_threads(lab, wire, family):
-    root, bodies = servers.pages(lab)
-    server = lab.tee("serve", *wire.options(family), "--threads", 2, "--stats", "--port", PORT, root)
-    lab.wait_answering(wire, family)
-    before = lab.counter("TcpEstabResets", wire.ns)
-    lab.start("python3", "-c", MANY_CONNECTIONS, wire.ours(family), PORT, 100 if lab.quick else 1000,
-              1 if lab.quick else 4, ns=wire.ns).check_exit(0, 60)
-    # Large enough to be in pieces, also for IP: an echo of 4,000 bytes.
-    lab.command("ping", "-nq", "-c3", "-i0.1", "-W2", "-s4000", wire.ours(family), ns=wire.ns)
-    done = subprocess.run(lab.inside(wire.ns) + [
-        "curl", "-sS", "--max-time", "20", *(wire.own_url(family, f"/{number}.bin", PORT)
-                                             for number in range(len(bodies)))],
-        stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    check(done.stdout == b"".join(bodies), "the pages differ")
-    check_equal(lab.counter("TcpEstabResets", wire.ns) - before, 0, "connections that were reset")
-    server.signal(signal.SIGTERM)
-    server.check_exit(128 + signal.SIGTERM, 20)
-    taken = [int(number) for number in re.findall(r"(\d+) +tcp.passive_opens|tcp.passive_opens +(\d+)",
-                                                  server.errors()) for number in number if number]
-    check(len(taken) == 2 and min(taken) > sum(taken) / 4, f"connections of each thread: {taken}")
-    return f"connections of each thread: {taken}"
+    told = servers.serve_by_threads(lab, wire, family)
+    return f"connections of each thread: {servers.counters_named(told, 'tcp.passive_opens')}"
 
 
 @live.case("two threads, tap, IPv4", quick=True)

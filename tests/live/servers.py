@@ -1,17 +1,21 @@
-"""The servers that the live tests talk with: nginx, dnsmasq, radvd, and a certificate authority.
+"""The servers that the live tests talk with: nginx, dnsmasq, radvd, ours with threads, and a certificate
+authority.
 
 Each function starts a program for the length of the case, and returns when it listens.
 """
 
 import os
+import re
+import signal
 import subprocess
 import sys
 
 import lab as lab_module
-from lab import check, need, until
+from lab import check, check_equal, need, until
 
 PAGE_BYTES = 100 * 1000
 PAGES = 10
+THREADS_PORT = 8080
 
 NGINX = """
 daemon off;
@@ -204,3 +208,71 @@ def as_nobody(lab):
     lab.program = path
     os.chmod(lab.dir, 0o777)
     return words
+
+
+# Fresh connections, then kept ones that are silent for longer than a TAP remembers whose they were.
+MANY_CONNECTIONS = """
+import socket, sys, time
+address, port, count, pause = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+request = b"GET /hello.txt HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"
+def ask(s):
+    s.sendall(request)
+    came = b""
+    while not came.endswith(b"hello over teeceepee\\n"):
+        more = s.recv(4096)
+        assert more, came
+        came += more
+for number in range(count):
+    s = socket.create_connection((address, port), 10)
+    ask(s)
+    s.close()
+kept = [socket.create_connection((address, port), 10) for number in range(100)]
+for s in kept:
+    ask(s)
+time.sleep(pause)
+for s in kept:
+    s.sendall(request[:10])
+for s in kept:
+    s.sendall(request[10:] + request)
+    came = b""
+    while came.count(b"hello over teeceepee\\n") < 2:
+        came += s.recv(4096)
+for s in kept:
+    ask(s)
+"""
+
+
+def counters_named(text, name):
+    """Each value that the counter has in what --stats printed."""
+    return [int(a or b) for a, b in re.findall(rf"(\d+) +{name}\b|{name} +(\d+)", text)]
+
+
+def serve_by_threads(lab, wire, family, ready=None):
+    """
+    `teeceepee serve` with two threads, and clients whose connections must stay with one of them each. `ready()`: it
+    answers, where a ping would ask somebody else. Returns its counters, those of both threads one after the other.
+    """
+    root, bodies = pages(lab)
+    server = lab.tee("serve", *wire.options(family), "--threads", 2, "--stats", "--port",
+                     THREADS_PORT, root)
+    if ready:
+        until(lambda: ready() or not server.is_running(), 10, "the server")
+    else:
+        lab.wait_answering(wire, family)
+    before = lab.counter("TcpEstabResets", wire.ns)
+    lab.start("python3", "-c", MANY_CONNECTIONS, wire.ours(family), THREADS_PORT,
+              100 if lab.quick else 1000, 1 if lab.quick else 4, ns=wire.ns).check_exit(0, 60)
+    # Large enough to be in pieces, also for IP: an echo of 4,000 bytes.
+    lab.command("ping", "-nq", "-c3", "-i0.1", "-W2", "-s4000", wire.ours(family), ns=wire.ns)
+    done = subprocess.run(lab.inside(wire.ns) + [
+        "curl", "-sS", "--max-time", "20", *(wire.own_url(family, f"/{number}.bin", THREADS_PORT)
+                                             for number in range(len(bodies)))],
+        stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    check(done.stdout == b"".join(bodies), "the pages differ")
+    check_equal(lab.counter("TcpEstabResets", wire.ns) - before, 0, "connections that were reset")
+    server.signal(signal.SIGTERM)
+    server.check_exit(128 + signal.SIGTERM, 20)
+    told = server.errors()
+    taken = counters_named(told, "tcp.passive_opens")
+    check(len(taken) == 2 and min(taken) > sum(taken) / 4, f"connections of each thread: {taken}")
+    return told

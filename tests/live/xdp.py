@@ -71,13 +71,13 @@ class Xdp(live.Packet):
 
     name = "xdp"
 
-    def __init__(self, lab, *words):
+    def __init__(self, lab, *words, queues=1):
         told = json.loads(lab.command(lab.program, "link", "--json"))
         [kind] = [entry for entry in told if entry["name"] == "xdp"]
         # Before there is a device it may miss one; whatever else it says is this machine's doing.
         if not kind["works"] and "no Ethernet interface" not in kind["reason"]:
             raise live.Skip(kind["reason"])
-        super().__init__(lab)
+        super().__init__(lab, queues)
         self.link = ",".join([f"xdp:{self.device}", *words])
 
     def is_attached(self):
@@ -94,8 +94,8 @@ class Shared(Xdp):
 
     name = "xdp,share=host"
 
-    def __init__(self, lab, *words):
-        super().__init__(lab, "share=host", *words)
+    def __init__(self, lab, *words, queues=1):
+        super().__init__(lab, "share=host", *words, queues=queues)
         self.own4, self.own6 = self.host4, self.host6
 
     def static(self, family=4):
@@ -473,6 +473,59 @@ def unmodified(lab):
                             ns=wire.ns).wait() == 0, 20, "the program to serve", 0.1)
     kernel_fetches(lab, wire.own_url(4, "/5.bin", 8080), bodies[5], ns=wire.ns)
     kernel_fetches(lab, wire.own_url(4, "/6.bin", 80), bodies[6], ns=wire.ns)
+
+
+# ---- a stack for each queue
+
+for hook in MODES:
+
+    @live.case(f"two threads, {hook}: each connection stays with its stack", quick=hook == "native")
+    def threads(lab, mode=hook):
+        wire = Xdp(lab, f"mode={mode}", queues=2)
+        return tell_of_queues(servers.serve_by_threads(lab, wire, 4), mode)
+
+    @live.case(f"two threads on the host's address, {hook}", quick=hook == "generic")
+    def threads_shared(lab, mode=hook):
+        wire = Shared(lab, f"mode={mode}", queues=2)
+        servers.nginx(lab)
+
+        def answers():
+            return lab.start("curl", "-sS", "-f", "--max-time", "2", wire.own_url(4, "/1.bin", 8080),
+                             ns=wire.ns).wait(10) == 0
+
+        before = lab.counter("TcpOutRsts")
+        told = servers.serve_by_threads(lab, wire, 4, answers)
+        # The kernel's own server went on beside them.
+        kernel_fetches(lab, wire.own_url(4, "/6.bin", 80), servers.pages(lab)[1][6], ns=wire.ns)
+        check(lab.counter("TcpOutRsts") - before < 10, "the host's kernel reset connections of ours")
+        return tell_of_queues(told, mode)
+
+
+def tell_of_queues(told, mode):
+    came, passed = (servers.counters_named(told, name) for name in ("xdp.rx_frames",
+                                                                    "steer.passed_on"))
+    check(sum(came) > 100, f"frames that came by AF_XDP: {came}")
+    # Before the stack (generic) a veth's frames have no queue but the first.
+    check(len(came) == (2 if mode == "native" else 1), f"frames of each queue: {came}")
+    check(sum(passed) > 50, f"frames that came to another's queue: {passed}")
+    return f"frames of each queue: {came}, of which passed on: {passed}"
+
+
+@live.case("two threads by IPv6, three queues: one stack has two of them")
+def threads_uneven(lab):
+    wire = Xdp(lab, "mode=native", queues=3)
+    return tell_of_queues(servers.serve_by_threads(lab, wire, 6), "native")
+
+
+@live.case("threads: more than there are queues, and one queue chosen, are refused", quick=True)
+def threads_refused(lab):
+    root, _ = servers.pages(lab)
+    wire = Xdp(lab)
+    for link, word in ((wire.link, "too few"), (f"{wire.link},queue=0", "queue")):
+        process = lab.tee("serve", "--link", link, "--ip", f"{wire.own4}/24", "--threads", 2, root)
+        check(process.wait(10) != 0, "threads without queues were accepted")
+        check(word in process.errors(), f"what it says: {process.errors()}")
+    check(not wire.is_attached(), "something was left attached")
 
 
 @live.case("the interface goes away: told, and the program ends")

@@ -394,6 +394,38 @@ static void a_group_has_its_number(void **state)
 	tee_link_close(more);
 }
 
+/* On a shared address a claim is the queue's business; links that need none have no such call. */
+static uint16_t claimed_port;
+
+static int fake_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
+{
+	claimed_port = port;
+	return protocol == 6 ? 0 : -TEE_EADDRINUSE;
+}
+
+static void claims_reach_the_queue(void **state)
+{
+	static const struct tee_link_ops claiming_ops = {
+		.recv = fake_recv,
+		.poll_fds = fake_poll_fds,
+		.claim_port = fake_claim_port,
+		.close = fake_close,
+	};
+	struct fake *claiming = fake_new("xdp:a"), *other = fake_new("tap:a");
+	struct tee_link *link;
+
+	claiming->link.ops = &claiming_ops;
+	assert_int_equal(steer_open(&claiming->link, 2, NULL, &link), 0);
+	assert_int_equal(link->ops->claim_port(link, 6, 8080), 0);
+	assert_int_equal(claimed_port, 8080);
+	assert_int_equal(link->ops->claim_port(link, 17, 53), -TEE_EADDRINUSE);
+	assert_int_equal(claimed_port, 53);
+	tee_link_close(link);
+	assert_int_equal(steer_open(&other->link, 2, NULL, &link), 0);
+	assert_int_equal(link->ops->claim_port(link, 17, 8080), 0);
+	tee_link_close(link);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +436,7 @@ int main(void)
 		cmocka_unit_test(short_frames_are_anybodys),
 		cmocka_unit_test(frames_reach_their_queue),
 		cmocka_unit_test(a_group_has_its_number),
+		cmocka_unit_test(claims_reach_the_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
