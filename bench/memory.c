@@ -179,6 +179,7 @@ static struct tee_stack *make_server(uint32_t count, int *ret_netif)
 	struct tee_stack *stack;
 
 	tee_config_init(&config);
+	tee_host_memory(&config.memory);
 	config.memory_bytes_max = (size_t)1 << 40;
 	config.conn_max = config.syn_queue_max = config.tcp_listen_backlog_max = count + ROOM;
 	stack = tee_stack_new(&config, 0);

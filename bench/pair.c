@@ -24,6 +24,7 @@ static void end_init(struct bench_end *end, struct tee_link *link, unsigned idx,
 	struct tee_config config;
 
 	tee_config_init(&config);
+	tee_host_memory(&config.memory);
 	config.seed = idx + 1;
 	config.acd = false;
 	config.conn_max = conn_max;

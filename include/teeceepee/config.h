@@ -22,6 +22,22 @@ enum tee_ecn_mode {
 
 enum { TEE_CC_NAME_SIZE = 16 };
 
+/* What struct tee_memory deals in, bytes. */
+enum { TEE_MEMORY_UNIT = 2 << 20 };
+
+/*
+ * Where a stack gets large pieces of memory, once it holds tens of MiB of connections: pieces of whole
+ * huge pages, say, of which a processor can keep track of far more. Without (`map` NULL) everything comes
+ * from the C library's allocator. tee_host_memory() fills it in.
+ */
+struct tee_memory {
+	/* `bytes` (a multiple of TEE_MEMORY_UNIT) of zeros, aligned to TEE_MEMORY_UNIT; NULL: no memory. */
+	void *(*map)(void *arg, size_t bytes);
+	/* Takes back [ptr, ptr + bytes): all of what map() gave, or whole units of it. */
+	void (*unmap)(void *arg, void *ptr, size_t bytes);
+	void *arg; /* must be good as long as the stack is */
+};
+
 /* Every field has its unit in its name; `_count` and `_max` without unit are numbers of things. */
 struct tee_config {
 	uint64_t seed;      /* of the generator all randomness comes from; 0 is a seed too */
@@ -29,11 +45,12 @@ struct tee_config {
 				      zero it is drawn from `seed` */
 
 	/* limits */
-	size_t memory_bytes_max; /* packet buffers and queues together */
-	uint32_t conn_max;       /* TCP connections in all */
-	uint32_t timewait_max;   /* connections in TIME-WAIT; past it the oldest ends early */
-	uint32_t syn_queue_max;  /* half-open connections a listener; past it SYN cookies */
-	uint32_t neighbour_max;  /* entries of the neighbour cache */
+	size_t memory_bytes_max;  /* packet buffers and queues together */
+	struct tee_memory memory; /* for large pieces; not to be set by name */
+	uint32_t conn_max;        /* TCP connections in all */
+	uint32_t timewait_max;    /* connections in TIME-WAIT; past it the oldest ends early */
+	uint32_t syn_queue_max;   /* half-open connections a listener; past it SYN cookies */
+	uint32_t neighbour_max;   /* entries of the neighbour cache */
 	uint32_t neighbour_pending_max; /* packets that wait for one neighbour */
 	uint32_t route_max;
 	uint32_t reassembly_bytes_max; /* IP fragments in wait, in all */
@@ -112,6 +129,10 @@ struct tee_config {
 	uint32_t tcp_ooo_bytes_max;  /* out-of-order data a connection may hold; 0: the window */
 	uint32_t tcp_ooo_ranges_max; /* separate out-of-order ranges a connection may hold */
 	bool tcp_fast_path; /* a shorter way for the common segment; what it does is the same */
+
+	bool slabs; /* connections and sockets are cut out of larger pieces, without an allocator's header
+		       each; off where a memory checker is to see every one (the default under
+		       AddressSanitizer) */
 };
 
 TEE_API void tee_config_init(struct tee_config *config);

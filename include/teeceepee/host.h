@@ -47,7 +47,7 @@ struct tee_host_config {
 
 enum { TEE_HOST_ERROR_SIZE = 512 };
 
-/* Defaults, and a seed from the system's generator. */
+/* Defaults, tee_host_memory(), and a seed from the system's generator. */
 TEE_API void tee_host_config_init(struct tee_host_config *config);
 
 /*
@@ -61,6 +61,13 @@ TEE_API int tee_host_open(const struct tee_host_config *config, struct tee_host 
  * the DHCP lease, closes the link, frees all. NULL is legal.
  */
 TEE_API void tee_host_close(struct tee_host *host, uint64_t grace_ns);
+
+/*
+ * Memory for tee_config.memory, in huge pages where the kernel allows them. A stack uses it once it holds more
+ * than 16 MiB of connections, so that a small program's resident memory does not grow by it; a large one's is
+ * rounded up to units of 2 MiB. May be shared by stacks of several threads.
+ */
+TEE_API void tee_host_memory(struct tee_memory *ret_memory);
 
 TEE_API struct tee_stack *tee_host_stack(struct tee_host *host);
 TEE_API int tee_host_netif(struct tee_host *host);

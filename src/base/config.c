@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/slab.h"
 
 enum field_kind {
 	FIELD_BOOL,
@@ -56,6 +57,7 @@ static const struct field fields[] = {
 	FIELD(secret, SECRET, NONE, 0, 0),
 
 	FIELD(memory_bytes_max, SIZE, BYTES, 1 << 16, SIZE_MAX),
+	BOOL(slabs),
 	COUNT(conn_max, 1),
 	COUNT(timewait_max, 0),
 	COUNT(syn_queue_max, 0),
@@ -194,6 +196,7 @@ static void init_limits(struct tee_config *config)
 {
 	config->memory_bytes_max = (size_t)1 << 30;
 	config->conn_max = 16 << 20;
+	config->slabs = !slab_is_watched;
 	config->timewait_max = 262144;
 	config->syn_queue_max = 4096;
 	config->neighbour_max = 1024;

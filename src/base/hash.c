@@ -4,8 +4,8 @@
  * in the first free one after it. Removal shifts what follows back, so there are no tombstones, and
  * a search ends at the first empty slot.
  *
- * The home is the top bits of the hash times a constant (Fibonacci hashing), so that a caller's
- * hash need not be good in any special bits.
+ * The home is the hash times a constant (Fibonacci hashing, so that a caller's hash need not be good in any
+ * special bits), read as a fraction of the array: any number of slots will do.
  *
  * Growing and shrinking make a second array and then move a few slots of the old one, from its
  * end, with each insertion or removal. While that lasts (table->old_slots):
@@ -16,14 +16,14 @@
  *     before anything else. So a search goes forward from the home to the first empty slot or to the
  *     end of what is left, and an item whose home has moved has moved itself.
  *
- * Homes are top bits, so an old slot's items go to two neighbouring new slots: moving walks both
- * arrays in order. A new array comes zeroed from calloc(), which for large ones is untouched memory of
- * the system's; the old one is given back in pieces while it shrinks, since to free a hundred
+ * Homes grow with the hash, so an old slot's items go to neighbouring new slots: moving walks both
+ * arrays in order. A new array comes zeroed from calloc(), or mapped, which for large ones is untouched memory
+ * of the system's; the old one is given back in pieces while it shrinks, since to free a hundred
  * megabytes at once takes milliseconds.
  *
- * The numbers: growth at 3/4 of C slots leaves room for 3/4 C insertions, and the old array is empty
+ * The numbers: growth at 3/4 of C slots to 3/2 C leaves room for 3/8 C insertions, and the old array is empty
  * after C / 16 of them. Shrinking from C to C / 4 at C / 16 items is over after C / 16 calls,
- * which can at most double the items: half of C / 4.
+ * which can at most double the items: half of C / 4. So a large table costs 16 to 24 bytes an item.
  */
 #include "base/hash.h"
 
@@ -33,8 +33,7 @@
 #include "base/check.h"
 
 enum {
-	BITS_MIN = 4,
-	BITS_MAX = 32,
+	SLOTS_MIN = 16,
 	MOVE_STEP = 16,          /* old slots moved with each insertion or removal */
 	RELEASE_SLOTS = 1 << 16, /* old slots given back at once */
 };
@@ -55,16 +54,11 @@ static void slot_set(struct hash_slot *slot, uint32_t hash, void *item)
 
 _Static_assert(sizeof(void *) <= sizeof(((struct hash_slot *)0)->item), "a slot holds a pointer");
 
-static size_t slots_count(unsigned bits)
-{
-	return (size_t)1 << bits;
-}
-
-static size_t home_of(uint32_t hash, unsigned bits)
+static size_t home_of(uint32_t hash, size_t count)
 {
 	uint32_t mixed = hash * UINT32_C(0x9e3779b1);
 
-	return (size_t)((uint64_t)mixed >> (32 - bits));
+	return (size_t)((uint64_t)mixed * count >> 32);
 }
 
 void hash_init(struct hash_table *table)
@@ -72,27 +66,82 @@ void hash_init(struct hash_table *table)
 	*table = (struct hash_table){0};
 }
 
+/* ---- arrays ---- */
+
+static size_t mapped_bytes_of(size_t count)
+{
+	size_t bytes = count * sizeof(struct hash_slot);
+
+	return (bytes + TEE_MEMORY_UNIT - 1) / TEE_MEMORY_UNIT * TEE_MEMORY_UNIT;
+}
+
+/* An array of empty slots; false: no memory. */
+static bool array_new(const struct hash_table *table, uint32_t count, struct hash_array *ret)
+{
+	struct hash_array array = {.count = count};
+
+	if (table->memory && table->memory->map &&
+	    count >= HASH_MAPPED_MIN / sizeof(struct hash_slot)) {
+		array.mapped_bytes = mapped_bytes_of(count);
+		array.slots = table->memory->map(table->memory->arg, array.mapped_bytes);
+	}
+	if (!array.slots) {
+		array.mapped_bytes = 0;
+		array.slots = calloc(count, sizeof(struct hash_slot));
+	}
+	if (!array.slots)
+		return false;
+	*ret = array;
+	return true;
+}
+
+/* Gives back all but the first `left` slots, or nearly so; none left: everything. */
+static void array_cut(const struct hash_table *table, struct hash_array *array, size_t left)
+{
+	struct hash_slot *slots;
+
+	if (array->mapped_bytes) {
+		size_t keep = mapped_bytes_of(left);
+
+		if (keep < array->mapped_bytes)
+			table->memory->unmap(table->memory->arg, (uint8_t *)array->slots + keep,
+					     array->mapped_bytes - keep);
+		array->mapped_bytes = keep;
+	} else if (left == 0) {
+		free(array->slots);
+	} else {
+		slots = realloc(array->slots, left * sizeof(*slots));
+		if (slots)
+			array->slots = slots;
+	}
+	if (left == 0)
+		array->slots = NULL;
+}
+
 void hash_fini(struct hash_table *table)
 {
-	free(table->slots);
-	free(table->old_slots);
+	array_cut(table, &table->now, 0);
+	array_cut(table, &table->old, 0);
 	hash_init(table);
 }
+
+/* ---- moving ---- */
 
 /* Puts an item into the new array, which has room. */
 static void place(struct hash_table *table, uint32_t hash, void *item)
 {
-	size_t mask = slots_count(table->bits) - 1;
-	size_t idx = home_of(hash, table->bits);
+	struct hash_slot *slots = table->now.slots;
+	size_t count = table->now.count, idx = home_of(hash, count);
 
-	while (slot_item(&table->slots[idx]))
-		idx = (idx + 1) & mask;
-	slot_set(&table->slots[idx], hash, item);
+	while (slot_item(&slots[idx]))
+		if (++idx == count)
+			idx = 0;
+	slot_set(&slots[idx], hash, item);
 }
 
 static void move_slot(struct hash_table *table, size_t idx)
 {
-	struct hash_slot *slot = &table->old_slots[idx];
+	struct hash_slot *slot = &table->old.slots[idx];
 	void *item = slot_item(slot);
 
 	if (!item)
@@ -102,36 +151,21 @@ static void move_slot(struct hash_table *table, size_t idx)
 	table->old_count--;
 }
 
-/* Gives back the part of the old array behind what is left. */
-static void release_moved(struct hash_table *table)
-{
-	struct hash_slot *slots;
-
-	if (table->old_left == 0) {
-		free(table->old_slots);
-		table->old_slots = NULL;
-		return;
-	}
-	slots = realloc(table->old_slots, table->old_left * sizeof(*slots));
-	if (slots)
-		table->old_slots = slots;
-}
-
 /* Moves up to `step` more slots of the old array; of empty ones, a piece to be given back. */
 static void move_some(struct hash_table *table, size_t step)
 {
-	if (!table->old_slots)
+	if (!table->old.slots)
 		return;
 	while (step > 0 && table->old_left > 0 && table->old_count > 0) {
 		move_slot(table, --table->old_left);
 		step--;
 		if (table->old_left % RELEASE_SLOTS == 0)
-			release_moved(table);
+			array_cut(table, &table->old, table->old_left);
 	}
-	if (table->old_slots && table->old_count == 0) {
+	if (table->old_count == 0) {
 		table->old_left = (table->old_left - MIN(table->old_left, (size_t)1)) /
 				  RELEASE_SLOTS * RELEASE_SLOTS;
-		release_moved(table);
+		array_cut(table, &table->old, table->old_left);
 	}
 }
 
@@ -141,39 +175,37 @@ static void move_some(struct hash_table *table, size_t step)
  */
 static void move_front_run(struct hash_table *table)
 {
-	for (size_t idx = 0; idx < table->old_left && slot_item(&table->old_slots[idx]); idx++)
+	for (size_t idx = 0; idx < table->old_left && slot_item(&table->old.slots[idx]); idx++)
 		move_slot(table, idx);
 }
 
-static int resize(struct hash_table *table, unsigned bits)
+static int resize(struct hash_table *table, size_t count)
 {
-	struct hash_slot *slots;
+	struct hash_array array;
 
 	/* By the numbers above nothing is left to move, unless an allocation had failed. */
-	while (table->old_slots)
+	while (table->old.slots)
 		move_some(table, SIZE_MAX);
-	slots = calloc(slots_count(bits), sizeof(*slots));
-	if (!slots)
+	if (count > UINT32_MAX || !array_new(table, (uint32_t)count, &array))
 		return -TEE_ENOMEM;
-	table->old_slots = table->slots;
-	table->old_bits = table->bits;
+	table->old = table->now;
 	table->old_count = table->count;
-	table->old_left = table->slots ? slots_count(table->bits) : 0;
-	table->slots = slots;
-	table->bits = (uint8_t)bits;
+	table->old_left = table->old.slots ? table->old.count : 0;
+	table->now = array;
 	move_front_run(table);
 	return 0;
 }
 
 int hash_insert(struct hash_table *table, uint32_t hash, void *item)
 {
+	size_t slots = table->now.slots ? table->now.count : 0;
+
 	CHECK(item);
-	if (!table->slots || table->count >= slots_count(table->bits) / 4 * 3) {
-		unsigned bits = table->slots ? table->bits + 1u : BITS_MIN;
-		int result = bits <= BITS_MAX ? resize(table, bits) : -TEE_ENOMEM;
+	if (table->count >= slots / 4 * 3) {
+		int result = resize(table, slots ? slots + slots / 2 : SLOTS_MIN);
 
 		/* Without memory the array may fill up, save one slot that ends searches. */
-		if (result < 0 && (!table->slots || table->count + 1 >= slots_count(table->bits)))
+		if (result < 0 && table->count + 1 >= slots)
 			return result;
 	}
 	move_some(table, MOVE_STEP);
@@ -182,26 +214,34 @@ int hash_insert(struct hash_table *table, uint32_t hash, void *item)
 	return 0;
 }
 
+/* ---- searching ---- */
+
 /*
  * The slot after `idx`: around the array's end in a whole array, `end` in an old one, of which only the
  * slots before `end` are left.
  */
-static size_t slot_after(size_t idx, size_t mask, size_t end)
+static size_t slot_after(size_t idx, const struct hash_array *array, size_t end)
 {
-	return end > mask ? (idx + 1) & mask : idx + 1;
+	return ++idx == array->count && end > array->count ? 0 : idx;
 }
 
-static void *find_in(const struct hash_slot *slots, unsigned bits, size_t end, uint32_t hash,
-		     const void *key, hash_equal_fn *equal)
+/* How many slots on from `from` is `to`? */
+static size_t distance(size_t from, size_t to, const struct hash_array *array)
 {
-	size_t mask = slots_count(bits) - 1;
+	return to >= from ? to - from : to + array->count - from;
+}
+
+static void *find_in(const struct hash_array *array, size_t end, uint32_t hash, const void *key,
+		     hash_equal_fn *equal)
+{
 	void *item;
 
-	for (size_t idx = home_of(hash, bits); idx < end; idx = slot_after(idx, mask, end)) {
-		item = slot_item(&slots[idx]);
+	for (size_t idx = home_of(hash, array->count); idx < end;
+	     idx = slot_after(idx, array, end)) {
+		item = slot_item(&array->slots[idx]);
 		if (!item)
 			break;
-		if (slots[idx].hash == hash && equal(item, key))
+		if (array->slots[idx].hash == hash && equal(item, key))
 			return item;
 	}
 	return NULL;
@@ -214,33 +254,62 @@ void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,
 
 	if (table->count == 0)
 		return NULL;
-	if (table->old_slots)
-		item = find_in(table->old_slots, table->old_bits, table->old_left, hash, key,
-			       equal);
+	if (table->old.slots)
+		item = find_in(&table->old, table->old_left, hash, key, equal);
 	if (!item)
-		item = find_in(table->slots, table->bits, SIZE_MAX, hash, key, equal);
+		item = find_in(&table->now, SIZE_MAX, hash, key, equal);
 	return item;
 }
 
-/* `end` as above. */
-static bool remove_from(struct hash_slot *slots, unsigned bits, size_t end, uint32_t hash,
-			const void *item)
+/* Where exactly this item stands; NULL: nowhere. */
+static struct hash_slot *slot_of(const struct hash_array *array, size_t end, uint32_t hash,
+				 const void *item)
 {
-	size_t mask = slots_count(bits) - 1;
-	size_t idx = home_of(hash, bits), next;
-	void *at;
+	for (size_t idx = home_of(hash, array->count); idx < end;
+	     idx = slot_after(idx, array, end)) {
+		void *at = slot_item(&array->slots[idx]);
 
-	for (; idx < end && (at = slot_item(&slots[idx])) != item; idx = slot_after(idx, mask, end))
+		if (at == item)
+			return &array->slots[idx];
 		if (!at)
-			return false;
-	if (idx >= end)
-		return false;
-	/* Whoever stands behind the hole and whose home is not behind it may move into it. */
-	for (next = slot_after(idx, mask, end); next < end && slot_item(&slots[next]);
-	     next = slot_after(next, mask, end)) {
-		size_t home = home_of(slots[next].hash, bits);
+			break;
+	}
+	return NULL;
+}
 
-		if (((next - home) & mask) >= ((next - idx) & mask)) {
+bool hash_replace(struct hash_table *table, uint32_t hash, const void *old, void *fresh)
+{
+	struct hash_slot *slot = NULL;
+
+	CHECK(fresh);
+	if (table->count == 0 || !old)
+		return false;
+	if (table->old.slots)
+		slot = slot_of(&table->old, table->old_left, hash, old);
+	if (!slot)
+		slot = slot_of(&table->now, SIZE_MAX, hash, old);
+	if (!slot)
+		return false;
+	slot_set(slot, hash, fresh);
+	return true;
+}
+
+/* `end` as above. */
+static bool remove_from(struct hash_array *array, size_t end, uint32_t hash, const void *item)
+{
+	struct hash_slot *slots = array->slots;
+	struct hash_slot *slot = slot_of(array, end, hash, item);
+	size_t idx, next;
+
+	if (!slot)
+		return false;
+	idx = (size_t)(slot - slots);
+	/* Whoever stands behind the hole and whose home is not behind it may move into it. */
+	for (next = slot_after(idx, array, end); next < end && slot_item(&slots[next]);
+	     next = slot_after(next, array, end)) {
+		size_t home = home_of(slots[next].hash, array->count);
+
+		if (distance(home, next, array) >= distance(idx, next, array)) {
 			slots[idx] = slots[next];
 			idx = next;
 		}
@@ -253,28 +322,27 @@ bool hash_remove(struct hash_table *table, uint32_t hash, const void *item)
 {
 	if (table->count == 0 || !item)
 		return false;
-	if (table->old_slots &&
-	    remove_from(table->old_slots, table->old_bits, table->old_left, hash, item))
+	if (table->old.slots && remove_from(&table->old, table->old_left, hash, item))
 		table->old_count--;
-	else if (!remove_from(table->slots, table->bits, SIZE_MAX, hash, item))
+	else if (!remove_from(&table->now, SIZE_MAX, hash, item))
 		return false;
 	table->count--;
 	move_some(table, MOVE_STEP);
-	if (!table->old_slots && !table->holds_size && table->bits >= BITS_MIN + 2 &&
-	    table->count < slots_count(table->bits) / 16)
-		(void)resize(table, table->bits - 2u); /* without memory it stays large */
+	if (!table->old.slots && !table->holds_size && table->now.count / 4 >= SLOTS_MIN &&
+	    table->count < table->now.count / 16)
+		(void)resize(table, table->now.count / 4); /* without memory it stays large */
 	return true;
 }
 
 void *hash_next(const struct hash_table *table, size_t *cursor)
 {
-	size_t old_slots = table->old_slots ? table->old_left : 0;
-	size_t slots = table->slots ? slots_count(table->bits) : 0;
+	size_t old_slots = table->old.slots ? table->old_left : 0;
+	size_t slots = table->now.slots ? table->now.count : 0;
 
 	while (*cursor < old_slots + slots) {
 		size_t idx = (*cursor)++;
-		void *item = slot_item(idx < old_slots ? &table->old_slots[idx]
-						       : &table->slots[idx - old_slots]);
+		void *item = slot_item(idx < old_slots ? &table->old.slots[idx]
+						       : &table->now.slots[idx - old_slots]);
 
 		if (item)
 			return item;
@@ -283,18 +351,17 @@ void *hash_next(const struct hash_table *table, size_t *cursor)
 }
 
 /* Every item must be reached from its home over no empty slot. */
-static size_t check_slots(const struct hash_slot *slots, unsigned bits, size_t end)
+static size_t check_slots(const struct hash_array *array, size_t end)
 {
-	size_t mask = slots_count(bits) - 1;
 	size_t count = 0;
 
-	for (size_t idx = 0; idx < MIN(end, mask + 1); idx++) {
-		if (!slot_item(&slots[idx]))
+	for (size_t idx = 0; idx < MIN(end, array->count); idx++) {
+		if (!slot_item(&array->slots[idx]))
 			continue;
-		for (size_t at = home_of(slots[idx].hash, bits); at != idx;
-		     at = slot_after(at, mask, end)) {
+		for (size_t at = home_of(array->slots[idx].hash, array->count); at != idx;
+		     at = slot_after(at, array, end)) {
 			CHECK(at < end);
-			CHECK(slot_item(&slots[at]));
+			CHECK(slot_item(&array->slots[at]));
 		}
 		count++;
 	}
@@ -305,14 +372,14 @@ void hash_check(const struct hash_table *table)
 {
 	size_t count = 0;
 
-	CHECK(table->slots || (table->count == 0 && !table->old_slots));
-	if (table->old_slots) {
-		CHECK(table->old_left > 0 && table->old_left <= slots_count(table->old_bits));
-		count = check_slots(table->old_slots, table->old_bits, table->old_left);
+	CHECK(table->now.slots || (table->count == 0 && !table->old.slots));
+	if (table->old.slots) {
+		CHECK(table->old_left > 0 && table->old_left <= table->old.count);
+		count = check_slots(&table->old, table->old_left);
 		CHECK(count == table->old_count);
 	}
-	if (table->slots)
-		count += check_slots(table->slots, table->bits, SIZE_MAX);
+	if (table->now.slots)
+		count += check_slots(&table->now, SIZE_MAX);
 	CHECK(count == table->count);
-	CHECK(!table->slots || count < slots_count(table->bits));
+	CHECK(!table->now.slots || count < table->now.count);
 }

@@ -40,6 +40,7 @@ int engine_init(struct engine *engine, const struct tee_config *config, uint64_t
 		return -TEE_ENOMEM;
 	engine->now_ns = now_ns;
 	engine->config = *config;
+	slab_arena_init(&engine->arena, &config->memory, !config->slabs);
 	timer_wheel_init(&engine->wheel, now_ns);
 	random_init(&engine->random, config->seed);
 	init_secret(engine);
@@ -53,6 +54,7 @@ void engine_fini(struct engine *engine)
 		continue;
 	tee_pool_free(engine->pool);
 	engine->pool = NULL;
+	slab_arena_fini(&engine->arena);
 }
 
 void engine_register_timer(struct engine *engine, enum timer_kind kind, engine_timer_fn *run,

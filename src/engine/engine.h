@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "base/siphash.h"
+#include "base/slab.h"
 #include "base/timer.h"
 
 /* Which handler a timer belongs to. */
@@ -41,6 +42,7 @@ struct engine {
 	uint64_t now_ns;
 	struct tee_config config;
 	struct tee_pool *pool;
+	struct slab_arena arena; /* of everything there is a great number of */
 	struct timer_wheel wheel;
 	struct random random;
 	struct siphash_key secret;

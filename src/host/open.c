@@ -26,6 +26,7 @@ void tee_host_config_init(struct tee_host_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	tee_config_init(&config->stack);
+	tee_host_memory(&config->stack.memory);
 	config->cancel_fd = -1;
 	/* Sequence numbers and ports must not be guessable; a failure leaves the wall clock. */
 	if (getrandom(&config->stack.seed, sizeof(config->stack.seed), 0) !=

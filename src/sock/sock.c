@@ -29,6 +29,7 @@ void sock_room_init(struct sock_room *room, struct tee_stack *stack, struct engi
 	room->net = net;
 	room->tcp = tcp;
 	room->udp = udp;
+	slab_init(&room->sockets, &engine->arena, sizeof(struct tee_socket));
 	list_init(&room->all);
 	room->count = 0;
 	room->spare = NULL;
@@ -49,7 +50,7 @@ struct tee_socket *sock_of_source(struct event_source *source)
 struct tee_socket *sock_alloc(struct sock_room *room, enum tee_socket_type type,
 			      enum tee_family family)
 {
-	struct tee_socket *socket = calloc(1, sizeof(*socket));
+	struct tee_socket *socket = slab_new_zeroed(&room->sockets);
 
 	if (!socket)
 		return NULL;
@@ -67,7 +68,7 @@ void sock_dealloc(struct tee_socket *socket)
 	event_source_fini(&socket->source);
 	list_remove(&socket->node);
 	socket->room->count--;
-	free(socket);
+	slab_free(&socket->room->sockets, socket);
 }
 
 struct sock_draft *sock_draft_new(struct sock_room *room, enum tee_family family)
@@ -195,6 +196,7 @@ void sock_room_fini(struct sock_room *room)
 	LIST_FOR_EACH_SAFE(node, &room->all)
 	sock_dealloc(sock_of_node(node));
 	CHECK(room->count == 0);
+	slab_fini(&room->sockets);
 	free(room->spare);
 	room->spare = NULL;
 }

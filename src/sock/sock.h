@@ -21,6 +21,7 @@ struct sock_room {
 	struct net *net;
 	struct tcp *tcp;
 	struct udp *udp;
+	struct slab sockets;
 	struct list all; /* of tee_socket.node */
 	size_t count;
 	struct sock_draft

@@ -93,8 +93,8 @@ bool close_data_after_close(struct tcp_conn *conn, const struct segment *seg)
 	/* As from a connection that is gone (RFC 9293 3.10.7.1): the number that the peer, which may not have our FIN
 	   yet, awaits. */
 	conn->segs_out++;
-	reply_segment(conn->tcp, &conn->node, &rst, conn->settings->s.tos, conn->settings->s.ttl,
-		      TEE_WHY_RST_ABORT);
+	reply_segment(conn->tcp, &conn->node.stub, &rst, conn->settings->s.tos,
+		      conn->settings->s.ttl, TEE_WHY_RST_ABORT);
 	conn_end(conn, TEE_ECONNRESET);
 	return true;
 }

@@ -230,9 +230,8 @@ struct settings_ref {
 	struct tcp_settings s;
 };
 
-/* A half-open connection of a listener: 128 bytes, no buffers (request.c). */
+/* A half-open connection of a listener: 96 bytes, or 120 for IPv6, no buffers (request.c). */
 struct tcp_request {
-	struct tcp_node node; /* 40 */
 	struct list siblings; /* in listener->requests */
 	struct timer timer;   /* SYN-ACK retransmission */
 	struct tcp_listener *listener;
@@ -245,8 +244,20 @@ struct tcp_request {
 	uint8_t retries;
 	uint8_t options; /* REQUEST_… */
 	uint8_t tos;
+	struct tcp_stub stub; /* its key is the end of the struct */
 };
-_Static_assert(sizeof(struct tcp_request) <= 128, "SYN-RECEIVED is to stay small");
+enum {
+	REQUEST_HEAD_BYTES = offsetof(struct tcp_request, stub.key),
+	REQUEST_BYTES4 = REQUEST_HEAD_BYTES + sizeof(struct tcp_key4),
+	REQUEST_BYTES6 = REQUEST_HEAD_BYTES + sizeof(struct tcp_key),
+};
+_Static_assert((int)REQUEST_BYTES4 <= 96 && (int)REQUEST_BYTES6 <= 120,
+	       "SYN-RECEIVED is to stay small");
+/* Room for any request, for one that is not to last. */
+union request_room {
+	struct tcp_request request;
+	uint8_t bytes[REQUEST_BYTES6];
+};
 enum {
 	REQUEST_HAS_TS = 1,
 	REQUEST_HAS_SACK = 2,
@@ -276,6 +287,8 @@ struct tcp {
 	struct ecn ecn_off; /* of all connections without ECN; nobody changes it */
 	struct engine *engine;
 	struct net *net;
+	struct slab conns, txs, rxs;      /* struct tcp_conn, tcp_tx, tcp_rx */
+	struct slab requests4, requests6; /* struct tcp_request with short keys, with whole ones */
 	struct tcp_demux demux;
 	struct timewait_queue timewait;
 	struct timer timewait_timer;
@@ -493,7 +506,7 @@ uint32_t segment_mss(const struct tcp_conn *conn);
 
 /* reply.c: segments that belong to no connection, sent as packets */
 void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct segment *seg);
-void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_header *header,
+void reply_segment(struct tcp *tcp, const struct tcp_stub *stub, struct tcp_header *header,
 		   uint8_t tos, uint8_t ttl, enum tee_why why);
 void conn_send_rst(struct tcp_conn *conn, enum tee_why why);
 
@@ -512,6 +525,9 @@ void listen_conn_ready(struct tcp_conn *conn);
 void listen_forget(struct tcp_conn *conn);
 
 /* request.c */
+struct tcp_request *request_new(struct tcp *tcp, const struct tcp_key *key); /* NULL: no memory */
+void request_dispose(struct tcp *tcp, struct tcp_request *request);
+void request_copy(struct tcp_request *to, const struct tcp_request *from);
 /* true: the packet was consumed as a connection's first segment. */
 bool request_segment(struct tcp_request *request, struct ip_packet *packet, struct segment *seg);
 void request_expire(void *context, struct timer *timer);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Demultiplexing by 4-tuple. Connections, half-open requests and TIME-WAITs begin with a struct
- * tcp_node and stand in one table, so that a segment finds its owner with one probe, whatever that is.
+ * Demultiplexing by 4-tuple. Connections, half-open requests and TIME-WAITs stand in one table, each by its
+ * stub, so that a segment finds its owner with one probe, whatever that is.
  *
  * Ports and addresses are the peer's to choose, so the hash is keyed (SipHash): nobody who doesn't know
- * the secret can make keys collide.
+ * the secret can make keys collide. One segment asks for its key's hash more than once (it is looked for,
+ * inserted, put in another's place), so the last one is kept.
  */
 #include "tcp/demux.h"
 
@@ -12,14 +13,85 @@
 
 #include <string.h>
 #include "base/check.h"
+#include "base/list.h"
 
-_Static_assert(offsetof(struct tcp_node, key) == 0, "a node is found by its key");
-
-void demux_init(struct tcp_demux *demux, const struct siphash_key *secret)
+static bool has_ip4_only(const struct tcp_key *key)
 {
+	return ip_is4(&key->local_ip) && ip_is4(&key->remote_ip);
+}
+
+static struct tcp_key4 shortened(const struct tcp_key *key)
+{
+	struct tcp_key4 key4 = {.local_port = key->local_port, .remote_port = key->remote_port};
+
+	memcpy(key4.local_ip, &key->local_ip.byte[12], 4);
+	memcpy(key4.remote_ip, &key->remote_ip.byte[12], 4);
+	return key4;
+}
+
+/* ---- keys of stubs ---- */
+
+size_t stub_key_bytes(const struct tcp_key *key)
+{
+	return has_ip4_only(key) ? sizeof(struct tcp_key4) : sizeof(struct tcp_key);
+}
+
+void stub_set_key(struct tcp_stub *stub, const struct tcp_key *key)
+{
+	struct tcp_key4 key4;
+
+	stub->has_key4 = has_ip4_only(key);
+	if (stub->has_key4) {
+		key4 = shortened(key);
+		memcpy(stub->key, &key4, sizeof(key4));
+	} else {
+		memcpy(stub->key, key, sizeof(*key));
+	}
+}
+
+struct tcp_key stub_key(const struct tcp_stub *stub)
+{
+	struct tcp_key key;
+	struct tcp_key4 key4;
+
+	if (stub->has_key4) {
+		memcpy(&key4, stub->key, sizeof(key4));
+		key.local_ip = TEE_IP4(key4.local_ip[0], key4.local_ip[1], key4.local_ip[2],
+				       key4.local_ip[3]);
+		key.remote_ip = TEE_IP4(key4.remote_ip[0], key4.remote_ip[1], key4.remote_ip[2],
+					key4.remote_ip[3]);
+		key.local_port = key4.local_port;
+		key.remote_port = key4.remote_port;
+	} else {
+		memcpy(&key, stub->key, sizeof(key));
+	}
+	return key;
+}
+
+/* ---- the table ---- */
+
+/*
+ * Of two IPv4 addresses only what differs from key to key is hashed: 12 bytes instead of 36, a third of
+ * the work. (The table compares whole keys, so an IPv6 key may well have the hash of an IPv4 one.)
+ */
+static uint32_t hash_of(const struct tcp_demux *demux, const struct tcp_key *key)
+{
+	struct tcp_key4 key4;
+
+	if (!has_ip4_only(key))
+		return siphash_place(&demux->secret, key, sizeof(*key));
+	key4 = shortened(key);
+	return siphash_place(&demux->secret, &key4, sizeof(key4));
+}
+
+void demux_init(struct tcp_demux *demux, const struct siphash_key *secret,
+		const struct tee_memory *memory)
+{
+	memset(demux, 0, sizeof(*demux));
 	hash_init(&demux->table);
-	demux->last = NULL;
+	demux->table.memory = memory;
 	demux->secret = *secret;
+	demux->hash = hash_of(demux, &demux->hashed);
 }
 
 void demux_fini(struct tcp_demux *demux)
@@ -28,62 +100,71 @@ void demux_fini(struct tcp_demux *demux)
 	demux->last = NULL;
 }
 
-/*
- * Of two IPv4 addresses only what differs from key to key is hashed: 12 bytes instead of 36, a third of
- * the work. (The table compares whole keys, so an IPv6 key may well have the hash of an IPv4 one.)
- */
-uint32_t demux_hash(const struct tcp_demux *demux, const struct tcp_key *key)
+uint32_t demux_hash(struct tcp_demux *demux, const struct tcp_key *key)
 {
-	if (ip_is4(&key->local_ip) && ip_is4(&key->remote_ip)) {
-		uint8_t bytes[12];
-
-		memcpy(bytes, &key->local_ip.byte[12], 4);
-		memcpy(bytes + 4, &key->remote_ip.byte[12], 4);
-		memcpy(bytes + 8, &key->local_port, 2);
-		memcpy(bytes + 10, &key->remote_port, 2);
-		return siphash_place(&demux->secret, bytes, sizeof(bytes));
+	if (memcmp(&demux->hashed, key, sizeof(*key)) != 0) {
+		demux->hash = hash_of(demux, key);
+		demux->hashed = *key;
 	}
-	return siphash_place(&demux->secret, key, sizeof(*key));
+	return demux->hash;
 }
 
-static bool has_key(const void *item, const void *key)
+static uint32_t hash_of_stub(struct tcp_demux *demux, const struct tcp_stub *stub)
 {
-	const struct tcp_node *node = item;
+	struct tcp_key key = stub_key(stub);
 
-	return memcmp(&node->key, key, sizeof(node->key)) == 0;
+	return demux_hash(demux, &key);
 }
 
-struct tcp_node *demux_search(struct tcp_demux *demux, const struct tcp_key *key)
-{
-	struct tcp_node *node = hash_find(&demux->table, demux_hash(demux, key), key, has_key);
+/* A key, and what it is where it is short. */
+struct sought {
+	const struct tcp_key *key;
+	struct tcp_key4 key4;
+	bool is4;
+};
 
-	if (node)
-		demux->last = node;
-	return node;
+static bool has_key(const void *item, const void *arg)
+{
+	const struct tcp_stub *stub = item;
+	const struct sought *sought = arg;
+
+	if (stub->has_key4)
+		return sought->is4 && memcmp(stub->key, &sought->key4, sizeof(sought->key4)) == 0;
+	return memcmp(stub->key, sought->key, sizeof(*sought->key)) == 0;
 }
 
-int demux_insert(struct tcp_demux *demux, struct tcp_node *node)
+struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key)
 {
-	return hash_insert(&demux->table, demux_hash(demux, &node->key), node);
+	struct sought sought = {.key = key, .key4 = shortened(key), .is4 = has_ip4_only(key)};
+	struct tcp_stub *stub = hash_find(&demux->table, demux_hash(demux, key), &sought, has_key);
+
+	if (stub && stub->kind == TCP_NODE_CONN)
+		demux->last = CONTAINER_OF(stub, struct tcp_node, stub);
+	return stub;
 }
 
-void demux_remove(struct tcp_demux *demux, struct tcp_node *node)
+int demux_insert(struct tcp_demux *demux, struct tcp_stub *stub)
 {
-	if (demux->last == node)
+	return hash_insert(&demux->table, hash_of_stub(demux, stub), stub);
+}
+
+static void forget(struct tcp_demux *demux, const struct tcp_stub *stub)
+{
+	if (demux->last && &demux->last->stub == stub)
 		demux->last = NULL;
-	hash_remove(&demux->table, demux_hash(demux, &node->key), node);
 }
 
-void demux_replace(struct tcp_demux *demux, struct tcp_node *old, struct tcp_node *fresh)
+void demux_remove(struct tcp_demux *demux, struct tcp_stub *stub)
 {
-	uint32_t hash = demux_hash(demux, &old->key);
-	int result;
+	forget(demux, stub);
+	hash_remove(&demux->table, hash_of_stub(demux, stub), stub);
+}
 
-	CHECK(has_key(fresh, &old->key));
-	if (demux->last == old)
-		demux->last = NULL;
-	CHECK(hash_remove(&demux->table, hash, old));
-	/* Can't fail: it takes the room that has just become free. */
-	result = hash_insert(&demux->table, hash, fresh);
-	CHECK(result == 0);
+void demux_replace(struct tcp_demux *demux, struct tcp_stub *old, struct tcp_stub *fresh)
+{
+	uint32_t hash = hash_of_stub(demux, old);
+
+	CHECK(hash_of_stub(demux, fresh) == hash);
+	forget(demux, old);
+	CHECK(hash_replace(&demux->table, hash, old, fresh));
 }

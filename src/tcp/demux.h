@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Demultiplexing: one hash table by 4-tuple for connections, half-open requests and TIME-WAITs,
- * which share their first member; one probe a segment.
+ * Demultiplexing: one hash table by 4-tuple for connections, half-open requests and TIME-WAITs; one
+ * probe a segment.
+ *
+ * What is in it begins or ends with a stub: whose it is, and the 4-tuple behind it. A connection has the
+ * whole key (struct tcp_node). Of requests and TIME-WAITs strangers may cause a great number, so
+ * theirs is short where both addresses are IPv4: 12 bytes instead of 36.
  */
 #ifndef TEE_TCP_DEMUX_H
 #define TEE_TCP_DEMUX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <teeceepee/types.h>
@@ -20,38 +25,73 @@ struct tcp_key {
 };
 _Static_assert(sizeof(struct tcp_key) == 36, "tcp_key is compared as bytes");
 
+/* The same between two IPv4 addresses. */
+struct tcp_key4 {
+	uint8_t local_ip[4], remote_ip[4];
+	uint16_t local_port, remote_port;
+};
+_Static_assert(sizeof(struct tcp_key4) == 12, "tcp_key4 is compared as bytes");
+
 enum tcp_node_kind { TCP_NODE_CONN, TCP_NODE_REQUEST, TCP_NODE_TIMEWAIT };
 
-struct tcp_node {
-	struct tcp_key key;
-	uint8_t kind;   /* enum tcp_node_kind */
-	uint8_t flags;  /* the kind's own */
-	uint16_t netif; /* number the connection is confined to; 0: any */
+struct tcp_stub {
+	uint8_t kind : 7;     /* enum tcp_node_kind */
+	uint8_t has_key4 : 1; /* `key` holds a struct tcp_key4, else a struct tcp_key */
+	uint8_t flags;        /* the kind's own */
+	uint16_t netif;       /* number the connection is confined to; 0: any */
+	uint8_t key[];
 };
+
+/* A stub with the whole key, to be read as such. */
+struct tcp_node {
+	union {
+		struct tcp_stub stub;
+		struct {
+			uint8_t kind : 7;
+			uint8_t has_key4 : 1; /* 0 */
+			uint8_t flags;
+			uint16_t netif;
+		};
+	};
+	struct tcp_key key;
+};
+_Static_assert(offsetof(struct tcp_node, key) == offsetof(struct tcp_stub, key) &&
+		       offsetof(struct tcp_node, netif) == offsetof(struct tcp_stub, netif),
+	       "a node is a stub and its key");
 
 struct tcp_demux {
 	struct hash_table table;
 	struct siphash_key secret;
-	struct tcp_node *last; /* found last; NULL: none, or it is gone */
+	struct tcp_node *last; /* connection found last; NULL: none, or it is gone */
+	struct tcp_key hashed; /* the key hashed last, which is often asked for again … */
+	uint32_t hash;         /* … and its hash */
 };
 
-void demux_init(struct tcp_demux *demux, const struct siphash_key *secret);
+/* `memory` (NULL: none) for the table when it is large. */
+void demux_init(struct tcp_demux *demux, const struct siphash_key *secret,
+		const struct tee_memory *memory);
 void demux_fini(struct tcp_demux *demux);
-uint32_t demux_hash(const struct tcp_demux *demux, const struct tcp_key *key);
-/* By the table; the one found becomes `last`. */
-struct tcp_node *demux_search(struct tcp_demux *demux, const struct tcp_key *key);
+uint32_t demux_hash(struct tcp_demux *demux, const struct tcp_key *key);
+/* By the table; a connection that is found becomes `last`. */
+struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key);
 /* Segments come in trains: the one found last is asked first. NULL: none. */
-static inline struct tcp_node *demux_find(struct tcp_demux *demux, const struct tcp_key *key)
+static inline struct tcp_stub *demux_find(struct tcp_demux *demux, const struct tcp_key *key)
 {
 	struct tcp_node *last = demux->last;
 
 	if (last && memcmp(&last->key, key, sizeof(last->key)) == 0)
-		return last;
+		return &last->stub;
 	return demux_search(demux, key);
 }
-int demux_insert(struct tcp_demux *demux, struct tcp_node *node); /* 0, -TEE_ENOMEM */
-void demux_remove(struct tcp_demux *demux, struct tcp_node *node);
+int demux_insert(struct tcp_demux *demux, struct tcp_stub *stub); /* 0, -TEE_ENOMEM */
+void demux_remove(struct tcp_demux *demux, struct tcp_stub *stub);
 /* Puts `fresh` where `old` is (same key): a request becomes a connection, that a TIME-WAIT. */
-void demux_replace(struct tcp_demux *demux, struct tcp_node *old, struct tcp_node *fresh);
+void demux_replace(struct tcp_demux *demux, struct tcp_stub *old, struct tcp_stub *fresh);
+
+/* Bytes that a stub needs behind itself for this key. */
+size_t stub_key_bytes(const struct tcp_key *key);
+/* Writes the key, in the form that stub_key_bytes() counted. */
+void stub_set_key(struct tcp_stub *stub, const struct tcp_key *key);
+struct tcp_key stub_key(const struct tcp_stub *stub);
 
 #endif

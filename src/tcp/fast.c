@@ -71,12 +71,12 @@ static struct tcp_conn *find_conn(struct tcp *tcp, const struct ip_packet *packe
 		.local_port = load_be16(header + 2),
 		.remote_port = load_be16(header),
 	};
-	struct tcp_node *node = demux_find(&tcp->demux, &key);
+	struct tcp_stub *node = demux_find(&tcp->demux, &key);
 
 	if (!node || node->kind != TCP_NODE_CONN ||
 	    (node->netif && node->netif != netif_number(packet->netif)))
 		return NULL;
-	return CONTAINER_OF(node, struct tcp_conn, node);
+	return CONTAINER_OF(node, struct tcp_conn, node.stub);
 }
 
 /* Nothing is going on but that text comes in, and goes out. */

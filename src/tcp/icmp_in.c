@@ -95,7 +95,7 @@ void tcp_icmp_error(void *context, const struct icmp_report *report)
 {
 	struct tcp *tcp = context;
 	struct tcp_key key = {.local_ip = report->local, .remote_ip = report->remote};
-	struct tcp_node *node;
+	struct tcp_stub *node;
 	struct seq32 seq;
 
 	if (report->quoted_len < 8) {
@@ -111,10 +111,10 @@ void tcp_icmp_error(void *context, const struct icmp_report *report)
 		return;
 	}
 	if (node->kind == TCP_NODE_CONN) {
-		conn_icmp(CONTAINER_OF(node, struct tcp_conn, node), report, seq);
+		conn_icmp(CONTAINER_OF(node, struct tcp_conn, node.stub), report, seq);
 		tcp_reap(tcp);
 	} else if (node->kind == TCP_NODE_REQUEST) {
-		struct tcp_request *request = CONTAINER_OF(node, struct tcp_request, node);
+		struct tcp_request *request = CONTAINER_OF(node, struct tcp_request, stub);
 
 		if (seq_eq(seq, request->iss))
 			request_icmp(request, report);

@@ -178,15 +178,17 @@ static const char *timer_of(const struct tcp_conn *conn, uint64_t *ret_left_ns)
 	return "";
 }
 
-static void entry_of_node(struct tcp *tcp, struct tcp_node *node, struct tcp_walk_entry *entry)
+static void entry_of_node(struct tcp *tcp, struct tcp_stub *node, struct tcp_walk_entry *entry)
 {
+	const struct tcp_key key = stub_key(node);
+
 	*entry = (struct tcp_walk_entry){
-		.local = {node->key.local_ip, node->key.local_port, node->netif},
-		.remote = {node->key.remote_ip, node->key.remote_port, node->netif},
+		.local = {key.local_ip, key.local_port, node->netif},
+		.remote = {key.remote_ip, key.remote_port, node->netif},
 		.timer_name = "",
 	};
 	if (node->kind == TCP_NODE_CONN) {
-		struct tcp_conn *conn = CONTAINER_OF(node, struct tcp_conn, node);
+		struct tcp_conn *conn = CONTAINER_OF(node, struct tcp_conn, node.stub);
 
 		entry->conn = conn;
 		entry->state = (enum tee_tcp_state)conn->state;
@@ -194,14 +196,14 @@ static void entry_of_node(struct tcp *tcp, struct tcp_node *node, struct tcp_wal
 		entry->recvq = (uint32_t)byteq_len(&conn->rcvq);
 		entry->sendq = (uint32_t)byteq_len(&conn->sndq);
 	} else if (node->kind == TCP_NODE_REQUEST) {
-		struct tcp_request *request = CONTAINER_OF(node, struct tcp_request, node);
+		struct tcp_request *request = CONTAINER_OF(node, struct tcp_request, stub);
 		uint64_t now = tcp->engine->now_ns, at = request->timer.deadline_ns;
 
 		entry->state = TEE_TCP_SYN_RECEIVED;
 		entry->timer_name = "on";
 		entry->timer_left_ns = at > now ? at - now : 0;
 	} else {
-		struct timewait *tw = CONTAINER_OF(node, struct timewait, node);
+		struct timewait *tw = CONTAINER_OF(node, struct timewait, stub);
 		uint32_t now_tick = (uint32_t)(tcp->engine->now_ns >> 20); /* they wrap */
 		int32_t left = (int32_t)(tw->expires_tick - now_tick);
 
@@ -217,7 +219,7 @@ bool tcp_walk(struct tcp *tcp, uint64_t *cursor, struct tcp_walk_entry *entry)
 	const uint64_t in_demux = UINT64_C(1) << 63;
 	uint64_t nth = 0;
 	size_t slot;
-	struct tcp_node *node;
+	struct tcp_stub *node;
 
 	if (!(*cursor & in_demux)) {
 		for (unsigned i = 0; i < TCP_LISTENER_BUCKETS; i++) {

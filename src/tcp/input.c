@@ -51,11 +51,11 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 	/* The window says nothing any more; an open one is what the peer saw last. */
 	struct tcp_header header = {
 		.flags = TEE_TCP_ACK, .seq = tw->snd_nxt, .ack = tw->rcv_nxt, .window = 65535};
+	const struct tcp_key key = stub_key(&tw->stub);
 
 	switch (timewait_on_segment(tw, &seg->h, seg->len)) {
 	case TIMEWAIT_REUSE: {
-		struct tcp_listener *listener =
-			listen_find(tcp, &tw->node.key, netif_number(packet->netif));
+		struct tcp_listener *listener = listen_find(tcp, &key, netif_number(packet->netif));
 
 		/* MAY-2: the new SYN is let in; our ISN will be larger than any number used before. */
 		if (!listener)
@@ -72,14 +72,14 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 		timewait_restart(&tcp->timewait, tw, tcp->engine->now_ns);
 		/* fallthrough */
 	case TIMEWAIT_ACK:
-		if (tw->node.flags & TIMEWAIT_HAS_TS) {
+		if (tw->stub.flags & TIMEWAIT_HAS_TS) {
 			header.options.has_ts = true;
 			/* The connection's own clock: a peer that took another for it would call it old. */
 			header.options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u) +
-						isn_ts_offset(&tcp->isn_secret, &tw->node.key);
+						isn_ts_offset(&tcp->isn_secret, &key);
 			header.options.ts_ecr = tw->ts_recent;
 		}
-		reply_segment(tcp, &tw->node, &header, 0, 0, TEE_WHY_TIME_WAIT_ACK);
+		reply_segment(tcp, &tw->stub, &header, 0, 0, TEE_WHY_TIME_WAIT_ACK);
 		return;
 	case TIMEWAIT_RESET:
 		reply_rst(tcp, packet, seg);
@@ -114,7 +114,7 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 	struct tee_pkt *pkt = packet->pkt;
 	struct segment seg;
 	struct tcp_key key;
-	struct tcp_node *node;
+	struct tcp_stub *node;
 
 	if (fast_input(tcp, packet)) {
 		tcp_reap(tcp);
@@ -151,16 +151,17 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 		segment_for_nobody(tcp, packet, &seg, &key);
 	} else if (node->kind == TCP_NODE_CONN) {
 		if (packet->ip.options_len)
-			route_learn(tcp, packet, &key, CONTAINER_OF(node, struct tcp_conn, node));
-		tcp_segment_arrives(CONTAINER_OF(node, struct tcp_conn, node), &seg, pkt);
+			route_learn(tcp, packet, &key,
+				    CONTAINER_OF(node, struct tcp_conn, node.stub));
+		tcp_segment_arrives(CONTAINER_OF(node, struct tcp_conn, node.stub), &seg, pkt);
 	} else if (node->kind == TCP_NODE_REQUEST) {
 		if (packet->ip.options_len)
 			route_learn(tcp, packet, &key, NULL);
-		request_segment(CONTAINER_OF(node, struct tcp_request, node), packet, &seg);
+		request_segment(CONTAINER_OF(node, struct tcp_request, stub), packet, &seg);
 	} else {
 		if (trace_on(engine))
 			trace_bare(tcp, &key, &seg.h, seg.len, TEE_WHY_NONE, true);
-		timewait_segment(tcp, CONTAINER_OF(node, struct timewait, node), packet, &seg);
+		timewait_segment(tcp, CONTAINER_OF(node, struct timewait, stub), packet, &seg);
 	}
 	tee_pkt_release(pkt);
 	tcp_reap(tcp);
@@ -174,7 +175,7 @@ static bool syn_received_ack(struct tcp_conn *conn, struct segment *seg)
 
 		/* "form a RST segment <SEQ=SEG.ACK><CTL=RST> and send it" */
 		drop(conn_engine(conn), DROP_TCP_BAD_ACK);
-		reply_segment(conn->tcp, &conn->node, &rst, 0, 0, TEE_WHY_RST_BAD_ACK);
+		reply_segment(conn->tcp, &conn->node.stub, &rst, 0, 0, TEE_WHY_RST_BAD_ACK);
 		return false;
 	}
 	open_syn_acked(conn, seg);

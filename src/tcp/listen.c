@@ -198,19 +198,17 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 		count(tcp->engine, COUNT_TCP_SYN_COOKIES_BAD);
 		return false;
 	}
-	request = calloc(1, sizeof(*request));
+	request = request_new(tcp, &key);
 	if (!request)
 		return true;
 	count(tcp->engine, COUNT_TCP_SYN_COOKIES_OK);
 	request_fill(tcp, request, listener, packet, seg);
-	timer_init(&request->timer, TIMER_TCP_REQUEST);
-	list_init(&request->siblings);
 	request->irs = irs;
 	request->iss = iss;
 	request->peer_mss = cookie.mss;
 	request->options = 0;
 	request->wscale = UINT8_MAX;
-	request->node.flags = 0;
+	request->stub.flags = 0;
 	request->sent_at_ms = coarse_ms(tcp->engine->now_ns);
 	request->retries = 1; /* no RTT sample: when the SYN-ACK left is not known */
 	if (cookie.has_ts) {
@@ -219,19 +217,19 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 		request->ts_recent = seg->h.options.ts_val;
 		request->wscale = cookie.wscale == 15 ? UINT8_MAX : cookie.wscale;
 		if (cookie.ecn)
-			request->node.flags = ECN_MODE_CLASSIC << 4;
+			request->stub.flags = ECN_MODE_CLASSIC << 4;
 	}
 	listener->request_count++;
-	if (demux_insert(&tcp->demux, &request->node) < 0) {
+	if (demux_insert(&tcp->demux, &request->stub) < 0) {
 		listener->request_count--;
-		free(request);
+		request_dispose(tcp, request);
 		return true;
 	}
 	request_complete(request, packet, seg);
 	/* Not accepted for lack of room: a cookie keeps no state, so forget it. */
-	struct tcp_node *left = demux_find(&tcp->demux, &key);
+	struct tcp_stub *left = demux_find(&tcp->demux, &key);
 	if (left && left->kind == TCP_NODE_REQUEST)
-		request_free(CONTAINER_OF(left, struct tcp_request, node));
+		request_free(CONTAINER_OF(left, struct tcp_request, stub));
 	return true;
 }
 
@@ -243,7 +241,7 @@ static bool fastopen_child(struct tcp *tcp, struct tcp_request *request, struct 
 
 	if (!conn)
 		return false;
-	if (demux_insert(&tcp->demux, &conn->node) < 0) {
+	if (demux_insert(&tcp->demux, &conn->node.stub) < 0) {
 		conn_end(conn, 0);
 		return false;
 	}
@@ -269,47 +267,44 @@ static void listen_syn(struct tcp_listener *listener, struct ip_packet *packet, 
 {
 	struct tcp *tcp = listener->tcp;
 	const struct tee_config *config = &tcp->engine->config;
-	struct tcp_request local = {0}, *request;
+	const struct tcp_key key = {packet->ip.dst, packet->ip.src, seg->h.dst_port,
+				    seg->h.src_port};
+	union request_room room = {.bytes = {0}};
+	struct tcp_request *local = &room.request, *request;
 	bool give_cookie = false, is_fast, queue_is_full;
 
 	if (trace_on(tcp->engine))
-		trace_bare(tcp,
-			   &(struct tcp_key){packet->ip.dst, packet->ip.src, seg->h.dst_port,
-					     seg->h.src_port},
-			   &seg->h, seg->len, TEE_WHY_NONE, true);
+		trace_bare(tcp, &key, &seg->h, seg->len, TEE_WHY_NONE, true);
 	if (listen_queue_is_full(listener)) {
 		count(tcp->engine, COUNT_TCP_LISTEN_OVERFLOW);
 		drop(tcp->engine, DROP_TCP_ACCEPT_QUEUE_FULL);
 		return;
 	}
-	request_fill(tcp, &local, listener, packet, seg);
-	timer_init(&local.timer, TIMER_TCP_REQUEST);
-	is_fast = fastopen_accepts(listener, seg, &local.node.key, &give_cookie);
+	request_fill(tcp, local, listener, packet, seg);
+	is_fast = fastopen_accepts(listener, seg, &key, &give_cookie);
 	if (give_cookie)
-		local.options |= REQUEST_FASTOPEN_COOKIE;
+		local->options |= REQUEST_FASTOPEN_COOKIE;
 	if (seg->h.options.fastopen_exp)
-		local.options |= REQUEST_FASTOPEN_EXP;
-	if (is_fast && fastopen_child(tcp, &local, packet, seg))
+		local->options |= REQUEST_FASTOPEN_EXP;
+	if (is_fast && fastopen_child(tcp, local, packet, seg))
 		return;
 	queue_is_full = listener->request_count >= config->syn_queue_max;
 	if (queue_is_full) {
 		if (config->tcp_syn_cookies)
-			request_answer_with_cookie(tcp, &local);
+			request_answer_with_cookie(tcp, local);
 		else
 			drop(tcp->engine, DROP_TCP_SYN_QUEUE_FULL);
 		return;
 	}
-	request = malloc(sizeof(*request));
+	request = request_new(tcp, &key);
 	if (!request) {
 		drop(tcp->engine, DROP_NO_MEMORY);
 		return;
 	}
-	*request = local;
-	timer_init(&request->timer, TIMER_TCP_REQUEST);
-	list_init(&request->siblings);
-	if (demux_insert(&tcp->demux, &request->node) < 0) {
+	request_copy(request, local);
+	if (demux_insert(&tcp->demux, &request->stub) < 0) {
 		drop(tcp->engine, DROP_NO_MEMORY);
-		free(request);
+		request_dispose(tcp, request);
 		return;
 	}
 	list_push_back(&listener->requests, &request->siblings);

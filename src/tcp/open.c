@@ -43,14 +43,14 @@ static uint16_t announced_mss(const struct tcp_conn *conn)
 static int claim_key(struct tcp *tcp, const struct tcp_key *key, struct seq32 *ret_used)
 {
 	struct timewait *tw;
-	struct tcp_node *node = demux_find(&tcp->demux, key);
+	struct tcp_stub *node = demux_find(&tcp->demux, key);
 
 	if (!node)
 		return 0;
 	if (node->kind != TCP_NODE_TIMEWAIT || !(node->flags & TIMEWAIT_HAS_TS))
 		return -TEE_EADDRNOTAVAIL;
 	count(tcp->engine, COUNT_TCP_TIMEWAIT_REUSED);
-	tw = CONTAINER_OF(node, struct timewait, node);
+	tw = CONTAINER_OF(node, struct timewait, stub);
 	*ret_used = tw->snd_nxt;
 	timewait_end(&tcp->timewait, tw);
 	return 1;
@@ -108,10 +108,10 @@ int tcp_connect(struct tcp *tcp, const struct tcp_settings *settings, struct por
 	conn->path = path;
 	conn->snd.peer_mss = default_mss(conn);
 	conn->adv_mss = announced_mss(conn);
-	if (demux_insert(&tcp->demux, &conn->node) < 0) {
+	if (demux_insert(&tcp->demux, &conn->node.stub) < 0) {
 		tcp->conn_count--;
 		settings_release(conn->settings);
-		free(conn);
+		slab_free(&tcp->conns, conn);
 		return -TEE_ENOMEM;
 	}
 	conn_set_state(conn, TEE_TCP_SYN_SENT);
@@ -312,7 +312,7 @@ static bool syn_sent_ack_is_good(struct tcp_conn *conn, const struct segment *se
 	if (!segment_has(seg, TEE_TCP_RST)) {
 		struct tcp_header rst = {.flags = TEE_TCP_RST, .seq = seg->h.ack};
 
-		reply_segment(conn->tcp, &conn->node, &rst, 0, 0, TEE_WHY_RST_BAD_ACK);
+		reply_segment(conn->tcp, &conn->node.stub, &rst, 0, 0, TEE_WHY_RST_BAD_ACK);
 	}
 	return false;
 }

@@ -9,29 +9,30 @@
 #include "wire/checksum.h"
 
 /* A connection that still stands lends its ISNs, so that the numbers read relative. */
-static void trace_reply(struct tcp *tcp, const struct tcp_node *node,
-			const struct tcp_header *header, enum tee_why why)
+static void trace_reply(struct tcp *tcp, const struct tcp_key *key, const struct tcp_header *header,
+			enum tee_why why)
 {
-	struct tcp_node *found = demux_find(&tcp->demux, &node->key);
+	struct tcp_stub *found = demux_find(&tcp->demux, key);
 
 	if (found && found->kind == TCP_NODE_CONN)
-		trace_segment_out(CONTAINER_OF(found, struct tcp_conn, node), header, 0, why);
+		trace_segment_out(CONTAINER_OF(found, struct tcp_conn, node.stub), header, 0, why);
 	else
-		trace_bare(tcp, &node->key, header, 0, why, false);
+		trace_bare(tcp, key, header, 0, why, false);
 }
 
-void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_header *header,
+void reply_segment(struct tcp *tcp, const struct tcp_stub *stub, struct tcp_header *header,
 		   uint8_t tos, uint8_t ttl, enum tee_why why)
 {
+	const struct tcp_key key = stub_key(stub);
 	struct tee_pkt *pkt = tee_pkt_new(tcp->engine->pool, TCP_HEADER_MAX);
 	struct ip_out out = {
-		.src = node->key.local_ip,
-		.dst = node->key.remote_ip,
+		.src = key.local_ip,
+		.dst = key.remote_ip,
 		.protocol = IP_PROTO_TCP,
 		.ttl = ttl,
 		.tos = tos,
 		.dont_fragment = tcp->engine->config.pmtud,
-		.netif_number = node->netif,
+		.netif_number = stub->netif,
 		.why = why,
 	};
 	uint8_t *bytes, option[SRCROUTE_OPTION_MAX];
@@ -41,19 +42,19 @@ void reply_segment(struct tcp *tcp, const struct tcp_node *node, struct tcp_head
 		drop(tcp->engine, DROP_NO_MEMORY);
 		return;
 	}
-	header->src_port = node->key.local_port;
-	header->dst_port = node->key.remote_port;
+	header->src_port = key.local_port;
+	header->dst_port = key.remote_port;
 	bytes = tee_pkt_bytes(pkt);
 	pkt->len = (uint32_t)tcp_write(bytes, header);
 	sum = checksum_pseudo(&out.src, &out.dst, IP_PROTO_TCP, pkt->len);
 	store_be16(bytes + 16, checksum_finish(checksum_add(sum, bytes, pkt->len)));
 	if (tcp->srcroutes.count)
-		route_apply(tcp, &node->key, &out, option);
+		route_apply(tcp, &key, &out, option);
 	count(tcp->engine, COUNT_TCP_SEGS_OUT);
 	if (header->flags & TEE_TCP_RST)
 		count(tcp->engine, COUNT_TCP_RSTS_OUT);
 	if (trace_on(tcp->engine))
-		trace_reply(tcp, node, header, why);
+		trace_reply(tcp, &key, header, why);
 	ip_output_pkt(tcp->net, pkt, &out);
 }
 
@@ -83,7 +84,7 @@ void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct seg
 	}
 	/* A port that is bound, though nobody listens yet, answers as its socket would. */
 	bound = ports_draft_settings(tcp, &node.key.local_ip, node.key.local_port);
-	reply_segment(tcp, &node, &rst, bound ? bound->tos & (uint8_t)~ECN_MASK : 0,
+	reply_segment(tcp, &node.stub, &rst, bound ? bound->tos & (uint8_t)~ECN_MASK : 0,
 		      bound ? bound->ttl : 0, TEE_WHY_RST_NO_CONN);
 }
 
@@ -98,6 +99,6 @@ void conn_send_rst(struct tcp_conn *conn, enum tee_why why)
 	};
 
 	conn->segs_out++;
-	reply_segment(conn->tcp, &conn->node, &rst, conn->settings->s.tos, conn->settings->s.ttl,
-		      why);
+	reply_segment(conn->tcp, &conn->node.stub, &rst, conn->settings->s.tos,
+		      conn->settings->s.ttl, why);
 }

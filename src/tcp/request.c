@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests: connections of a listener whose handshake is not complete (SYN-RECEIVED). One takes 128
- * bytes and no buffer; a stranger who sends SYNs gets no more of us than that.
+ * Requests: connections of a listener whose handshake is not complete (SYN-RECEIVED). One takes 96
+ * bytes (120 for IPv6) and no buffer; a stranger who sends SYNs gets no more of us than that.
  *
  *	listen_syn() fills one	-> request_answer(): SYN-ACK, or request_answer_with_cookie() when the
  *				   SYN queue is full and nothing is to be kept (RFC 4987 3.6)
@@ -11,21 +11,49 @@
  *
  * TCP_DEFER_ACCEPT lets the bare ACK pass by and waits for data; the request then stays.
  */
-#include <stdlib.h>
+#include <string.h>
 #include "tcp/conn.h"
 #include "tcp/isn.h"
 #include "tcp/syncookie.h"
 
+struct tcp_request *request_new(struct tcp *tcp, const struct tcp_key *key)
+{
+	bool is_short = stub_key_bytes(key) == sizeof(struct tcp_key4);
+	struct tcp_request *request = slab_new_zeroed(is_short ? &tcp->requests4 : &tcp->requests6);
+
+	if (!request)
+		return NULL;
+	timer_init(&request->timer, TIMER_TCP_REQUEST);
+	list_init(&request->siblings);
+	stub_set_key(&request->stub, key);
+	return request;
+}
+
+/* Its memory only: it is in no table and no queue. */
+void request_dispose(struct tcp *tcp, struct tcp_request *request)
+{
+	slab_free(request->stub.has_key4 ? &tcp->requests4 : &tcp->requests6, request);
+}
+
+/* Between two of the same key, neither of which is armed or in a queue. */
+void request_copy(struct tcp_request *to, const struct tcp_request *from)
+{
+	memcpy(to, from, from->stub.has_key4 ? REQUEST_BYTES4 : REQUEST_BYTES6);
+	timer_init(&to->timer, TIMER_TCP_REQUEST);
+	list_init(&to->siblings);
+}
+
 void request_free(struct tcp_request *request)
 {
 	struct tcp *tcp = request->listener->tcp;
+	struct tcp_key key = stub_key(&request->stub);
 
-	srcroutes_forget(&tcp->srcroutes, &request->node.key);
-	demux_remove(&tcp->demux, &request->node);
+	srcroutes_forget(&tcp->srcroutes, &key);
+	demux_remove(&tcp->demux, &request->stub);
 	engine_disarm(tcp->engine, &request->timer);
 	list_remove(&request->siblings);
 	request->listener->request_count--;
-	free(request);
+	request_dispose(tcp, request);
 }
 
 /* What goes into a SYN-ACK, for a request, or for a cookie when `cookie_iss` is given. */
@@ -35,11 +63,12 @@ static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
 	const struct tee_config *config = &tcp->engine->config;
 	const struct tcp_settings *s = &listener->settings->s;
 	uint32_t overhead, mss, window = s->rcvbuf ? s->rcvbuf : config->tcp_rcvbuf_initial;
+	struct tcp_key key = stub_key(&request->stub);
 	struct net_path path;
 	struct tee_ip src;
 
-	if (net_route(tcp->net, &request->node.key.local_ip, &request->node.key.remote_ip,
-		      request->node.netif, &path, &src) < 0)
+	if (net_route(tcp->net, &key.local_ip, &key.remote_ip, request->stub.netif, &path, &src) <
+	    0)
 		return -TEE_ENETUNREACH;
 	overhead = (tee_ip_is4(&src) ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN;
 	mss = path.mtu > overhead ? path.mtu - overhead : 1;
@@ -48,7 +77,7 @@ static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
 	if (config->tcp_mss_max)
 		mss = MIN(mss, config->tcp_mss_max);
 	*header = (struct tcp_header){
-		.flags = (uint16_t)(TEE_TCP_SYN | TEE_TCP_ACK | (request->node.flags & 7u) << 6),
+		.flags = (uint16_t)(TEE_TCP_SYN | TEE_TCP_ACK | (request->stub.flags & 7u) << 6),
 		.seq = request->iss,
 		.ack = seq_add(request->irs, 1),
 		.window = (uint16_t)MIN(window, 65535u),
@@ -63,11 +92,11 @@ static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
 	if (request->options & REQUEST_HAS_TS) {
 		header->options.has_ts = true;
 		header->options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u) +
-					 isn_ts_offset(&tcp->isn_secret, &request->node.key);
+					 isn_ts_offset(&tcp->isn_secret, &key);
 		header->options.ts_ecr = request->ts_recent;
 	}
 	if (request->options & REQUEST_FASTOPEN_COOKIE) {
-		fastopen_cookie(tcp, &request->node.key, &header->options);
+		fastopen_cookie(tcp, &key, &header->options);
 		header->options.fastopen_exp = request->options & REQUEST_FASTOPEN_EXP;
 	}
 	return 0;
@@ -86,7 +115,7 @@ void request_answer(struct tcp_request *request, enum tee_why why)
 	/* RFC 3168 6.1.1.1 again: the second SYN-ACK goes without. */
 	if (request->retries > 1)
 		header.flags &= (uint16_t) ~(TEE_TCP_ECE | TEE_TCP_CWR | TEE_TCP_AE);
-	reply_segment(tcp, &request->node, &header, s->tos & (uint8_t)~ECN_MASK, s->ttl, why);
+	reply_segment(tcp, &request->stub, &header, s->tos & (uint8_t)~ECN_MASK, s->ttl, why);
 }
 
 /* A listener that waits for data lets bare ACKs pass by, for a while, counted in the timer's steps. */
@@ -130,27 +159,27 @@ void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_liste
 	const struct tee_config *config = &tcp->engine->config;
 	const struct tcp_options *options = &seg->h.options;
 	bool plain = listener->settings->s.flags & TCP_SET_NOOPT;
-	struct ecn ecn;
-	uint16_t reply;
-
-	request->node.key = (struct tcp_key){
+	const struct tcp_key key = {
 		.local_ip = packet->ip.dst,
 		.remote_ip = packet->ip.src,
 		.local_port = seg->h.dst_port,
 		.remote_port = seg->h.src_port,
 	};
-	request->node.kind = TCP_NODE_REQUEST;
-	request->node.netif = ip_is_link_local(&packet->ip.src)
+	struct ecn ecn;
+	uint16_t reply;
+
+	stub_set_key(&request->stub, &key);
+	request->stub.kind = TCP_NODE_REQUEST;
+	request->stub.netif = ip_is_link_local(&packet->ip.src)
 				      ? (uint16_t)netif_number(packet->netif)
 				      : listener->settings->s.netif;
 	if (listener->settings->s.source_route.count && tee_ip_is4(&packet->ip.src))
-		(void)srcroutes_set(&tcp->srcroutes, &request->node.key,
-				    &listener->settings->s.source_route);
+		(void)srcroutes_set(&tcp->srcroutes, &key, &listener->settings->s.source_route);
 	if (packet->ip.options_len)
-		route_learn(tcp, packet, &request->node.key, NULL);
+		route_learn(tcp, packet, &key, NULL);
 	request->listener = listener;
 	request->irs = seg->h.seq;
-	request->iss = isn_of(&tcp->isn_secret, &request->node.key, tcp->engine->now_ns);
+	request->iss = isn_of(&tcp->isn_secret, &key, tcp->engine->now_ns);
 	if (tcp->has_isn_above)
 		request->iss = isn_beyond(request->iss, tcp->isn_above);
 	request->peer_mss = options->has_mss && options->mss
@@ -170,7 +199,7 @@ void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_liste
 	ecn_init(&ecn);
 	reply = ecn_on_syn(&ecn, listener->settings->s.ecn, seg->h.flags,
 			   packet->ip.tos & ECN_MASK);
-	request->node.flags = (uint8_t)((reply >> 6 & 7u) | ecn.mode << 4);
+	request->stub.flags = (uint8_t)((reply >> 6 & 7u) | ecn.mode << 4);
 }
 
 /* Full queue: the state goes into the sequence number, and nothing is kept. */
@@ -181,20 +210,21 @@ void request_answer_with_cookie(struct tcp *tcp, struct tcp_request *request)
 		.mss = request->peer_mss,
 		.has_ts = request->options & REQUEST_HAS_TS,
 		.sack_permitted = request->options & REQUEST_HAS_SACK,
-		.ecn = (request->node.flags >> 4) == ECN_MODE_CLASSIC,
+		.ecn = (request->stub.flags >> 4) == ECN_MODE_CLASSIC,
 		.wscale = request->wscale == UINT8_MAX ? 15 : request->wscale,
 	};
+	const struct tcp_key key = stub_key(&request->stub);
 	struct tcp_header header;
 
-	request->iss = syncookie_make(&tcp->isn_secret, &request->node.key, request->irs, &cookie,
-				      tcp->engine->now_ns);
+	request->iss =
+		syncookie_make(&tcp->isn_secret, &key, request->irs, &cookie, tcp->engine->now_ns);
 	request->options &= (uint8_t)~REQUEST_FASTOPEN_COOKIE;
-	if ((request->node.flags >> 4) == ECN_MODE_ACCURATE)
-		request->node.flags = 0;
+	if ((request->stub.flags >> 4) == ECN_MODE_ACCURATE)
+		request->stub.flags = 0;
 	if (!cookie.has_ts) { /* nowhere to remember these */
 		request->wscale = UINT8_MAX;
 		request->options &= (uint8_t)~REQUEST_HAS_SACK;
-		request->node.flags = 0;
+		request->stub.flags = 0;
 	}
 	if (syn_ack_header(tcp, listener, request, &header) < 0)
 		return;
@@ -202,7 +232,7 @@ void request_answer_with_cookie(struct tcp *tcp, struct tcp_request *request)
 		header.options.ts_val = syncookie_ts(header.options.ts_val, &cookie);
 	listener->cookie_sent_at_ns = MAX(tcp->engine->now_ns, 1);
 	count(tcp->engine, COUNT_TCP_SYN_COOKIES_OUT);
-	reply_segment(tcp, &request->node, &header, listener->settings->s.tos,
+	reply_segment(tcp, &request->stub, &header, listener->settings->s.tos,
 		      listener->settings->s.ttl, TEE_WHY_SYN_COOKIE);
 }
 
@@ -220,12 +250,13 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 		.has_ts = request->options & REQUEST_HAS_TS,
 		.ts_val = request->ts_recent,
 	};
-	struct tcp_conn *conn = conn_new(tcp, &request->node.key, listener->settings);
+	const struct tcp_key key = stub_key(&request->stub);
+	struct tcp_conn *conn = conn_new(tcp, &key, listener->settings);
 	struct tee_ip src;
 
 	if (!conn)
 		return NULL;
-	conn->node.netif = request->node.netif;
+	conn->node.netif = request->stub.netif;
 	if (srcroutes_find(&tcp->srcroutes, &conn->node.key))
 		conn->flags |= CONN_SOURCE_ROUTED;
 	if (net_route(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
@@ -243,9 +274,9 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 	conn->snd.wnd = request->peer_window;
 	conn->snd.wnd_max = request->peer_window;
 	conn->rcv.tos = request->tos;
-	if (request->node.flags >> 4) {
+	if (request->stub.flags >> 4) {
 		/* The same question gives the same answer as when the SYN came. */
-		bool accurate = (request->node.flags >> 4) == ECN_MODE_ACCURATE;
+		bool accurate = (request->stub.flags >> 4) == ECN_MODE_ACCURATE;
 		struct ecn ecn;
 
 		conn->ecn_reply = ecn_on_syn(&ecn, listener->settings->s.ecn,
@@ -286,11 +317,11 @@ void request_complete(struct tcp_request *request, struct ip_packet *packet, str
 	conn = request_make_conn(tcp, request);
 	if (!conn)
 		return; /* counted; the client's next segment tries again */
-	demux_replace(&tcp->demux, &request->node, &conn->node);
+	demux_replace(&tcp->demux, &request->stub, &conn->node.stub);
 	engine_disarm(tcp->engine, &request->timer);
 	list_remove(&request->siblings);
 	listener->request_count--;
-	free(request);
+	request_dispose(tcp, request);
 	count(tcp->engine, COUNT_TCP_PASSIVE_OPENS);
 	tcp_segment_arrives(conn, seg, packet->pkt);
 	/* Had it not been believed, nobody would own what is left: no timer, and no place in a queue. */
@@ -321,11 +352,13 @@ static void request_ack(struct tcp_request *request, enum tee_why why)
 	}
 	header.window = (uint16_t)MIN(window >> scale, 65535u);
 	if (request->options & REQUEST_HAS_TS) {
+		const struct tcp_key key = stub_key(&request->stub);
+
 		header.options.has_ts = true;
-		header.options.ts_val = now + isn_ts_offset(&tcp->isn_secret, &request->node.key);
+		header.options.ts_val = now + isn_ts_offset(&tcp->isn_secret, &key);
 		header.options.ts_ecr = request->ts_recent;
 	}
-	reply_segment(tcp, &request->node, &header, s->tos, s->ttl, why);
+	reply_segment(tcp, &request->stub, &header, s->tos, s->ttl, why);
 }
 
 /* First to fourth of 3.10.7.4 for SYN-RECEIVED. false: dealt with. */
@@ -387,8 +420,11 @@ bool request_segment(struct tcp_request *request, struct ip_packet *packet, stru
 {
 	struct tcp *tcp = request->listener->tcp;
 
-	if (trace_on(tcp->engine))
-		trace_bare(tcp, &request->node.key, &seg->h, seg->len, TEE_WHY_NONE, true);
+	if (trace_on(tcp->engine)) {
+		const struct tcp_key key = stub_key(&request->stub);
+
+		trace_bare(tcp, &key, &seg->h, seg->len, TEE_WHY_NONE, true);
+	}
 	if (!request_validate(request, packet, seg))
 		return false;
 	if (!segment_has(seg, TEE_TCP_ACK)) {

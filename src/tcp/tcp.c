@@ -27,6 +27,26 @@ static void timewait_timer(void *context, struct timer *timer)
 	engine_arm(tcp->engine, timer, timewait_expire(&tcp->timewait, tcp->engine->now_ns));
 }
 
+static void init_slabs(struct tcp *tcp)
+{
+	struct slab_arena *arena = &tcp->engine->arena;
+
+	slab_init(&tcp->conns, arena, sizeof(struct tcp_conn));
+	slab_init(&tcp->txs, arena, sizeof(struct tcp_tx));
+	slab_init(&tcp->rxs, arena, sizeof(struct tcp_rx));
+	slab_init(&tcp->requests4, arena, REQUEST_BYTES4);
+	slab_init(&tcp->requests6, arena, REQUEST_BYTES6);
+}
+
+static void fini_slabs(struct tcp *tcp)
+{
+	slab_fini(&tcp->conns);
+	slab_fini(&tcp->txs);
+	slab_fini(&tcp->rxs);
+	slab_fini(&tcp->requests4);
+	slab_fini(&tcp->requests6);
+}
+
 struct tcp *tcp_new(struct net *net)
 {
 	struct tcp *tcp = calloc(1, sizeof(*tcp));
@@ -41,9 +61,10 @@ struct tcp *tcp_new(struct net *net)
 	tcp->delack_min_ms = MAX(coarse_ms(engine->config.tcp_delack_min_ns), 1u);
 	tcp->delack_max_ms = coarse_ms(engine->config.tcp_delack_max_ns);
 	ecn_init(&tcp->ecn_off);
-	demux_init(&tcp->demux, &engine->secret);
-	timewait_queue_init(&tcp->timewait, &tcp->demux, 2 * engine->config.tcp_msl_ns,
-			    engine->config.timewait_max);
+	demux_init(&tcp->demux, &engine->secret, &engine->config.memory);
+	init_slabs(tcp);
+	timewait_queue_init(&tcp->timewait, &tcp->demux, &engine->arena,
+			    2 * engine->config.tcp_msl_ns, engine->config.timewait_max);
 	timer_init(&tcp->timewait_timer, TIMER_TCP_TIMEWAIT);
 	srcroutes_init(&tcp->srcroutes);
 	metrics_init(&tcp->metrics, &engine->secret, engine->config.tcp_metrics_max,
@@ -109,7 +130,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key, struct set
 		drop(tcp->engine, DROP_TCP_CONN_LIMIT);
 		return NULL;
 	}
-	conn = calloc(1, sizeof(*conn));
+	conn = slab_new_zeroed(&tcp->conns);
 	if (!conn)
 		return NULL;
 	conn->node.key = *key;
@@ -157,16 +178,16 @@ bool conn_is_synchronized(const struct tcp_conn *conn)
 	return conn->state >= TEE_TCP_ESTABLISHED;
 }
 
-static void tx_free(struct tcp_tx *tx)
+static void tx_free(struct tcp *tcp, struct tcp_tx *tx)
 {
 	if (!tx)
 		return;
 	sendmap_fini(&tx->map);
 	cc_fini(&tx->cc);
-	free(tx);
+	slab_free(&tcp->txs, tx);
 }
 
-static void rx_free(struct tcp_rx *rx)
+static void rx_free(struct tcp *tcp, struct tcp_rx *rx)
 {
 	if (!rx)
 		return;
@@ -174,7 +195,7 @@ static void rx_free(struct tcp_rx *rx)
 		reassembly_fini(rx->ooo);
 		free(rx->ooo);
 	}
-	free(rx);
+	slab_free(&tcp->rxs, rx);
 }
 
 static void conn_free(struct tcp_conn *conn)
@@ -182,12 +203,12 @@ static void conn_free(struct tcp_conn *conn)
 	byteq_clear(&conn->sndq);
 	byteq_clear(&conn->rcvq);
 	ack_notes_free(conn);
-	rx_free(conn->rx);
-	tx_free(conn->tx);
+	rx_free(conn->tcp, conn->rx);
+	tx_free(conn->tcp, conn->tx);
 	if (conn->ecn != &conn->tcp->ecn_off)
 		free(conn->ecn);
 	settings_release(conn->settings);
-	free(conn);
+	slab_free(&conn->tcp->conns, conn);
 }
 
 /* For the next connection to this host (RFC 9040). */
@@ -256,7 +277,7 @@ void conn_end(struct tcp_conn *conn, int error)
 	if (conn->state == TEE_TCP_CLOSED)
 		return;
 	conn_set_state(conn, TEE_TCP_CLOSED);
-	demux_remove(&tcp->demux, &conn->node);
+	demux_remove(&tcp->demux, &conn->node.stub);
 	conn_unlink(conn);
 	if (error)
 		conn->error = (uint8_t)error;
@@ -273,7 +294,7 @@ void conn_end(struct tcp_conn *conn, int error)
 }
 
 /*
- * TIME-WAIT lives on in 64 bytes. A socket that is still open keeps the connection struct as a
+ * TIME-WAIT lives on in 40 or 64 bytes. A socket that is still open keeps the connection struct as a
  * husk in state TIME-WAIT, for its names and unread data.
  */
 void conn_enter_timewait(struct tcp_conn *conn)
@@ -289,8 +310,7 @@ void conn_enter_timewait(struct tcp_conn *conn)
 		conn_end(conn, 0);
 		return;
 	}
-	tw->node.kind = TCP_NODE_TIMEWAIT;
-	demux_replace(&tcp->demux, &conn->node, &tw->node);
+	demux_replace(&tcp->demux, &conn->node.stub, &tw->stub);
 	if (!timer_is_armed(&tcp->timewait_timer))
 		engine_arm(tcp->engine, &tcp->timewait_timer,
 			   timewait_expire(&tcp->timewait, conn_now(conn)));
@@ -308,7 +328,7 @@ void conn_enter_timewait(struct tcp_conn *conn)
 			header.options.ts_ecr = conn->ts.recent;
 		}
 		conn->segs_out++;
-		reply_segment(tcp, &conn->node, &header, conn->settings->s.tos,
+		reply_segment(tcp, &conn->node.stub, &header, conn->settings->s.tos,
 			      conn->settings->s.ttl, conn->ack_why);
 		conn->ack_why = 0;
 	}
@@ -332,7 +352,7 @@ void tcp_free(struct tcp *tcp)
 {
 	struct list doomed, *at;
 	size_t cursor = 0;
-	struct tcp_node *node;
+	struct tcp_stub *node;
 
 	if (!tcp)
 		return;
@@ -348,7 +368,7 @@ void tcp_free(struct tcp *tcp)
 	while ((node = hash_next(&tcp->demux.table, &cursor))) {
 		if (node->kind != TCP_NODE_CONN)
 			continue;
-		struct tcp_conn *conn = CONTAINER_OF(node, struct tcp_conn, node);
+		struct tcp_conn *conn = CONTAINER_OF(node, struct tcp_conn, node.stub);
 		list_remove(&conn->due);
 		list_push_back(&doomed, &conn->due);
 	}
@@ -366,6 +386,7 @@ void tcp_free(struct tcp *tcp)
 	metrics_fini(&tcp->metrics);
 	srcroutes_fini(&tcp->srcroutes);
 	demux_fini(&tcp->demux);
+	fini_slabs(tcp);
 	settings_release(tcp->default_settings);
 	settings_release(tcp->open_settings);
 	free(tcp);
@@ -431,7 +452,7 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 
 	if (tx)
 		return tx;
-	tx = calloc(1, sizeof(*tx));
+	tx = slab_new_zeroed(&conn->tcp->txs);
 	if (!tx)
 		return NULL;
 	/* RFC 6298 5.7, RFC 5681 3.1: a lost SYN or SYN-ACK means an initial window of one segment. */
@@ -439,7 +460,7 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 		initial_segs = 1;
 	if (cc_init(&tx->cc, conn->settings->s.cc, conn->snd.mss ? conn->snd.mss : 536,
 		    initial_segs, config->tcp_hystart, conn_now(conn)) < 0) {
-		free(tx);
+		slab_free(&conn->tcp->txs, tx);
 		return NULL;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(tx->deadlines); i++)
@@ -475,7 +496,7 @@ struct tcp_rx *rx_get(struct tcp_conn *conn)
 
 	if (rx)
 		return rx;
-	rx = calloc(1, sizeof(*rx));
+	rx = slab_new_zeroed(&conn->tcp->rxs);
 	if (!rx)
 		return NULL;
 	rx->space_mark = conn->rcvq.start;
@@ -649,13 +670,13 @@ void conn_check(const struct tcp_conn *conn)
 void tcp_check(const struct tcp *tcp)
 {
 	size_t cursor = 0;
-	struct tcp_node *node;
+	struct tcp_stub *node;
 	uint32_t conns = 0;
 
 	while ((node = hash_next(&tcp->demux.table, &cursor))) {
 		if (node->kind != TCP_NODE_CONN)
 			continue;
-		conn_check(CONTAINER_OF(node, struct tcp_conn, node));
+		conn_check(CONTAINER_OF(node, struct tcp_conn, node.stub));
 		conns++;
 	}
 	CHECK(conns == tcp->conn_count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TIME-WAIT (RFC 9293 3.6.1 and MUST-13) in 64 bytes: what stays of a connection after its end.
+ * TIME-WAIT (RFC 9293 3.6.1 and MUST-13) in 40 bytes, or 64 for IPv6: what stays of a connection after its end.
  *
  * All entries live equally long, so a queue in the order of their beginning is in the order of their
  * end, and one timer serves all. An entry that ends early (its port is used anew, the limit is reached) leaves
@@ -16,7 +16,6 @@
  */
 #include "tcp/timewait.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
 
@@ -37,13 +36,20 @@ static uint64_t instant_of(uint32_t tick, uint64_t now_ns)
 	return (uint64_t)((int64_t)now_tick + ahead) << TICK_SHIFT;
 }
 
-void timewait_queue_init(struct timewait_queue *queue, struct tcp_demux *demux, uint64_t life_ns,
-			 uint32_t count_max)
+void timewait_queue_init(struct timewait_queue *queue, struct tcp_demux *demux,
+			 struct slab_arena *arena, uint64_t life_ns, uint32_t count_max)
 {
 	memset(queue, 0, sizeof(*queue));
 	queue->demux = demux;
 	queue->life_ns = life_ns;
 	queue->count_max = count_max;
+	slab_init(&queue->entries4, arena, TIMEWAIT_BYTES4);
+	slab_init(&queue->entries6, arena, TIMEWAIT_BYTES6);
+}
+
+static struct slab *entries_of(struct timewait_queue *queue, bool is_short)
+{
+	return is_short ? &queue->entries4 : &queue->entries6;
 }
 
 static void push(struct timewait_queue *queue, struct timewait *tw)
@@ -63,30 +69,32 @@ static void free_head(struct timewait_queue *queue)
 	queue->head = tw->next;
 	if (!queue->head)
 		queue->tail = NULL;
-	free(tw);
+	slab_free(entries_of(queue, tw->stub.has_key4), tw);
 }
 
 void timewait_end(struct timewait_queue *queue, struct timewait *tw)
 {
-	CHECK(!(tw->node.flags & TIMEWAIT_DEAD));
-	demux_remove(queue->demux, &tw->node);
-	tw->node.flags |= TIMEWAIT_DEAD;
+	CHECK(!(tw->stub.flags & TIMEWAIT_DEAD));
+	demux_remove(queue->demux, &tw->stub);
+	tw->stub.flags |= TIMEWAIT_DEAD;
 	queue->count--;
 }
 
 void timewait_queue_fini(struct timewait_queue *queue)
 {
 	while (queue->head) {
-		if (!(queue->head->node.flags & TIMEWAIT_DEAD))
+		if (!(queue->head->stub.flags & TIMEWAIT_DEAD))
 			timewait_end(queue, queue->head);
 		free_head(queue);
 	}
+	slab_fini(&queue->entries4);
+	slab_fini(&queue->entries6);
 }
 
 /* The limit is reached: the oldest live entry makes room. */
 static void evict_oldest(struct timewait_queue *queue)
 {
-	while (queue->head && queue->head->node.flags & TIMEWAIT_DEAD)
+	while (queue->head && queue->head->stub.flags & TIMEWAIT_DEAD)
 		free_head(queue);
 	if (!queue->head)
 		return;
@@ -99,21 +107,21 @@ struct timewait *timewait_new(struct timewait_queue *queue, const struct tcp_nod
 			      struct seq32 snd_nxt, struct seq32 rcv_nxt, bool has_ts,
 			      uint32_t ts_recent, uint64_t now_ns)
 {
-	struct timewait *tw = malloc(sizeof(*tw));
+	bool is_short = stub_key_bytes(&node->key) == sizeof(struct tcp_key4);
+	struct timewait *tw = slab_new(entries_of(queue, is_short));
 
 	if (!tw)
 		return NULL;
 	while (queue->count > 0 && queue->count >= queue->count_max)
 		evict_oldest(queue);
-	*tw = (struct timewait){
-		.node = *node,
-		.snd_nxt = snd_nxt,
-		.rcv_nxt = rcv_nxt,
-		.ts_recent = ts_recent,
-		.expires_tick = tick_of(now_ns + queue->life_ns),
-	};
-	tw->node.kind = TCP_NODE_TIMEWAIT;
-	tw->node.flags = has_ts ? TIMEWAIT_HAS_TS : 0;
+	tw->snd_nxt = snd_nxt;
+	tw->rcv_nxt = rcv_nxt;
+	tw->ts_recent = ts_recent;
+	tw->expires_tick = tick_of(now_ns + queue->life_ns);
+	tw->stub.kind = TCP_NODE_TIMEWAIT;
+	tw->stub.flags = has_ts ? TIMEWAIT_HAS_TS : 0;
+	tw->stub.netif = node->netif;
+	stub_set_key(&tw->stub, &node->key);
 	push(queue, tw);
 	queue->count++;
 	return tw;
@@ -124,7 +132,7 @@ uint64_t timewait_expire(struct timewait_queue *queue, uint64_t now_ns)
 	while (queue->head) {
 		struct timewait *tw = queue->head;
 
-		if (!(tw->node.flags & TIMEWAIT_DEAD)) {
+		if (!(tw->stub.flags & TIMEWAIT_DEAD)) {
 			uint64_t at_ns = instant_of(tw->expires_tick, now_ns);
 
 			/* Further ahead than a whole life: the clock leapt over half the ticks' range. */
@@ -142,18 +150,19 @@ void timewait_restart(struct timewait_queue *queue, struct timewait *tw, uint64_
 {
 	uint32_t tick = tick_of(now_ns + queue->life_ns);
 	uint32_t slack = (uint32_t)((queue->life_ns / 16) >> TICK_SHIFT);
+	bool is_short = tw->stub.has_key4;
 	struct timewait *fresh = NULL;
 
 	if (tw->next && (int32_t)(tick - (tw->next->expires_tick + slack)) > 0)
-		fresh = malloc(sizeof(*fresh));
+		fresh = slab_new(entries_of(queue, is_short));
 	if (!fresh) {
 		tw->expires_tick = tick;
 		return;
 	}
-	*fresh = *tw;
+	memcpy(fresh, tw, is_short ? TIMEWAIT_BYTES4 : TIMEWAIT_BYTES6);
 	fresh->expires_tick = tick;
-	demux_replace(queue->demux, &tw->node, &fresh->node);
-	tw->node.flags |= TIMEWAIT_DEAD;
+	demux_replace(queue->demux, &tw->stub, &fresh->stub);
+	tw->stub.flags |= TIMEWAIT_DEAD;
 	push(queue, fresh);
 }
 
@@ -162,7 +171,7 @@ static bool is_new_syn(const struct timewait *tw, const struct tcp_header *heade
 {
 	bool is_higher = seq_lt(tw->rcv_nxt, header->seq);
 
-	if (!(tw->node.flags & TIMEWAIT_HAS_TS) || !header->options.has_ts)
+	if (!(tw->stub.flags & TIMEWAIT_HAS_TS) || !header->options.has_ts)
 		return is_higher;
 	if (header->options.ts_val == tw->ts_recent)
 		return is_higher;
@@ -186,7 +195,7 @@ static enum timewait_verdict in_fin_wait_2(struct timewait *tw, const struct tcp
 		return TIMEWAIT_RESET;
 	if (header->flags & TEE_TCP_FIN && seq_eq(fin_at, tw->rcv_nxt)) {
 		tw->rcv_nxt = seq_add(tw->rcv_nxt, 1);
-		tw->node.flags &= (uint8_t)~TIMEWAIT_IN_FIN_WAIT_2;
+		tw->stub.flags &= (uint8_t)~TIMEWAIT_IN_FIN_WAIT_2;
 		return TIMEWAIT_ACK_RESTART;
 	}
 	return seq_eq(header->seq, tw->rcv_nxt) && payload_len == 0 ? TIMEWAIT_IGNORE
@@ -201,27 +210,27 @@ static enum timewait_verdict answer(struct timewait *tw, unsigned flags, uint32_
 {
 	if (payload_len > 0 || flags & (TEE_TCP_SYN | TEE_TCP_FIN))
 		return TIMEWAIT_ACK;
-	if (tw->node.flags & TIMEWAIT_ANSWERED)
+	if (tw->stub.flags & TIMEWAIT_ANSWERED)
 		return TIMEWAIT_IGNORE;
-	tw->node.flags |= TIMEWAIT_ANSWERED;
+	tw->stub.flags |= TIMEWAIT_ANSWERED;
 	return TIMEWAIT_ACK;
 }
 
 enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_header *header,
 					  uint32_t payload_len)
 {
-	bool has_ts = tw->node.flags & TIMEWAIT_HAS_TS && header->options.has_ts;
+	bool has_ts = tw->stub.flags & TIMEWAIT_HAS_TS && header->options.has_ts;
 	bool is_old = has_ts && (int32_t)(header->options.ts_val - tw->ts_recent) < 0;
 	unsigned flags = header->flags & (TEE_TCP_SYN | TEE_TCP_ACK | TEE_TCP_RST | TEE_TCP_FIN);
 
-	if (flags == TEE_TCP_SYN && !(tw->node.flags & TIMEWAIT_IN_FIN_WAIT_2))
+	if (flags == TEE_TCP_SYN && !(tw->stub.flags & TIMEWAIT_IN_FIN_WAIT_2))
 		return is_new_syn(tw, header) ? TIMEWAIT_REUSE : TIMEWAIT_ACK;
 	/* RFC 7323 5.3 R1: an old timestamp: answer with an ACK, unless it is a RST, and drop. */
 	if (is_old)
 		return flags & TEE_TCP_RST ? TIMEWAIT_IGNORE : answer(tw, flags, payload_len);
 	if (has_ts && seq_eq(header->seq, tw->rcv_nxt))
 		tw->ts_recent = header->options.ts_val;
-	if (tw->node.flags & TIMEWAIT_IN_FIN_WAIT_2)
+	if (tw->stub.flags & TIMEWAIT_IN_FIN_WAIT_2)
 		return in_fin_wait_2(tw, header, payload_len);
 
 	/* Second: RFC 1337, fix F1: a RST doesn't end TIME-WAIT. */

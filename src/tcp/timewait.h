@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TIME-WAIT in 64 bytes (RFC 9293 MUST-13, RFC 1337, RFC 6191): enough to answer a repeated FIN, to
+ * TIME-WAIT in 40 bytes, 64 for IPv6 (RFC 9293 MUST-13, RFC 1337, RFC 6191): enough to answer a repeated FIN, to
  * reject old duplicates, and to let a new SYN in when sequence number or timestamp prove that it is
  * new. All have the same life, so they expire in the order of a queue: one timer for all.
  */
@@ -8,30 +8,38 @@
 #define TEE_TCP_TIMEWAIT_H
 
 #include "base/seq.h"
+#include "base/slab.h"
 #include "tcp/demux.h"
 #include "tcp/segment.h"
 
 enum { TIMEWAIT_HAS_TS = 1, TIMEWAIT_DEAD = 2, TIMEWAIT_IN_FIN_WAIT_2 = 4, TIMEWAIT_ANSWERED = 8 };
 
 struct timewait {
-	struct tcp_node node;  /* 40 bytes; node.flags: TIMEWAIT_… */
 	struct timewait *next; /* queue of expiry */
 	struct seq32 snd_nxt, rcv_nxt;
 	uint32_t ts_recent;
 	uint32_t expires_tick; /* 2^20 ns ticks */
+	struct tcp_stub stub;  /* flags: TIMEWAIT_…; its key is the end of the struct */
 };
-_Static_assert(sizeof(struct timewait) == 64, "TIME-WAIT is to stay small");
+enum {
+	TIMEWAIT_HEAD_BYTES = offsetof(struct timewait, stub.key),
+	TIMEWAIT_BYTES4 = TIMEWAIT_HEAD_BYTES + sizeof(struct tcp_key4),
+	TIMEWAIT_BYTES6 = TIMEWAIT_HEAD_BYTES + sizeof(struct tcp_key),
+};
+_Static_assert((int)TIMEWAIT_BYTES4 == 40 && (int)TIMEWAIT_BYTES6 == 64,
+	       "TIME-WAIT is to stay small");
 
 struct timewait_queue {
 	struct timewait *head, *tail;
 	uint32_t count, count_max; /* live ones */
 	uint64_t life_ns;          /* 2 MSL */
 	struct tcp_demux *demux;
+	struct slab entries4, entries6; /* with short keys and with whole ones */
 	uint64_t evicted_count;
 };
 
-void timewait_queue_init(struct timewait_queue *queue, struct tcp_demux *demux, uint64_t life_ns,
-			 uint32_t count_max);
+void timewait_queue_init(struct timewait_queue *queue, struct tcp_demux *demux,
+			 struct slab_arena *arena, uint64_t life_ns, uint32_t count_max);
 void timewait_queue_fini(struct timewait_queue *queue);
 /*
  * Makes an entry, not yet in the demux (the caller replaces the connection by it); past count_max the oldest

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 #include "base/check.h"
 #include "base/hash.h"
@@ -92,18 +93,18 @@ static void test_every_step_of_moving(void **state)
 	hash_init(&table);
 	for (uint32_t i = 0; i < ARRAY_LEN(items); i++) {
 		assert_int_equal(hash_insert(&table, i * UINT32_C(0x9e3779b1), &items[i]), 0);
-		has_moved |= table.old_slots != NULL;
+		has_moved |= table.old.slots != NULL;
 		hash_check(&table);
 	}
 	assert_true(has_moved);
 	has_moved = false;
 	for (uint32_t i = 0; i < ARRAY_LEN(items); i++) {
 		assert_true(hash_remove(&table, i * UINT32_C(0x9e3779b1), &items[i]));
-		has_moved |= table.old_slots != NULL;
+		has_moved |= table.old.slots != NULL;
 		hash_check(&table);
 	}
 	assert_true(has_moved);
-	assert_true(table.bits <= 6); /* the memory came back */
+	assert_true(table.now.count <= 64); /* the memory came back */
 	hash_fini(&table);
 }
 
@@ -170,16 +171,89 @@ static void test_growth_is_spread(void **state)
 
 	hash_init(&table);
 	for (uint32_t i = 0; i < COUNT; i++) {
-		bool was_moving = table.old_slots != NULL;
+		bool was_moving = table.old.slots != NULL;
 		size_t old_count = table.old_count;
 
 		assert_int_equal(hash_insert(&table, i * UINT32_C(2654435769), &items[i]), 0);
-		if (was_moving && table.old_slots)
+		if (was_moving && table.old.slots)
 			assert_true(old_count - table.old_count <= 16);
 	}
-	/* 12 bytes a slot and at most 4/3 * 2 slots an item */
+	/* 12 bytes a slot and at most 4/3 * 3/2 slots an item */
 	assert_true(sizeof(struct hash_slot) == 12);
-	assert_true(((size_t)1 << table.bits) <= COUNT / 3 * 8 + 1);
+	assert_true(table.now.count <= COUNT * 2);
+	hash_fini(&table);
+	free(items);
+}
+
+/* Putting another into an item's place works wherever the item stands while the table moves. */
+static void test_replacing(void **state)
+{
+	static uint8_t items[1000], others[1000];
+	struct hash_table table;
+
+	hash_init(&table);
+	assert_false(hash_replace(&table, 1, &items[0], &others[0]));
+	for (uint32_t i = 0; i < ARRAY_LEN(items); i++) {
+		uint32_t at = i / 2;
+
+		assert_int_equal(hash_insert(&table, i / 3, &items[i]), 0);
+		assert_int_equal(hash_replace(&table, at / 3, &items[at], &others[at]), i % 2 == 0);
+		assert_ptr_equal(hash_find(&table, at / 3, &others[at], is_same), &others[at]);
+		assert_null(hash_find(&table, at / 3, &items[at], is_same));
+		hash_check(&table);
+	}
+	hash_fini(&table);
+}
+
+/* A source of mapped arrays that counts what is out. What went back can't be touched any more. */
+static void *map_counted(void *arg, size_t bytes)
+{
+	uint8_t *ptr = mmap(NULL, bytes + TEE_MEMORY_UNIT, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before = TEE_MEMORY_UNIT - (uintptr_t)ptr % TEE_MEMORY_UNIT;
+
+	assert_ptr_not_equal(ptr, MAP_FAILED);
+	assert_int_equal(bytes % TEE_MEMORY_UNIT, 0);
+	munmap(ptr, before);
+	if (before < TEE_MEMORY_UNIT)
+		munmap(ptr + before + bytes, TEE_MEMORY_UNIT - before);
+	*(size_t *)arg += bytes;
+	return ptr + before;
+}
+
+static void unmap_counted(void *arg, void *ptr, size_t bytes)
+{
+	assert_int_equal((uintptr_t)ptr % TEE_MEMORY_UNIT, 0);
+	assert_int_equal(bytes % TEE_MEMORY_UNIT, 0);
+	assert_in_range(bytes, 1, *(size_t *)arg);
+	assert_int_equal(munmap(ptr, bytes), 0);
+	*(size_t *)arg -= bytes;
+}
+
+/* Large arrays are mapped; the old one goes back piece by piece, and in the end all of it. */
+static void test_mapped_arrays(void **state)
+{
+	enum { COUNT = 3 << 20 };
+	uint8_t *items = malloc(COUNT);
+	size_t mapped_bytes = 0, most_bytes = 0;
+	const struct tee_memory memory = {map_counted, unmap_counted, &mapped_bytes};
+	struct hash_table table;
+	unsigned falls = 0;
+
+	hash_init(&table);
+	table.memory = &memory;
+	for (uint32_t i = 0; i < COUNT; i++) {
+		size_t before = mapped_bytes;
+
+		assert_int_equal(hash_insert(&table, i * UINT32_C(2654435769), &items[i]), 0);
+		falls += mapped_bytes < before;
+		most_bytes = mapped_bytes > most_bytes ? mapped_bytes : most_bytes;
+	}
+	assert_true(most_bytes >= HASH_MAPPED_MIN && falls > 10);
+	hash_check(&table);
+	for (uint32_t i = 0; i < COUNT; i++)
+		assert_true(hash_remove(&table, i * UINT32_C(2654435769), &items[i]));
+	assert_int_equal(mapped_bytes, 0);
 	hash_fini(&table);
 	free(items);
 }
@@ -193,6 +267,8 @@ int main(void)
 		cmocka_unit_test(test_emptying_by_walks),
 		cmocka_unit_test(test_empty_table),
 		cmocka_unit_test(test_growth_is_spread),
+		cmocka_unit_test(test_replacing),
+		cmocka_unit_test(test_mapped_arrays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

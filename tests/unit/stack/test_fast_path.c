@@ -132,9 +132,9 @@ static void side_input(struct peer *peer, struct side *side, const uint8_t *pack
 static struct tcp_conn *conn_of(struct side *side)
 {
 	struct tcp_key key = {our_ip, peer_ip, PORT, PEER_PORT};
-	struct tcp_node *node = demux_find(&side->stack->tcp->demux, &key);
+	struct tcp_stub *node = demux_find(&side->stack->tcp->demux, &key);
 
-	return node && node->kind == TCP_NODE_CONN ? CONTAINER_OF(node, struct tcp_conn, node)
+	return node && node->kind == TCP_NODE_CONN ? CONTAINER_OF(node, struct tcp_conn, node.stub)
 						   : NULL;
 }
 

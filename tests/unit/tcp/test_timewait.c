@@ -59,7 +59,7 @@ static void test_segments(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct timewait tw = {
-			.node.flags = TIMEWAIT_HAS_TS,
+			.stub.flags = TIMEWAIT_HAS_TS,
 			.rcv_nxt = seq32(RCV_NXT),
 			.ts_recent = TS_RECENT,
 		};
@@ -100,7 +100,7 @@ static void test_fin_wait_2(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct timewait tw = {
-			.node.flags = TIMEWAIT_IN_FIN_WAIT_2,
+			.stub.flags = TIMEWAIT_IN_FIN_WAIT_2,
 			.rcv_nxt = seq32(RCV_NXT),
 		};
 		struct tcp_header header = {
@@ -109,7 +109,7 @@ static void test_fin_wait_2(void **state)
 		};
 
 		assert_int_equal(timewait_on_segment(&tw, &header, cases[i].len), cases[i].verdict);
-		assert_int_equal(!(tw.node.flags & TIMEWAIT_IN_FIN_WAIT_2), cases[i].is_over);
+		assert_int_equal(!(tw.stub.flags & TIMEWAIT_IN_FIN_WAIT_2), cases[i].is_over);
 		assert_int_equal(tw.rcv_nxt.raw, RCV_NXT + (cases[i].is_over ? 1 : 0));
 	}
 }
@@ -117,6 +117,7 @@ static void test_fin_wait_2(void **state)
 /* ---- the queue ---- */
 
 struct kit {
+	struct slab_arena arena;
 	struct tcp_demux demux;
 	struct timewait_queue queue;
 };
@@ -124,26 +125,35 @@ struct kit {
 static void setup(struct kit *kit, uint32_t count_max)
 {
 	struct siphash_key secret = {1, 2};
+	const struct tee_memory memory = {0};
 
-	demux_init(&kit->demux, &secret);
-	timewait_queue_init(&kit->queue, &kit->demux, S(60), count_max);
+	demux_init(&kit->demux, &secret, NULL);
+	slab_arena_init(&kit->arena, &memory, false);
+	timewait_queue_init(&kit->queue, &kit->demux, &kit->arena, S(60), count_max);
 }
 
 static struct tcp_key key_of(unsigned n)
 {
-	return (struct tcp_key){
+	struct tcp_key key = {
 		.local_ip = TEE_IP4(10, 0, 0, 1),
 		.remote_ip = TEE_IP4(10, 0, 0, 2),
 		.local_port = 80,
 		.remote_port = (uint16_t)n,
 	};
+
+	/* Every second one is IPv6, whose keys are longer. */
+	if (n % 2)
+		key.local_ip.byte[0] = key.remote_ip.byte[0] = 0xfd;
+	return key;
 }
 
 static struct timewait *find(struct kit *kit, unsigned n)
 {
 	struct tcp_key key = key_of(n);
 
-	return (struct timewait *)demux_find(&kit->demux, &key);
+	struct tcp_stub *stub = demux_find(&kit->demux, &key);
+
+	return stub ? CONTAINER_OF(stub, struct timewait, stub) : NULL;
 }
 
 static void enter(struct kit *kit, unsigned n, uint64_t now_ns)
@@ -151,8 +161,12 @@ static void enter(struct kit *kit, unsigned n, uint64_t now_ns)
 	struct tcp_node node = {.key = key_of(n)};
 	struct timewait *tw = timewait_new(&kit->queue, &node, seq32(1), seq32(2), true, 3, now_ns);
 
+	struct tcp_key key;
+
 	assert_non_null(tw);
-	assert_int_equal(demux_insert(&kit->demux, &tw->node), 0);
+	key = stub_key(&tw->stub);
+	assert_memory_equal(&key, &node.key, sizeof(key));
+	assert_int_equal(demux_insert(&kit->demux, &tw->stub), 0);
 }
 
 static void fini(struct kit *kit)
@@ -161,6 +175,7 @@ static void fini(struct kit *kit)
 	assert_int_equal(kit->queue.count, 0);
 	assert_int_equal(kit->demux.table.count, 0);
 	demux_fini(&kit->demux);
+	slab_arena_fini(&kit->arena);
 }
 
 static void test_expiry(void **state)
@@ -282,11 +297,11 @@ static void test_demux(void **state)
 	setup(&kit, 1);
 	for (unsigned n = 0; n < ARRAY_LEN(nodes); n++) {
 		nodes[n] = (struct tcp_node){.key = key_of(n)};
-		assert_int_equal(demux_insert(&kit.demux, &nodes[n]), 0);
+		assert_int_equal(demux_insert(&kit.demux, &nodes[n].stub), 0);
 	}
 	for (unsigned n = 0; n < ARRAY_LEN(nodes); n++) {
 		key = key_of(n);
-		assert_ptr_equal(demux_find(&kit.demux, &key), &nodes[n]);
+		assert_ptr_equal(demux_find(&kit.demux, &key), &nodes[n].stub);
 	}
 	/* Each part of the key counts. */
 	key = key_of(3);
@@ -299,14 +314,14 @@ static void test_demux(void **state)
 	key.remote_ip.byte[0] ^= 1;
 	assert_null(demux_find(&kit.demux, &key));
 	fresh = (struct tcp_node){.key = key_of(3)};
-	demux_replace(&kit.demux, &nodes[3], &fresh);
+	demux_replace(&kit.demux, &nodes[3].stub, &fresh.stub);
 	key = key_of(3);
-	assert_ptr_equal(demux_find(&kit.demux, &key), &fresh);
-	demux_remove(&kit.demux, &fresh);
+	assert_ptr_equal(demux_find(&kit.demux, &key), &fresh.stub);
+	demux_remove(&kit.demux, &fresh.stub);
 	assert_null(demux_find(&kit.demux, &key));
 	for (unsigned n = 0; n < ARRAY_LEN(nodes); n++)
 		if (n != 3)
-			demux_remove(&kit.demux, &nodes[n]);
+			demux_remove(&kit.demux, &nodes[n].stub);
 	fini(&kit);
 }
 
