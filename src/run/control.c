@@ -3,8 +3,9 @@
  * What travels beside a datagram: control messages of sendmsg() and recvmsg().
  *
  * Servers that answer from the address they were asked at need the destination (IP_PKTINFO, IPV6_PKTINFO);
- * QUIC and traceroute need TTL and TOS. The options that switch them on are kept here, as a bit each
- * in `sock->wanted`; what a datagram brought along waits with its sender's address (datagram.c).
+ * QUIC and traceroute need TTL and TOS; ping and clocks want to know when it came (SO_TIMESTAMP). The options
+ * that switch them on are kept here, as a bit each in `sock->wanted`; what a datagram brought along waits with its
+ * sender's address (datagram.c).
  *
  * As with Linux, an IPv6 socket that gets an IPv4 datagram tells its addresses mapped, and TTL and TOS only
  * if the IPv4 options were set. What doesn't fit sets MSG_CTRUNC.
@@ -15,6 +16,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "run/private.h"
 
@@ -24,6 +26,8 @@ static const struct {
 	{IPPROTO_IP, IP_PKTINFO},          {IPPROTO_IP, IP_RECVTTL},
 	{IPPROTO_IP, IP_RECVTOS},          {IPPROTO_IPV6, IPV6_RECVPKTINFO},
 	{IPPROTO_IPV6, IPV6_RECVHOPLIMIT}, {IPPROTO_IPV6, IPV6_RECVTCLASS},
+	{SOL_SOCKET, SO_TIMESTAMP},        {SOL_SOCKET, SO_TIMESTAMPNS},
+	{IPPROTO_IP, IP_RETOPTS},
 };
 
 enum {
@@ -33,6 +37,9 @@ enum {
 	WANTS_PKTINFO6 = 8,
 	WANTS_TTL6 = 16,
 	WANTS_TOS6 = 32,
+	WANTS_TIME = 64,
+	WANTS_TIME_NS = 128,
+	/* … and IP_RETOPTS, which is told of datagrams with IP options: the stack takes these off */
 };
 
 /* The bit of an option; 0: none of these. */
@@ -40,7 +47,9 @@ static unsigned bit_of(const struct run_sock *sock, int level, int name)
 {
 	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (options[i].level == level && options[i].name == name &&
-		    (level == IPPROTO_IP || sock->domain == AF_INET6))
+		    (level == SOL_SOCKET   ? sock->state == RUN_DATAGRAM
+		     : level == IPPROTO_IP ? true
+					   : sock->domain == AF_INET6))
 			return 1U << i;
 	return 0;
 }
@@ -55,6 +64,9 @@ int run_control_set(struct run_sock *sock, int level, int name, const void *valu
 	if (len < (level == IPPROTO_IP ? 1 : sizeof(number)))
 		return -EINVAL;
 	memcpy(&number, value, len < sizeof(number) ? 1 : sizeof(number));
+	/* One of both units, or neither. */
+	if (level == SOL_SOCKET)
+		sock->wanted &= ~(unsigned)(WANTS_TIME | WANTS_TIME_NS);
 	sock->wanted = number ? sock->wanted | bit : sock->wanted & ~bit;
 	return 0;
 }
@@ -111,6 +123,17 @@ static int interface_of(struct run *run, const struct tee_ip *ip)
 	return last; /* broadcast, multicast */
 }
 
+static void add_time(struct control *control, const struct run_sock *sock,
+		     const struct run_source *source)
+{
+	struct timeval at = {source->at.tv_sec, source->at.tv_nsec / 1000};
+
+	if (sock->wanted & WANTS_TIME)
+		add(control, SOL_SOCKET, SO_TIMESTAMP, &at, sizeof(at));
+	else if (sock->wanted & WANTS_TIME_NS)
+		add(control, SOL_SOCKET, SO_TIMESTAMPNS, &source->at, sizeof(source->at));
+}
+
 static void add_ip4(struct control *control, const struct run_sock *sock,
 		    const struct run_source *source, int interface)
 {
@@ -138,6 +161,7 @@ size_t run_control_write(const struct run_sock *sock, const struct run_source *s
 	if (!sock->wanted || !source->is_known)
 		return 0;
 	interface = interface_of(sock->run, &source->to);
+	add_time(&control, sock, source);
 	if (sock->wanted & WANTS_PKTINFO6) {
 		struct in6_pktinfo info = {.ipi6_ifindex = (unsigned)interface};
 

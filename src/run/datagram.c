@@ -56,6 +56,7 @@ void run_datagram_note(struct run_sock *sock, const struct tee_dgram_info *info,
 		.is_known = true,
 		.mark = mark_of(data, len),
 	};
+	clock_gettime(CLOCK_REALTIME, &sock->sources[index].at);
 }
 
 struct run_source run_datagram_source(struct run_sock *sock, const void *data, size_t len,

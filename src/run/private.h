@@ -21,6 +21,7 @@
 #include <linux/seccomp.h>
 #include <sys/types.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "base/list.h"
@@ -62,7 +63,8 @@ struct run_source {
 	struct tee_endpoint from;
 	struct tee_ip to;
 	int ttl, tos;
-	bool is_known; /* all of these; else only `from`, by guess */
+	struct timespec at; /* when it came, by the clock on the wall */
+	bool is_known;      /* all of these; else only `from`, by guess */
 	uint64_t mark;
 };
 

@@ -184,6 +184,22 @@ def _(w):
     w.note(sum(got) == size)
 
 
+@sequence("recvmsg: when a datagram came")
+def _(w):
+    a, b = bound(w), bound(w, blocking=True)
+    names = {29: "SO_TIMESTAMP", 35: "SO_TIMESTAMPNS"}
+    for name, value in ((29, 1), (35, 1), (29, 1), (35, 0)):
+        w.did(b.setsockopt, 1, name, value)
+        w.note([b.getsockopt(1, each) for each in names])
+        a.sendto(b"now", b.getsockname())
+        data, control, _, _ = b.recvmsg(10, 200)
+        w.note(data)
+        for level, kind, text in control:
+            seconds, part = struct.unpack("ll", text)
+            came = seconds + part / (1e6 if kind == 29 else 1e9)
+            w.note((level, names[kind], len(text), abs(came - time.time()) < 5))
+
+
 @sequence("sendmmsg and recvmmsg")
 def _(w):
     libc = ctypes.CDLL(None, use_errno=True)
