@@ -93,12 +93,28 @@ uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t 
 	return growth;
 }
 
+/*
+ * The round trip that an ACK tells, 0: none. What overtook others and is SACKed gives none, or all that follows
+ * would look delayed. An ACK that overtook others speaks for theirs, so of what it acknowledges the oldest counts:
+ * the newest tells how fast the ACK was itself, and the least of a round, which is to show the queue, would be an
+ * overtaker's. Only where it fills a hole is that the other way round, as the hole's segment is late by itself; but
+ * the path is no faster than it ever was in order.
+ */
+static uint64_t sample_of(const struct ack_info *info, uint64_t min_rtt_ns)
+{
+	bool fills_hole = info->cum_acked_bytes > info->acked_bytes;
+
+	if (!info->first_acked_sent_at_ns)
+		return 0;
+	return fills_hole ? MAX(info->rtt_ns, min_rtt_ns)
+			  : MAX(info->now_ns - info->first_acked_sent_at_ns, 1);
+}
+
 uint64_t hystart_grow(struct cc *cc, struct hystart *hystart, const struct ack_info *info,
 		      const struct cc_round *round)
 {
 	uint64_t bytes = info->delivered_bytes, growth = bytes;
-	/* What overtook others would make all that follows look delayed. */
-	uint64_t rtt_ns = info->last_acked_sent_at_ns ? info->rtt_ns : 0;
+	uint64_t rtt_ns = sample_of(info, round->min_rtt_ns);
 	bool is_over = false;
 
 	/* RFC 9406 4.3: only in the first slow start, while nothing is known of the path. */

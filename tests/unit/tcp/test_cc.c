@@ -18,6 +18,9 @@ struct kit {
 	struct cc cc;
 	struct cc_round round;
 	bool sacked; /* what is acknowledged came out of order */
+	bool fills_hole;
+	uint64_t
+		newest_rtt_ns; /* of the newest acknowledged, 0: as of the oldest, which is the SRTT */
 };
 
 static void setup(struct kit *kit, const char *name, bool hystart)
@@ -42,9 +45,10 @@ static void ack(struct kit *kit, uint64_t bytes)
 	struct ack_info info = {
 		.now_ns = kit->round.now_ns,
 		.acked_bytes = bytes,
-		.cum_acked_bytes = bytes,
+		.cum_acked_bytes = kit->fills_hole ? bytes + MSS : bytes,
 		.delivered_bytes = bytes,
-		.rtt_ns = kit->round.srtt_ns,
+		.rtt_ns = kit->newest_rtt_ns ? kit->newest_rtt_ns : kit->round.srtt_ns,
+		.first_acked_sent_at_ns = kit->sacked ? 0 : kit->round.now_ns - kit->round.srtt_ns,
 		.last_acked_sent_at_ns = kit->sacked ? 0 : 1,
 	};
 
@@ -517,6 +521,42 @@ static void test_hystart_sees_no_delay_in_overtaking(void **state)
 	cc_fini(&kit.cc);
 }
 
+/* An ACK that overtakes others acknowledges what theirs would have: it doesn't hide the queue. */
+static void test_hystart_sees_the_queue_behind_an_overtaker(void **state)
+{
+	struct kit kit;
+
+	(void)state;
+	setup(&kit, "cubic", true);
+	for (unsigned i = 0; i < 12 && cc_in_slow_start(&kit.cc); i++) {
+		kit.round.srtt_ns = MS(i < 2 ? RTT_MS : RTT_MS + 30);
+		round_trip(&kit);
+		kit.newest_rtt_ns = MS(RTT_MS / 2);
+		ack(&kit, 5 * MSS);
+		kit.newest_rtt_ns = 0;
+	}
+	assert_false(cc_in_slow_start(&kit.cc));
+	assert_in_range(kit.cc.ssthresh_bytes, 60 * MSS, 300 * MSS);
+	cc_fini(&kit.cc);
+}
+
+/* The segment that fills a hole came late by itself: that is no queue. */
+static void test_hystart_sees_no_delay_in_a_hole(void **state)
+{
+	struct kit kit;
+
+	(void)state;
+	setup(&kit, "cubic", true);
+	round_trip(&kit);
+	kit.round.srtt_ns = MS(RTT_MS + 30);
+	kit.fills_hole = true;
+	kit.newest_rtt_ns = MS(RTT_MS);
+	for (unsigned i = 0; i < 8; i++)
+		round_trip(&kit);
+	assert_true(cc_in_slow_start(&kit.cc));
+	cc_fini(&kit.cc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +580,8 @@ int main(void)
 		cmocka_unit_test(test_hystart_limit),
 		cmocka_unit_test(test_hystart_ends_slow_start),
 		cmocka_unit_test(test_hystart_sees_no_delay_in_overtaking),
+		cmocka_unit_test(test_hystart_sees_the_queue_behind_an_overtaker),
+		cmocka_unit_test(test_hystart_sees_no_delay_in_a_hole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
