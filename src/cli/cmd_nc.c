@@ -442,6 +442,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			nc->port = (uint16_t)cli_number(state, "PORT", nc->name, 1, 65535);
 		else if (nc->is_listening && nc->name)
 			argp_error(state, "-l takes a PORT only, not '%s'", nc->name);
+		if (nc->is_listening && nc->local_port)
+			argp_error(state, "-p is the port to connect from: -l takes PORT alone");
+		if (nc->is_listening && nc->only_connects)
+			argp_error(state, "-z only connects, and goes with HOST PORT, not with -l");
 		if (!nc->port)
 			argp_error(state, nc->is_listening ? "PORT is missing"
 							   : "HOST and PORT are needed");

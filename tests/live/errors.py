@@ -43,7 +43,8 @@ def told(lab, words, code, *wanted, timeout_s=15, prefix=()):
 @live.case("wrong options: exit code 2")
 def options(lab):
     for words in (["curl"], ["curl", "--no-such-option", "http://x/"], ["nc", "10.0.2.2"],
-                  ["nc", "10.0.2.2", "70000"], ["serve"], ["ping"], ["no-such-command"],
+                  ["nc", "10.0.2.2", "70000"], ["nc", "-l", "-p", "80"], ["nc", "-l", "-z", "80"],
+                  ["serve"], ["ping"], ["no-such-command"],
                   ["curl", "--mtu", "12", "http://x/"], ["curl", "--set", "nothing=1", "http://x/"]):
         process = lab.tee(words[0], *words[1:])
         process.check_exit(2, 5)
