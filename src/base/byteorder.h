@@ -44,6 +44,14 @@ static inline uint32_t load_be32(const void *ptr)
 	return byteorder_be32(v);
 }
 
+static inline uint32_t load_le32(const void *ptr)
+{
+	uint32_t v;
+
+	memcpy(&v, ptr, sizeof(v));
+	return byteorder_is_big ? __builtin_bswap32(v) : v;
+}
+
 static inline uint64_t load_le64(const void *ptr)
 {
 	uint64_t v;

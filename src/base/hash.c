@@ -234,17 +234,25 @@ static size_t distance(size_t from, size_t to, const struct hash_array *array)
 static void *find_in(const struct hash_array *array, size_t end, uint32_t hash, const void *key,
 		     hash_equal_fn *equal)
 {
+	const struct hash_slot *slots = array->slots, *slot, *last;
+	size_t home = home_of(hash, array->count);
 	void *item;
 
-	for (size_t idx = home_of(hash, array->count); idx < end;
-	     idx = slot_after(idx, array, end)) {
-		item = slot_item(&array->slots[idx]);
-		if (!item)
-			break;
-		if (array->slots[idx].hash == hash && equal(item, key))
+	if (home >= end)
+		return NULL;
+	slot = &slots[home];
+	last = &slots[MIN(end, array->count)];
+	for (;; slot++) {
+		if (slot == last) {
+			/* Around: somewhere there is an empty slot. */
+			if (end <= array->count)
+				return NULL;
+			slot = slots;
+		}
+		item = slot_item(slot);
+		if (!item || (slot->hash == hash && equal(item, key)))
 			return item;
 	}
-	return NULL;
 }
 
 void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,

@@ -39,6 +39,27 @@ static inline void sip_word(struct sip_state *s, uint64_t word, unsigned rounds)
 	s->v0 ^= word;
 }
 
+/* Less than eight bytes as a little-endian number: four, two and one of them at a time. */
+static inline uint64_t sip_rest(const uint8_t *ptr, size_t left)
+{
+	uint64_t rest = 0;
+	unsigned shift = 0;
+
+	if (left & 4) {
+		rest = load_le32(ptr);
+		shift = 32;
+		ptr += 4;
+	}
+	if (left & 2) {
+		rest |= ((uint64_t)ptr[0] | (uint64_t)ptr[1] << 8) << shift;
+		shift += 16;
+		ptr += 2;
+	}
+	if (left & 1)
+		rest |= (uint64_t)*ptr << shift;
+	return rest;
+}
+
 static inline __attribute__((always_inline)) uint64_t sip(const struct siphash_key *key,
 							  const void *data, size_t len,
 							  unsigned rounds, unsigned last_rounds)
@@ -57,8 +78,7 @@ static inline __attribute__((always_inline)) uint64_t sip(const struct siphash_k
 	for (; left >= 8; left -= 8, ptr += 8)
 		sip_word(&s, load_le64(ptr), rounds);
 	/* The last word is the bytes left over and, on top, the length modulo 256. */
-	for (size_t i = 0; i < left; i++)
-		last |= (uint64_t)ptr[i] << (8 * i);
+	last |= sip_rest(ptr, left);
 	sip_word(&s, last, rounds);
 	s.v2 ^= 0xff;
 	for (unsigned i = 0; i < last_rounds; i++)

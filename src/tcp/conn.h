@@ -24,6 +24,7 @@
 #include "tcp/cc/pacer.h"
 #include "tcp/demux.h"
 #include "tcp/ecn.h"
+#include "tcp/isn.h"
 #include "tcp/loss/prr.h"
 #include "tcp/loss/rack.h"
 #include "tcp/loss/rate.h"
@@ -297,6 +298,7 @@ struct tcp {
 	struct list due[TCP_NETIF_MAX]; /* connections with something to send, by netif number */
 	struct list dead;               /* connections to be freed at the end of the entry */
 	struct siphash_key isn_secret;
+	struct isn_ts_memo ts_memo;
 	struct settings_ref *default_settings;
 	struct settings_ref
 		*open_settings; /* of the connection opened last: the next may share them */

@@ -75,8 +75,9 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 		if (tw->stub.flags & TIMEWAIT_HAS_TS) {
 			header.options.has_ts = true;
 			/* The connection's own clock: a peer that took another for it would call it old. */
-			header.options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u) +
-						isn_ts_offset(&tcp->isn_secret, &key);
+			header.options.ts_val =
+				(uint32_t)(tcp->engine->now_ns / 1000000u) +
+				isn_ts_offset_again(&tcp->isn_secret, &tcp->ts_memo, &key);
 			header.options.ts_ecr = tw->ts_recent;
 		}
 		reply_segment(tcp, &tw->stub, &header, 0, 0, TEE_WHY_TIME_WAIT_ACK);

@@ -68,6 +68,20 @@ uint32_t isn_ts_offset(const struct siphash_key *secret, const struct tcp_key *k
 	return (uint32_t)hash_input(secret, &input);
 }
 
+uint32_t isn_ts_offset_again(const struct siphash_key *secret, struct isn_ts_memo *memo,
+			     const struct tcp_key *key)
+{
+	if (!memo->is_set || memcmp(&memo->remote, &key->remote_ip, sizeof(memo->remote)) != 0 ||
+	    memcmp(&memo->local, &key->local_ip, sizeof(memo->local)) != 0)
+		*memo = (struct isn_ts_memo){
+			.local = key->local_ip,
+			.remote = key->remote_ip,
+			.offset = isn_ts_offset(secret, key),
+			.is_set = true,
+		};
+	return memo->offset;
+}
+
 uint32_t isn_port_offset(const struct siphash_key *secret, const struct tee_ip *local,
 			 const struct tee_ip *remote, uint16_t remote_port)
 {

@@ -14,6 +14,15 @@ struct seq32 isn_of(const struct siphash_key *secret, const struct tcp_key *key,
 struct seq32 isn_beyond(struct seq32 isn, struct seq32 used);
 /* Constant for a pair of hosts, so that TIME-WAIT can trust the clock (RFC 7323 5.4). */
 uint32_t isn_ts_offset(const struct siphash_key *secret, const struct tcp_key *key);
+/* The pair that was asked for last: a handshake asks more than once, and hosts meet again. All zero: none. */
+struct isn_ts_memo {
+	struct tee_ip local, remote;
+	uint32_t offset;
+	bool is_set;
+};
+/* isn_ts_offset() by way of the memo, which always goes with the same secret. */
+uint32_t isn_ts_offset_again(const struct siphash_key *secret, struct isn_ts_memo *memo,
+			     const struct tcp_key *key);
 /* RFC 6056 algorithm 3: where the search for a port begins. */
 uint32_t isn_port_offset(const struct siphash_key *secret, const struct tee_ip *local,
 			 const struct tee_ip *remote, uint16_t remote_port);

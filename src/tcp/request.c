@@ -92,7 +92,7 @@ static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
 	if (request->options & REQUEST_HAS_TS) {
 		header->options.has_ts = true;
 		header->options.ts_val = (uint32_t)(tcp->engine->now_ns / 1000000u) +
-					 isn_ts_offset(&tcp->isn_secret, &key);
+					 isn_ts_offset_again(&tcp->isn_secret, &tcp->ts_memo, &key);
 		header->options.ts_ecr = request->ts_recent;
 	}
 	if (request->options & REQUEST_FASTOPEN_COOKIE) {
@@ -355,7 +355,8 @@ static void request_ack(struct tcp_request *request, enum tee_why why)
 		const struct tcp_key key = stub_key(&request->stub);
 
 		header.options.has_ts = true;
-		header.options.ts_val = now + isn_ts_offset(&tcp->isn_secret, &key);
+		header.options.ts_val = now +
+					isn_ts_offset_again(&tcp->isn_secret, &tcp->ts_memo, &key);
 		header.options.ts_ecr = request->ts_recent;
 	}
 	reply_segment(tcp, &request->stub, &header, s->tos, s->ttl, why);

@@ -146,7 +146,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_key *key, struct set
 		conn->deadlines[i] = TEE_NEVER;
 	byteq_init(&conn->sndq, 1);
 	byteq_init(&conn->rcvq, 1);
-	conn->ts.offset = isn_ts_offset(&tcp->isn_secret, key);
+	conn->ts.offset = isn_ts_offset_again(&tcp->isn_secret, &tcp->ts_memo, key);
 	conn->flags = CONN_QUICKACK;
 	conn->heard_at_ns = tcp->engine->now_ns;
 	conn->ecn = &tcp->ecn_off;

@@ -130,6 +130,7 @@ static void test_ts_rtt(void **state)
 static void test_isn(void **state)
 {
 	struct siphash_key other_secret = {1, 2};
+	struct isn_ts_memo memo = {.is_set = false};
 	struct tcp_key key = some_key(), other = key;
 	struct seq32 isn = isn_of(&secret, &key, S(5));
 
@@ -143,6 +144,15 @@ static void test_isn(void **state)
 	assert_false(seq_eq(isn_of(&other_secret, &key, S(5)), isn));
 	/* Timestamps: the same for a pair of hosts, whatever the ports. */
 	assert_int_equal(isn_ts_offset(&secret, &other), isn_ts_offset(&secret, &key));
+	/* The memo says the same, whoever was asked for before. */
+	for (unsigned i = 0; i < 6; i++) {
+		struct tcp_key third = key;
+
+		third.remote_ip.byte[15] ^= (uint8_t)(i / 2);
+		third.local_ip.byte[14] ^= (uint8_t)(i / 4);
+		assert_int_equal(isn_ts_offset_again(&secret, &memo, &third),
+				 isn_ts_offset(&secret, &third));
+	}
 	other.remote_ip.byte[15]++;
 	assert_true(isn_ts_offset(&secret, &other) != isn_ts_offset(&secret, &key));
 	assert_true(isn_port_offset(&secret, &key.local_ip, &key.remote_ip, 80) !=
