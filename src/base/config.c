@@ -123,6 +123,7 @@ static const struct field fields[] = {
 	BOOL(tcp_undo),
 	BOOL(tcp_prr),
 	BOOL(tcp_hystart),
+	FIELD(tcp_bbr_random_loss_percent, U8, NONE, 0, 50),
 	BOOL(tcp_pacing),
 	BOOL(tcp_slow_start_after_idle),
 	BOOL(tcp_cwnd_validation),
@@ -176,6 +177,7 @@ static void init_tcp_sending(struct tee_config *config)
 	config->tcp_undo = true;
 	config->tcp_prr = true;
 	config->tcp_hystart = true;
+	config->tcp_bbr_random_loss_percent = 10;
 	config->tcp_slow_start_after_idle = true;
 	config->tcp_metrics_max = 4096;
 	config->tcp_metrics_age_ns = 3600 * TEE_NS_PER_S;

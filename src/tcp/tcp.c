@@ -463,6 +463,7 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 		slab_free(&conn->tcp->txs, tx);
 		return NULL;
 	}
+	tx->cc.random_loss_percent = config->tcp_bbr_random_loss_percent;
 	for (unsigned i = 0; i < ARRAY_LEN(tx->deadlines); i++)
 		tx->deadlines[i] = TEE_NEVER;
 	sendmap_init(&tx->map, MAX(conn->snd.una, 1));

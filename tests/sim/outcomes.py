@@ -109,6 +109,28 @@ def test_beside_bbr(program):
                " and ".join(f"{rate:.2f}" for rate in mbit(result)) + " Mbit/s")
 
 
+def crowd(count, others, queue):
+    """So many flows of BBR, and perhaps of CUBIC, over a queue that is a small part of the path."""
+    scenario = sharing("bbr", "cubic" if others else "bbr", rate="100Mbit", queue=queue)
+    scenario.put("world", "settle", "10s").put("world", "duration", "60s")
+    scenario.put("flow one", "count", count - (not others)).put("flow one", "every", "100ms")
+    return scenario.put("flow two", "count", max(others, 1))
+
+
+def test_shallow(program):
+    """Losses of a queue that is too short to show in the round trip aren't taken for the path's own."""
+    cases = [(2, 0, "10K", 1.0), (2, 0, "50K", 1.0), (4, 0, "10K", 1.5), (8, 0, "10K", 2.5),
+             (8, 0, "25K", 2.5), (4, 1, "25K", 1.0), (8, 0, "60K", 3.0),
+             (16, 0, "125K", 2.5)]
+    results = play_all(program, [crowd(count, others, queue) for count, others, queue, _ in cases])
+    for (count, others, queue, most), result in zip(cases, results):
+        link = bottleneck(result)
+        lost = 100 * link["drops_queue"] / link["packets"]
+        yield (lost <= most,
+               f"{count} flows of BBR and {others} of CUBIC, a queue of {queue} where the path holds 500K: "
+               f"at most {most}% are dropped", f"{lost:.2f}%")
+
+
 # ---- a lost tail ----
 
 
@@ -212,7 +234,7 @@ def main():
         print_tables(arguments.program)
         return 0
     number = failed = 0
-    for test in (test_equal, test_beside_reno, test_beside_bbr, test_tail):
+    for test in (test_equal, test_beside_reno, test_beside_bbr, test_shallow, test_tail):
         for is_ok, what, figures in test(arguments.program):
             number += 1
             failed += not is_ok

@@ -29,10 +29,18 @@ FLOORS = {
     # Startup overshoots by a window: with too small a send buffer it would starve until all is mended.
     (0, 100, 0, 100, "bbr", 5): 77,
     (0, 100, 3, 10, "bbr", 10): 8,
-    (0.1, 20, 0, 100, "bbr", 10): 86,
+    (0.1, 20, 0, 100, "bbr", 10): 92,
     # Each round with a loss costs the loss, and not the pacing margin besides.
-    (1, 20, 0, 100, "bbr", 10): 82.5,
-    (1, 100, 0, 100, "bbr", 10): 77,
+    (1, 20, 0, 100, "bbr", 10): 89,
+    (1, 100, 0, 100, "bbr", 10): 82,
+    # What is lost without a queue doesn't hold the flight down.
+    (1, 100, 0, 10, "bbr", 10): 8.8,
+    (3, 20, 0, 10, "bbr", 10): 9,
+    (3, 20, 0, 100, "bbr", 10): 88,
+    (3, 100, 0, 10, "bbr", 10): 8.6,
+    (3, 100, 0, 100, "bbr", 10): 78,
+    # The shortest round trip shows in Cruise: no ProbeRTT.
+    (0, 100, 0, 10, "bbr", 10): 9.05,
 }
 
 

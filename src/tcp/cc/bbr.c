@@ -7,12 +7,14 @@
  *   ProbeBW	Down (a little slower than the path, so that queues empty), Cruise (as fast as it, leaving
  *		room for others), Refill (fills the pipe for a round), Up (faster, to see if there is
  *		more), in turn; a probe every two to three seconds, or as often as Reno would
- *   ProbeRTT	every five seconds without a new minimum: half the window for 200 ms, so that the
- *		real round trip shows
+ *   ProbeRTT	after five seconds in which nothing was as fast as the shortest round trip: half the window
+ *		for 200 ms, so that the real round trip shows
  *
  * An ACK goes through the model (bbr_model.c), then the phases, then it sets pacing rate and window.
  *
- * Where this differs from the draft: a window saved at the beginning of recovery comes
+ * Where this differs from the draft: losses of the path itself are told from congestion (bbr_loss.c); a round trip
+ * about as short as the minimum renews it, where the draft asks for a shorter one, so that a flow alone on its path
+ * sees none of its time go into ProbeRTT; a window saved at the beginning of recovery comes
  * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
  * The pacing margin is taken only where a queue may be (set_pacing_rate()).
  * An ECN mark counts like a loss in its round. The chance that spreads the probes of several flows comes from
@@ -155,7 +157,8 @@ static void check_startup(struct cc *cc, struct bbr *bbr, const struct bbr_sampl
 	if (bbr->phase != BBR_STARTUP)
 		return;
 	if (!bbr->full_bw_reached && bbr->loss_round_start && rs->in_recovery &&
-	    bbr->loss_events_in_round >= STARTUP_LOSS_EVENTS && bbr_is_inflight_too_high(rs)) {
+	    bbr->loss_events_in_round >= STARTUP_LOSS_EVENTS &&
+	    bbr_is_inflight_too_high(cc, bbr, rs)) {
 		bbr->full_bw_reached = true;
 		bbr->inflight_longterm = MAX(bbr_bdp_multiple(cc, bbr, bbr_max_bw(bbr), BBR_UNIT),
 					     bbr->inflight_latest);
@@ -179,11 +182,12 @@ static void check_drain(const struct cc *cc, struct bbr *bbr, const struct bbr_s
  * The flight at which the losses became too many: somewhere within the record that was lost, which may
  * stand for many segments. Solves (before + x) / (flight before + x) = 2% for x.
  */
-static uint64_t inflight_at_loss(const struct cc_lost *lost)
+static uint64_t inflight_at_loss(const struct cc *cc, const struct bbr *bbr,
+				 const struct cc_lost *lost)
 {
 	uint64_t flight = lost->tx_in_flight_bytes - MIN(lost->bytes, lost->tx_in_flight_bytes);
 	uint64_t before = lost->since_sent_bytes - lost->bytes;
-	uint64_t allowed = flight / 50;
+	uint64_t allowed = bbr_loss_allowed(cc, bbr, flight);
 
 	return flight + (allowed > before ? (allowed - before) * 50 / 49 : 0);
 }
@@ -193,8 +197,8 @@ static void handle_inflight_too_high(const struct cc *cc, struct bbr *bbr,
 {
 	bbr->probe_samples = false; /* one answer to a probe */
 	if (!lost->is_app_limited)
-		bbr->inflight_longterm =
-			MAX(inflight_at_loss(lost), muldiv(target_inflight(cc, bbr), 7, 10));
+		bbr->inflight_longterm = MAX(inflight_at_loss(cc, bbr, lost),
+					     muldiv(target_inflight(cc, bbr), 7, 10));
 	if (bbr->phase == BBR_PROBE_UP)
 		start_down(bbr, now_ns);
 }
@@ -226,7 +230,7 @@ static void adapt_longterm(const struct cc *cc, struct bbr *bbr, const struct bb
 		if (bbr_is_probing_cycle(bbr) && !rs->is_app_limited)
 			bbr_advance_max_bw(bbr);
 	}
-	if (bbr_is_inflight_too_high(rs) || bbr->inflight_longterm == BBR_INFINITE)
+	if (bbr_is_inflight_too_high(cc, bbr, rs) || bbr->inflight_longterm == BBR_INFINITE)
 		return;
 	if (rs->is_valid && rs->tx_in_flight_bytes > bbr->inflight_longterm)
 		bbr->inflight_longterm = rs->tx_in_flight_bytes;
@@ -410,6 +414,7 @@ static void make_sample(struct bbr *bbr, const struct ack_info *info, const stru
 		.rtt_ns = info->last_acked_sent_at_ns || bbr->min_rtt_ns == BBR_INFINITE
 				  ? info->rtt_ns
 				  : 0,
+		.any_rtt_ns = info->rtt_ns,
 		.pipe_bytes = round->pipe_bytes,
 		.is_cwnd_limited = round->is_cwnd_limited,
 		.in_recovery = round->in_recovery || round->in_loss,
@@ -478,7 +483,7 @@ static void bbr_on_congestion(struct cc *cc, void *state, enum cc_congestion wha
 {
 	struct bbr *bbr = state;
 
-	(void)what;
+	bbr->is_certain |= what == CC_ECN;
 	save_cwnd(cc, bbr, false);
 	save_for_undo(bbr, round->now_ns);
 	/* The model reacts when the round ends; ssthresh has no meaning here. */
@@ -493,7 +498,10 @@ static void bbr_on_lost(struct cc *cc, void *state, const struct cc_lost *lost,
 	if (!bbr->loss_in_round)
 		save_for_undo(bbr, round->now_ns);
 	note_loss(bbr, round->delivered_total_bytes);
-	if (bbr->probe_samples && lost->since_sent_bytes > lost->tx_in_flight_bytes / 50)
+	bbr->round_lost_bytes += lost->bytes;
+	bbr->loss_round_lost_bytes += lost->bytes;
+	if (bbr->probe_samples &&
+	    lost->since_sent_bytes > bbr_loss_allowed(cc, bbr, lost->tx_in_flight_bytes))
 		handle_inflight_too_high(cc, bbr, lost, round->now_ns);
 }
 
@@ -505,6 +513,7 @@ static void bbr_on_rto(struct cc *cc, void *state, const struct cc_round *round)
 	save_for_undo(bbr, round->now_ns);
 	bbr_reset_full_bw(bbr);
 	note_loss(bbr, round->delivered_total_bytes);
+	bbr->is_certain = true;
 }
 
 static void bbr_on_recovery_exit(struct cc *cc, void *state, const struct cc_round *round)
@@ -523,6 +532,8 @@ static void bbr_on_undo(struct cc *cc, void *state, const struct cc_round *round
 	(void)round;
 	bbr->loss_in_round = false;
 	bbr->loss_events_in_round = 0;
+	bbr->round_lost_bytes = bbr->loss_round_lost_bytes = 0;
+	bbr->is_certain = false;
 	bbr_reset_full_bw(bbr);
 	bbr->bw_shortterm = MAX(bbr->bw_shortterm, bbr->undo_bw_shortterm);
 	bbr->inflight_shortterm = MAX(bbr->inflight_shortterm, bbr->undo_inflight_shortterm);

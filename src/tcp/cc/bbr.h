@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BBR's state, shared by its two files: bbr_model.c (what the path is like: bandwidth, round trip, bounds of
- * the flight) and bbr.c (what to do about it: phases, pacing rate, window).
+ * BBR's state, shared by its three files: bbr_model.c (what the path is like: bandwidth, round trip, bounds of
+ * the flight), bbr_loss.c (what a loss means) and bbr.c (what to do about it: phases, pacing rate, window).
  */
 #ifndef TEE_TCP_CC_BBR_H
 #define TEE_TCP_CC_BBR_H
@@ -55,6 +55,17 @@ struct bbr {
 	bool loss_in_round;
 	uint8_t loss_events_in_round;
 
+	/* the path's own losses, told from those of a full queue */
+	bool is_certain;                /* in the loss round: a timeout or an ECN mark */
+	uint64_t loss_round_lost_bytes; /* since the loss round began */
+	uint64_t round_lost_bytes, round_delivered; /* lost in this round, delivered before it */
+	uint64_t calm_lost_bytes, calm_bytes; /* in rounds without a queue, the older fading */
+	uint64_t calm_at_ns, queue_seen_ns;
+	bool sees_queues;
+	uint8_t calm_rounds;
+	uint64_t rtt_before_ns;                   /* the last sample of all */
+	uint64_t rtt_peak_ns[2], rtt_floor_ns[2]; /* of the last round and of this one */
+
 	/* ACK aggregation: excess over the rate, the maximum of two windows of rounds */
 	uint64_t extra_at_ns, extra_delivered;
 	uint64_t extra_acked[2];
@@ -96,7 +107,8 @@ struct bbr_sample {
 	uint64_t lost_bytes; /* in the interval */
 	uint64_t tx_in_flight_bytes;
 	uint64_t prior_delivered_bytes;
-	uint64_t rtt_ns; /* 0: none */
+	uint64_t rtt_ns;     /* 0: none */
+	uint64_t any_rtt_ns; /* also of what came out of order; 0: none */
 	uint64_t pipe_bytes;
 	bool is_valid, is_app_limited, is_cwnd_limited, in_recovery;
 };
@@ -131,7 +143,20 @@ uint64_t bbr_bdp_multiple(const struct cc *cc, const struct bbr *bbr, uint64_t b
 uint64_t bbr_inflight(const struct cc *cc, const struct bbr *bbr, uint64_t bw, unsigned gain);
 uint64_t bbr_with_allowance(const struct cc *cc, const struct bbr *bbr, uint64_t bytes);
 uint64_t bbr_inflight_with_headroom(const struct cc *cc, const struct bbr *bbr);
-/* More than 2% of what was in flight was lost. */
-bool bbr_is_inflight_too_high(const struct bbr_sample *rs);
+/* What offloading and the pacer let leave at once. */
+uint64_t bbr_send_quantum(const struct cc *cc);
+
+/* ---- bbr_loss.c ---- */
+
+void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs);
+/* Before the shortest round trip is replaced. */
+void bbr_on_new_min_rtt(struct bbr *bbr, uint64_t min_rtt_ns);
+bool bbr_has_queue(const struct cc *cc, const struct bbr *bbr);
+/* How much of a flight may be lost before it was too large. */
+uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes);
+bool bbr_is_inflight_too_high(const struct cc *cc, const struct bbr *bbr,
+			      const struct bbr_sample *rs);
+/* At the end of a round with losses, between probes. */
+bool bbr_is_round_congested(const struct cc *cc, const struct bbr *bbr);
 
 #endif

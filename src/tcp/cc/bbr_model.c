@@ -25,6 +25,7 @@ enum {
 	EXTRA_ACKED_WINDOW_ROUNDS = 5, /* two of them make the ten of the draft */
 	FULL_BW_ROUNDS = 3,
 	LOSS_EVENTS_MAX = 15,
+	FRESH_SHARE = 32, /* a round trip longer by this part is as good as the shortest */
 	SEND_QUANTUM_NS = 1000000,
 	SEND_QUANTUM_MAX = 65536,
 };
@@ -39,6 +40,7 @@ void bbr_model_init(struct bbr *bbr, uint64_t now_ns)
 	bbr->undo_inflight_longterm = BBR_INFINITE;
 	bbr->undo_bw_shortterm = bbr->undo_inflight_shortterm = BBR_INFINITE;
 	bbr->probe_up_cnt = BBR_INFINITE;
+	bbr->rtt_floor_ns[0] = bbr->rtt_floor_ns[1] = BBR_INFINITE;
 	bbr_reset_shortterm(bbr);
 }
 
@@ -46,6 +48,8 @@ void bbr_reset_congestion_signals(struct bbr *bbr)
 {
 	bbr->loss_in_round = false;
 	bbr->loss_events_in_round = 0;
+	bbr->loss_round_lost_bytes = 0;
+	bbr->is_certain = false;
 	bbr->bw_latest = 0;
 	bbr->inflight_latest = 0;
 }
@@ -129,7 +133,7 @@ static uint64_t seven_tenths(uint64_t value)
 
 static void adapt_shortterm(const struct cc *cc, struct bbr *bbr)
 {
-	if (is_probing_bw(bbr) || !bbr->loss_in_round)
+	if (is_probing_bw(bbr) || !bbr->loss_in_round || !bbr_is_round_congested(cc, bbr))
 		return;
 	if (bbr->bw_shortterm == BBR_INFINITE)
 		bbr->bw_shortterm = bbr_max_bw(bbr);
@@ -139,15 +143,11 @@ static void adapt_shortterm(const struct cc *cc, struct bbr *bbr)
 	bbr->inflight_shortterm = MAX(bbr->inflight_latest, seven_tenths(bbr->inflight_shortterm));
 }
 
-bool bbr_is_inflight_too_high(const struct bbr_sample *rs)
-{
-	return rs->is_valid && rs->lost_bytes > rs->tx_in_flight_bytes / 50;
-}
-
 static void update_congestion_signals(const struct cc *cc, struct bbr *bbr,
 				      const struct bbr_sample *rs)
 {
 	update_max_bw(bbr, rs);
+	bbr_loss_on_ack(cc, bbr, rs);
 	if (rs->newly_lost_bytes) {
 		if (bbr->loss_events_in_round < LOSS_EVENTS_MAX)
 			bbr->loss_events_in_round++;
@@ -211,6 +211,8 @@ void bbr_model_finish(struct bbr *bbr, const struct bbr_sample *rs)
 	if (bbr->loss_round_start) {
 		bbr->loss_in_round = false;
 		bbr->loss_events_in_round = 0;
+		bbr->loss_round_lost_bytes = 0;
+		bbr->is_certain = false;
 		bbr->bw_latest = rs->rate;
 		bbr->inflight_latest = rs->delivered_bytes;
 	}
@@ -226,8 +228,13 @@ void bbr_update_min_rtt(struct bbr *bbr, const struct bbr_sample *rs)
 		bbr->probe_rtt_min_ns = rs->rtt_ns;
 		bbr->probe_rtt_min_at_ns = rs->now_ns;
 	}
+	/* Seen again, but for jitter: the minimum still holds, and there is nothing to probe for. */
+	if (rs->rtt_ns && bbr->min_rtt_ns != BBR_INFINITE &&
+	    rs->rtt_ns <= bbr->min_rtt_ns + bbr->min_rtt_ns / FRESH_SHARE)
+		bbr->probe_rtt_min_at_ns = bbr->min_rtt_at_ns = rs->now_ns;
 	if (bbr->probe_rtt_min_ns < bbr->min_rtt_ns ||
 	    rs->now_ns > bbr->min_rtt_at_ns + MIN_RTT_WINDOW_NS) {
+		bbr_on_new_min_rtt(bbr, bbr->probe_rtt_min_ns);
 		bbr->min_rtt_ns = bbr->probe_rtt_min_ns;
 		bbr->min_rtt_at_ns = bbr->probe_rtt_min_at_ns;
 	}
@@ -245,12 +252,16 @@ uint64_t bbr_bdp_multiple(const struct cc *cc, const struct bbr *bbr, uint64_t b
 	return muldiv(bdp, gain, BBR_UNIT);
 }
 
-uint64_t bbr_with_allowance(const struct cc *cc, const struct bbr *bbr, uint64_t bytes)
+uint64_t bbr_send_quantum(const struct cc *cc)
 {
 	uint64_t quantum = muldiv(cc->pacing_rate, SEND_QUANTUM_NS, NS_PER_S);
 
-	quantum = MAX(MIN(quantum, (uint64_t)SEND_QUANTUM_MAX), 2 * (uint64_t)cc->mss);
-	bytes = MAX(bytes, 3 * quantum);
+	return MAX(MIN(quantum, (uint64_t)SEND_QUANTUM_MAX), 2 * (uint64_t)cc->mss);
+}
+
+uint64_t bbr_with_allowance(const struct cc *cc, const struct bbr *bbr, uint64_t bytes)
+{
+	bytes = MAX(bytes, 3 * bbr_send_quantum(cc));
 	bytes = MAX(bytes, bbr_min_pipe_bytes(cc));
 	if (bbr->phase == BBR_PROBE_UP)
 		bytes += 2 * (uint64_t)cc->mss;

@@ -31,7 +31,8 @@ struct cc {
 	uint64_t pacing_rate; /* bytes a second that the controller wants; 0: derive from cwnd */
 	uint32_t mss;
 	uint32_t initial_cwnd_bytes;
-	bool hystart; /* configured */
+	bool hystart;                /* configured */
+	uint8_t random_loss_percent; /* configured: tcp_bbr_random_loss_percent */
 	bool is_state_external;
 	union {
 		uint64_t align;
