@@ -150,7 +150,7 @@ struct tcp_rx {
 	uint64_t space_mark; /* offset read when the current measurement began */
 	uint64_t space_at_ns, rtt_ns, rtt_mark, rtt_at_ns;
 	uint32_t space_bytes;
-	uint32_t rtt_ecr; /* the timestamp that rtt_ns was measured by last */
+	uint32_t rtt_ecr;        /* the timestamp that rtt_ns was measured by last */
 	uint32_t ooo_segs;       /* that ever came out of order */
 	struct ack_notes *notes; /* NULL: none */
 };
