@@ -87,32 +87,31 @@ static bool conn_is_plain(const struct tcp_conn *conn)
 	       !(conn_ooo(conn) && conn_ooo(conn)->range_count);
 }
 
-/* The next text, if any, within the window, and as young as timestamps can tell. */
-static bool is_next(const struct tcp_conn *conn, const struct glance *seen)
+/* The next in order, within the window, and as young as timestamps can tell. */
+static inline bool is_next(const struct tcp_conn *conn, const struct glance *seen)
 {
 	return load_be32(seen->header + 4) == conn_rcv_seq(conn, conn->rcv.nxt).raw &&
-	       (seen->len == 0 || (conn->rx && conn->rcv.nxt + seen->len <= conn->rcv.adv)) &&
+	       (conn->rcv.nxt + seen->len <= conn->rcv.adv || !seen->len) &&
 	       conn_has(conn, CONN_HAS_TS) == (seen->header_len == STAMPED_LEN) &&
 	       !(conn_has(conn, CONN_HAS_TS) &&
 		 tstamp_paws_rejects(&conn->ts, seen->ts_val, conn_now(conn)));
 }
 
-/*
- * What it acknowledges: bytes in flight, at least one (`ret_acked`), or, with text and while there are neither such nor
- * any to send, nothing, and then the window is as it was.
- */
-static bool is_common_ack(const struct tcp_conn *conn, const struct glance *seen,
-			  uint64_t *ret_acked)
+/* Text, while we have nothing in flight and nothing to send, and under the window that we know. */
+static inline bool is_text_alone(const struct tcp_conn *conn, const struct glance *seen)
 {
-	*ret_acked = load_be32(seen->header + 8) - conn_snd_seq(conn, conn->snd.una).raw;
-	if (*ret_acked)
-		return *ret_acked <= conn->snd.nxt - conn->snd.una && conn->tx;
-	return seen->len && conn->snd.una == conn->snd.nxt && !byteq_len(&conn->sndq) &&
+	return seen->len && conn->rx && conn->snd.una == conn->snd.nxt && !byteq_len(&conn->sndq) &&
 	       (uint32_t)load_be16(seen->header + 14) << conn->snd.wscale == conn->snd.wnd;
 }
 
+/* It acknowledges `acked` bytes: at least one, and no more than are in flight. */
+static inline bool is_answer(const struct tcp_conn *conn, const struct glance *seen, uint32_t acked)
+{
+	return acked <= conn->snd.nxt - conn->snd.una && conn->tx && (!seen->len || conn->rx);
+}
+
 /* SND.WL1 and SND.WL2 of a segment that says nothing new: as ack_update_window(). */
-static void note_window(struct tcp_conn *conn)
+static inline void note_window(struct tcp_conn *conn)
 {
 	uint64_t seq = conn->rcv.nxt, ack = conn->snd.una;
 
@@ -127,8 +126,12 @@ static void note_window(struct tcp_conn *conn)
 	conn->snd.wnd_max = MAX(conn->snd.wnd_max, conn->snd.wnd);
 }
 
-/* The fifth step, where something is acknowledged: the slow path's, for a segment put together anew. */
-static void take_ack(struct tcp_conn *conn, const struct glance *seen, uint64_t acked)
+/*
+ * The fifth step, where something is acknowledged: the slow path's, for a segment put together anew. Not inline, lest
+ * the text that comes alone bear its weight.
+ */
+static __attribute__((noinline)) void take_ack(struct tcp_conn *conn, const struct glance *seen,
+					       uint32_t acked)
 {
 	struct segment seg = {
 		.h = {.seq = seq32(load_be32(seen->header + 4)),
@@ -149,19 +152,9 @@ static void take_ack(struct tcp_conn *conn, const struct glance *seen, uint64_t 
 	ack_process(conn, &seg);
 }
 
-/* The same where nothing is: ack_without_flight(). */
-static void take_no_ack(struct tcp_conn *conn)
-{
-	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
-	conn->retries = 0;
-	note_window(conn);
-	if (conn->tx)
-		conn->tx->probe_count = 0;
-}
-
 /* Counts what came; how many segments of the wire it was. */
-static uint32_t count_segments(struct tcp_conn *conn, const struct glance *seen,
-			       const struct tee_pkt *pkt)
+static inline uint32_t count_segments(struct tcp_conn *conn, const struct glance *seen,
+				      const struct tee_pkt *pkt)
 {
 	struct engine *engine = conn_engine(conn);
 	uint32_t segs = 1;
@@ -173,16 +166,24 @@ static uint32_t count_segments(struct tcp_conn *conn, const struct glance *seen,
 	if (segs > 1)
 		count(engine, COUNT_TCP_SUPER_IN);
 	conn->segs_in += segs;
-	if (seen->len)
-		conn->data_segs_in += segs;
 	return segs;
 }
 
-static inline void take(struct tcp_conn *conn, const struct glance *seen, uint64_t acked,
+/* The fifth step where nothing is acknowledged: ack_without_flight(). */
+static inline void take_no_ack(struct tcp_conn *conn)
+{
+	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
+	conn->retries = 0;
+	note_window(conn);
+	if (conn->tx)
+		conn->tx->probe_count = 0;
+}
+
+static inline void take(struct tcp_conn *conn, const struct glance *seen, uint32_t acked,
 			const struct ip_packet *packet)
 {
 	struct tee_pkt *pkt = packet->pkt;
-	struct arrival arrival = {
+	const struct arrival arrival = {
 		.len = seen->len,
 		.gso_segs = count_segments(conn, seen, pkt),
 		.payload_off = pkt->off + seen->header_len,
@@ -200,12 +201,13 @@ static inline void take(struct tcp_conn *conn, const struct glance *seen, uint64
 		take_no_ack(conn);
 	if (conn_has(conn, CONN_HAS_TS) && conn->rcv.nxt <= conn->rcv.acked)
 		tstamp_update(&conn->ts, seen->ts_val, conn_now(conn));
-	if (seen->len)
+	if (arrival.len) {
+		conn->data_segs_in += arrival.gso_segs;
 		receive_next(conn, &arrival, pkt);
-	else
+	} else {
 		tee_pkt_release(pkt);
-	if ((acked ? output_may_have_more(conn) : conn->ack_why != 0) &&
-	    !list_is_linked(&conn->due))
+	}
+	if ((conn->ack_why || (acked && output_may_have_more(conn))) && !list_is_linked(&conn->due))
 		conn_mark_due(conn);
 }
 
@@ -213,14 +215,16 @@ bool fast_input(struct tcp *tcp, struct ip_packet *packet)
 {
 	struct glance seen;
 	struct tcp_conn *conn;
-	uint64_t acked;
+	uint32_t acked;
 
 	if (!tcp->engine->config.tcp_fast_path || trace_on(tcp->engine) || packet->to_group ||
 	    packet->ip.options_len || !glance_at(packet->pkt, &seen))
 		return false;
 	conn = find_conn(tcp, packet, seen.header);
-	if (!conn || !conn_is_plain(conn) || !is_next(conn, &seen) ||
-	    !is_common_ack(conn, &seen, &acked) ||
+	if (!conn || !conn_is_plain(conn) || !is_next(conn, &seen))
+		return false;
+	acked = load_be32(seen.header + 8) - conn_snd_seq(conn, conn->snd.una).raw;
+	if (!(acked ? is_answer(conn, &seen, acked) : is_text_alone(conn, &seen)) ||
 	    (packet->pkt->checksum_state == TEE_CHECKSUM_UNKNOWN && !tcp_checksum_is_good(packet)))
 		return false;
 	take(conn, &seen, acked, packet);
