@@ -123,6 +123,16 @@ struct netif *netif_at(struct net *net, unsigned idx)
 
 /* ---- in ---- */
 
+/* IP packets whose first nibble must say what the Ethernet type does. */
+static inline void ip_version_input(struct net *net, struct netif *netif, struct tee_pkt *pkt,
+				    bool is_group, unsigned version)
+{
+	if (pkt->len > 0 && tee_pkt_bytes(pkt)[0] >> 4 == version)
+		ip_input(net, netif, pkt, is_group);
+	else
+		drop_pkt(net->engine, DROP_IP_MALFORMED, pkt);
+}
+
 static void ethernet_input(struct net *net, struct netif *netif, struct tee_pkt *pkt)
 {
 	struct ethernet eth;
@@ -142,16 +152,8 @@ static void ethernet_input(struct net *net, struct netif *netif, struct tee_pkt 
 	pkt->off += ETHERNET_HEADER_LEN;
 	pkt->len -= ETHERNET_HEADER_LEN;
 	switch (eth.type) {
-	case ETHERTYPE_IP4:
-	case ETHERTYPE_IP6: {
-		unsigned version = pkt->len > 0 ? tee_pkt_bytes(pkt)[0] >> 4 : 0;
-
-		if (version != (eth.type == ETHERTYPE_IP4 ? 4u : 6u))
-			drop_pkt(net->engine, DROP_IP_MALFORMED, pkt);
-		else
-			ip_input(net, netif, pkt, is_group);
-		break;
-	}
+	case ETHERTYPE_IP4: ip_version_input(net, netif, pkt, is_group, 4); break;
+	case ETHERTYPE_IP6: ip_version_input(net, netif, pkt, is_group, 6); break;
 	case ETHERTYPE_ARP: arp_input(netif, pkt); break;
 	default: drop_pkt(net->engine, DROP_ETH_UNKNOWN_TYPE, pkt);
 	}

@@ -287,13 +287,8 @@ size_t byteq_reserved(const struct byteq *queue)
 	return is_reserved(queue) ? room_behind(queue->chain->tail) : 0;
 }
 
-void byteq_commit(struct byteq *queue, size_t len)
+static inline void commit_to(struct byteq *queue, struct byteq_node *tail, size_t len)
 {
-	struct byteq_node *tail = last_node(queue);
-
-	CHECK(len <= byteq_reserved(queue));
-	if (!tail)
-		return;
 	queue->chain->is_reserved = false;
 	if (len == 0)
 		return;
@@ -302,13 +297,29 @@ void byteq_commit(struct byteq *queue, size_t len)
 	queue->end += len;
 }
 
+void byteq_commit(struct byteq *queue, size_t len)
+{
+	struct byteq_node *tail = last_node(queue);
+
+	CHECK(len <= byteq_reserved(queue));
+	if (tail)
+		commit_to(queue, tail, len);
+}
+
 size_t byteq_append_copy(struct byteq *queue, struct tee_pool *pool, const void *data, size_t len,
 			 uint32_t chunk)
 {
+	struct byteq_node *tail = last_node(queue);
 	const uint8_t *from = data;
 	size_t left = len, room;
 	void *to;
 
+	/* Most small writes find room behind the last one, in a chunk of ours. */
+	if (tail && tail->pkt->flags & PKT_IS_CHUNK && !tail->eor && room_behind(tail) >= len) {
+		memcpy(tail->pkt->data + tail->off + tail->len, data, len);
+		commit_to(queue, tail, len);
+		return len;
+	}
 	while (left > 0 && byteq_reserve(queue, pool, left, chunk, &to, &room) == 0) {
 		memcpy(to, from, room);
 		byteq_commit(queue, room);
@@ -387,6 +398,7 @@ void byteq_join(struct byteq *queue, struct byteq *from)
 		queue->chain->tail->next = from->chain->head;
 		queue->chain->tail = from->chain->tail;
 		queue->chain->memory += from->chain->memory;
+		queue->chain->has_eor |= from->chain->has_eor;
 		pool_chain_free(from->chain);
 	}
 	byteq_init(from, from->end);
@@ -398,7 +410,7 @@ void byteq_mark_eor(struct byteq *queue)
 {
 	drop_empty_tail(queue);
 	if (queue->chain)
-		queue->chain->tail->eor = true;
+		queue->chain->tail->eor = queue->chain->has_eor = true;
 }
 
 uint64_t byteq_next_eor(struct byteq *queue, uint64_t off, uint64_t len)
@@ -407,6 +419,8 @@ uint64_t byteq_next_eor(struct byteq *queue, uint64_t off, uint64_t len)
 	const struct byteq_node *node;
 
 	CHECK(off >= queue->start && end <= queue->end);
+	if (!queue->chain || !queue->chain->has_eor)
+		return end;
 	node = seek_and_remember(queue, off, &start);
 	for (; node && start < end; node = node->next) {
 		start += node->len;
@@ -581,6 +595,7 @@ void byteq_check(const struct byteq *queue)
 		CHECK(pkt->ref_count > 0);
 		CHECK(node->off <= pkt->capacity && node->len <= pkt->capacity - node->off);
 		CHECK(node->len > 0 || node == chain->tail);
+		CHECK(!node->eor || chain->has_eor);
 		CHECK(node->next || node == chain->tail);
 		if (node == chain->cursor) {
 			CHECK(chain->cursor_start == at);

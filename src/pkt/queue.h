@@ -45,6 +45,7 @@ struct byteq_chain {
 	struct tee_pool *pool;
 	uint32_t memory;  /* buffer bytes held, capacity counted once a node */
 	bool is_reserved; /* byteq_reserve() gave room that byteq_commit() may yet fill */
+	bool has_eor;     /* byteq_mark_eor() was ever called: there may be nodes with `eor` */
 };
 
 struct byteq {

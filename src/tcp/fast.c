@@ -35,6 +35,7 @@ struct glance {
 	const uint8_t *header;
 	unsigned header_len;
 	uint32_t len; /* of the text */
+	bool has_ts;
 	uint32_t ts_val, ts_ecr;
 };
 
@@ -47,15 +48,20 @@ static bool glance_at(const struct tee_pkt *pkt, struct glance *ret)
 	if (pkt->len < PLAIN_LEN)
 		return false;
 	start = load_be16(header + 12) & (uint16_t)~TEE_TCP_PSH;
-	*ret = (struct glance){.header = header, .header_len = PLAIN_LEN};
+	ret->header = header;
 	if (start == (STAMPED_LEN / 4 << 12 | TEE_TCP_ACK)) {
 		if (pkt->len < STAMPED_LEN ||
 		    load_be32(header + TCP_HEADER_LEN) != TCP_TIMESTAMPS_WORD)
 			return false;
+		ret->has_ts = true;
 		ret->header_len = STAMPED_LEN;
 		ret->ts_val = load_be32(header + TCP_HEADER_LEN + 4);
 		ret->ts_ecr = load_be32(header + TCP_HEADER_LEN + 8);
-	} else if (start != (PLAIN_LEN / 4 << 12 | TEE_TCP_ACK)) {
+	} else if (start == (PLAIN_LEN / 4 << 12 | TEE_TCP_ACK)) {
+		ret->has_ts = false;
+		ret->header_len = PLAIN_LEN;
+		ret->ts_val = ret->ts_ecr = 0;
+	} else {
 		return false;
 	}
 	ret->len = pkt->len - ret->header_len;
@@ -88,13 +94,12 @@ static bool conn_is_plain(const struct tcp_conn *conn)
 }
 
 /* The next in order, within the window, and as young as timestamps can tell. */
-static inline bool is_next(const struct tcp_conn *conn, const struct glance *seen)
+static inline bool is_next(const struct tcp_conn *conn, const struct glance *seen, uint64_t now_ns)
 {
 	return load_be32(seen->header + 4) == conn_rcv_seq(conn, conn->rcv.nxt).raw &&
 	       (conn->rcv.nxt + seen->len <= conn->rcv.adv || !seen->len) &&
-	       conn_has(conn, CONN_HAS_TS) == (seen->header_len == STAMPED_LEN) &&
-	       !(conn_has(conn, CONN_HAS_TS) &&
-		 tstamp_paws_rejects(&conn->ts, seen->ts_val, conn_now(conn)));
+	       conn_has(conn, CONN_HAS_TS) == seen->has_ts &&
+	       !(seen->has_ts && tstamp_paws_rejects(&conn->ts, seen->ts_val, now_ns));
 }
 
 /* Text, while we have nothing in flight and nothing to send, and under the window that we know. */
@@ -121,9 +126,8 @@ static inline void note_window(struct tcp_conn *conn)
 		return;
 	conn->snd.wl1 = seq;
 	conn->snd.wl2 = ack;
-	if (conn->snd.wnd && conn->tx)
+	if (conn->tx && conn->snd.wnd)
 		conn->tx->probe_backoff = 0;
-	conn->snd.wnd_max = MAX(conn->snd.wnd_max, conn->snd.wnd);
 }
 
 /*
@@ -144,7 +148,7 @@ static __attribute__((noinline)) void take_ack(struct tcp_conn *conn, const stru
 		.end = (int64_t)(conn->rcv.nxt + seen->len),
 	};
 
-	if (seen->header_len == STAMPED_LEN) {
+	if (seen->has_ts) {
 		seg.h.options.has_ts = true;
 		seg.h.options.ts_val = seen->ts_val;
 		seg.h.options.ts_ecr = seen->ts_ecr;
@@ -153,10 +157,9 @@ static __attribute__((noinline)) void take_ack(struct tcp_conn *conn, const stru
 }
 
 /* Counts what came; how many segments of the wire it was. */
-static inline uint32_t count_segments(struct tcp_conn *conn, const struct glance *seen,
-				      const struct tee_pkt *pkt)
+static inline uint32_t count_segments(struct engine *engine, struct tcp_conn *conn,
+				      const struct glance *seen, const struct tee_pkt *pkt)
 {
-	struct engine *engine = conn_engine(conn);
 	uint32_t segs = 1;
 
 	if (pkt->gso_size && seen->len > pkt->gso_size)
@@ -170,26 +173,27 @@ static inline uint32_t count_segments(struct tcp_conn *conn, const struct glance
 }
 
 /* The fifth step where nothing is acknowledged: ack_without_flight(). */
-static inline void take_no_ack(struct tcp_conn *conn)
+static inline void take_no_ack(struct tcp_conn *conn, uint64_t now_ns)
 {
-	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
+	conn->rcv.last_ack_ms = coarse_ms(now_ns);
 	conn->retries = 0;
 	note_window(conn);
 	if (conn->tx)
 		conn->tx->probe_count = 0;
 }
 
-static inline void take(struct tcp_conn *conn, const struct glance *seen, uint32_t acked,
-			const struct ip_packet *packet)
+static inline void take(struct engine *engine, struct tcp_conn *conn, const struct glance *seen,
+			uint32_t acked, const struct ip_packet *packet)
 {
+	const uint64_t now_ns = engine->now_ns;
 	struct tee_pkt *pkt = packet->pkt;
 	const struct arrival arrival = {
 		.len = seen->len,
-		.gso_segs = count_segments(conn, seen, pkt),
+		.gso_segs = count_segments(engine, conn, seen, pkt),
 		.payload_off = pkt->off + seen->header_len,
 		.ts_ecr = seen->ts_ecr,
 		.tos = packet->ip.tos,
-		.is_pushed = load_be16(seen->header + 12) & TEE_TCP_PSH,
+		.is_pushed = seen->header[13] & TEE_TCP_PSH,
 	};
 
 	if (seen->len && ack_note_is_second(conn))
@@ -198,9 +202,9 @@ static inline void take(struct tcp_conn *conn, const struct glance *seen, uint32
 	if (acked)
 		take_ack(conn, seen, acked);
 	else
-		take_no_ack(conn);
-	if (conn_has(conn, CONN_HAS_TS) && conn->rcv.nxt <= conn->rcv.acked)
-		tstamp_update(&conn->ts, seen->ts_val, conn_now(conn));
+		take_no_ack(conn, now_ns);
+	if (seen->has_ts && conn->rcv.nxt <= conn->rcv.acked)
+		tstamp_take(&conn->ts, seen->ts_val, now_ns);
 	if (arrival.len) {
 		conn->data_segs_in += arrival.gso_segs;
 		receive_next(conn, &arrival, pkt);
@@ -215,18 +219,19 @@ bool fast_input(struct tcp *tcp, struct ip_packet *packet)
 {
 	struct glance seen;
 	struct tcp_conn *conn;
+	struct engine *engine = tcp->engine;
 	uint32_t acked;
 
-	if (!tcp->engine->config.tcp_fast_path || trace_on(tcp->engine) || packet->to_group ||
+	if (!engine->config.tcp_fast_path || trace_on(engine) || packet->to_group ||
 	    packet->ip.options_len || !glance_at(packet->pkt, &seen))
 		return false;
 	conn = find_conn(tcp, packet, seen.header);
-	if (!conn || !conn_is_plain(conn) || !is_next(conn, &seen))
+	if (!conn || !conn_is_plain(conn) || !is_next(conn, &seen, engine->now_ns))
 		return false;
 	acked = load_be32(seen.header + 8) - conn_snd_seq(conn, conn->snd.una).raw;
 	if (!(acked ? is_answer(conn, &seen, acked) : is_text_alone(conn, &seen)) ||
 	    (packet->pkt->checksum_state == TEE_CHECKSUM_UNKNOWN && !tcp_checksum_is_good(packet)))
 		return false;
-	take(conn, &seen, acked, packet);
+	take(engine, conn, &seen, acked, packet);
 	return true;
 }

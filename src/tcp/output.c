@@ -361,7 +361,7 @@ static int output_new(struct tcp_conn *conn, struct tee_frame *frame)
 	unsent = conn_written(conn) > conn->snd.nxt ? conn_written(conn) - conn->snd.nxt : 0;
 	if (!unsent && !wants_fin)
 		return 0;
-	if (!tx_get(conn)) {
+	if (!conn->tx && !tx_get(conn)) {
 		timers_set(conn, CONN_PACE, conn_now(conn) + 10 * TEE_NS_PER_MS);
 		return 0;
 	}

@@ -652,6 +652,7 @@ void conn_check(const struct tcp_conn *conn)
 	byteq_check(&conn->sndq);
 	byteq_check(&conn->rcvq);
 	CHECK(conn->snd.una <= conn->snd.nxt);
+	CHECK(conn->snd.wnd <= conn->snd.wnd_max);
 	CHECK(conn->state != TEE_TCP_LISTEN);
 	if (conn->tx)
 		check_sender(conn);

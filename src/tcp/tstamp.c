@@ -25,8 +25,7 @@ void tstamp_update(struct tstamp *ts, uint32_t val, uint64_t now_ns)
 {
 	if (is_recent_valid(ts, now_ns) && tstamp_before(val, ts->recent))
 		return;
-	ts->recent = val;
-	ts->recent_at_ns = now_ns ? now_ns : 1;
+	tstamp_take(ts, val, now_ns);
 }
 
 uint64_t tstamp_rtt_ns(const struct tstamp *ts, uint32_t ecr, uint64_t now_ns)

@@ -21,6 +21,12 @@ static inline uint32_t tstamp_val(const struct tstamp *ts, uint64_t now_ns)
 bool tstamp_paws_rejects(const struct tstamp *ts, uint32_t val, uint64_t now_ns);
 /* RFC 7323 4.3 (3): `seq` <= last.ACK.sent and val not older: TS.Recent := val. The caller checked seq. */
 void tstamp_update(struct tstamp *ts, uint32_t val, uint64_t now_ns);
+/* The same where PAWS has not rejected `val`: it is not older then. */
+static inline void tstamp_take(struct tstamp *ts, uint32_t val, uint64_t now_ns)
+{
+	ts->recent = val;
+	ts->recent_at_ns = now_ns ? now_ns : 1;
+}
 /*
  * RTT of an echoed value in ns, 0 when it makes no sense (from the future, 0, older than 2^31 ticks).
  * Coarse: rounds up to one tick.

@@ -315,6 +315,7 @@ enum ip_parse_result ip_parse(const uint8_t *data, size_t len, bool verify_check
 void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t payload_len)
 {
 	uint16_t fragment = (uint16_t)(ip->frag_offset / 8);
+	uint64_t sum = 0;
 
 	CHECK(payload_len + IP4_HEADER_LEN <= PACKET_LEN_MAX && ip->frag_offset % 8 == 0);
 	if (ip->dont_fragment)
@@ -331,7 +332,9 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 	store_be16(out + 10, 0);
 	memcpy(out + 12, &ip->src.byte[12], 4);
 	memcpy(out + 16, &ip->dst.byte[12], 4);
-	store_be16(out + 10, checksum_finish(checksum_add(0, out, IP4_HEADER_LEN)));
+	for (unsigned i = 0; i < IP4_HEADER_LEN; i += 4)
+		sum += load_be32(out + i);
+	store_be16(out + 10, checksum_finish(sum));
 }
 
 void ip6_write(uint8_t out[IP6_HEADER_LEN], const struct ip_header *ip, size_t payload_len)
