@@ -16,8 +16,11 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <net/if.h>
+#include <linux/if_tun.h>
 
 #include "host/host.h"
 
@@ -57,7 +60,7 @@ static bool enter_namespace(void)
 }
 
 /* Opens a host on a TAP of its own, and a listening socket of the kernel's. */
-static void open_host(const char *link)
+static void open_spinning_host(const char *link, uint64_t spin_ns)
 {
 	struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT)};
 	char error[TEE_HOST_ERROR_SIZE] = "";
@@ -70,6 +73,7 @@ static void open_host(const char *link)
 	config.link = link;
 	config.ip = "10.9.0.2/24";
 	config.ip6 = "none";
+	config.spin_ns = spin_ns;
 	config.stack.acd = false;
 	if (tee_host_open(&config, &fix.host, error) < 0)
 		fail_msg("%s", error);
@@ -79,6 +83,11 @@ static void open_host(const char *link)
 	setsockopt(fix.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	assert_int_equal(bind(fix.listener, (struct sockaddr *)&here, sizeof(here)), 0);
 	assert_int_equal(listen(fix.listener, 8), 0);
+}
+
+static void open_host(const char *link)
+{
+	open_spinning_host(link, 0);
 }
 
 static int tear_down(void **state)
@@ -242,6 +251,107 @@ static void a_link_with_offloads_gets_super_frames(void **state)
 	bulk_arrives("tap:tee0", "tap.tx_super_frames", 300);
 }
 
+/* ---- latency ---- */
+
+static bool has_napi(void)
+{
+	struct ifreq request = {0};
+	struct tee_link_poll fds[1];
+
+	assert_int_equal(fix.host->link->ops->poll_fds(fix.host->link, fds, 1), 1);
+	assert_int_equal(ioctl(fds[0].fd, TUNGETIFF, &request), 0);
+	return request.ifr_flags & IFF_NAPI;
+}
+
+static void who_spins_asks_a_tap_for_even_round_trips(void **state)
+{
+	static const struct {
+		const char *link;
+		uint64_t spin_ns;
+		bool has_napi;
+	} cases[] = {
+		{"tap:tee0", 0, false},
+		{"tap:tee0", TEE_NS_PER_MS, true},
+		{"tap:tee0,napi=0", TEE_NS_PER_MS, false},
+		{"tap:tee0,napi=1", 0, true},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		open_spinning_host(cases[i].link, cases[i].spin_ns);
+		assert_int_equal(has_napi(), cases[i].has_napi);
+		tear_down(state);
+	}
+}
+
+static void ping_and_pong(uint64_t spin_ns)
+{
+	struct tee_socket *socket;
+	int fd;
+
+	open_spinning_host("tap:tee0", spin_ns);
+	fd = meet(&socket);
+	for (unsigned i = 0; i < 100; i++) {
+		uint8_t out = (uint8_t)i, in = 0;
+
+		assert_int_equal(tee_send_all(fix.host, socket, &out, 1), 1);
+		turn();
+		assert_int_equal(read(fd, &in, 1), 1);
+		assert_int_equal(in, out);
+		assert_int_equal(write(fd, &in, 1), 1);
+		in = 0;
+		assert_int_equal(tee_recv_some(fix.host, socket, &in, 1), 1);
+		assert_int_equal(in, out);
+	}
+	close(fd);
+}
+
+static void bytes_go_to_and_fro(void **state)
+{
+	ping_and_pong(0);
+	tear_down(state);
+	ping_and_pong(TEE_NS_PER_MS);
+}
+
+static void count_calls(void *arg, int fd, short revents)
+{
+	char byte;
+
+	assert_int_equal(revents, POLLIN);
+	assert_int_equal(read(fd, &byte, 1), 1);
+	++*(unsigned *)arg;
+}
+
+/* A frame that is there before we sleep is taken without asking poll(), but not twice before others are heard. */
+static void frames_that_come_alone_leave_others_their_turn(void **state)
+{
+	struct tee_socket *socket;
+	unsigned calls = 0;
+	char bytes[4];
+	int fd, other[2];
+
+	open_host("tap:tee0");
+	fd = meet(&socket);
+	turn();
+	assert_int_equal(pipe(other), 0);
+	assert_int_equal(tee_host_watch_fd(fix.host, other[0], POLLIN, count_calls, &calls), 0);
+	assert_int_equal(write(other[1], "x", 1), 1);
+	fix.host->comes_alone = true;
+	assert_int_equal(write(fd, "a", 1), 1);
+	assert_int_equal(tee_host_run_once(fix.host, 10 * TEE_NS_PER_S), 0);
+	assert_int_equal(tee_recv(socket, bytes, sizeof(bytes), 0), 1);
+	assert_int_equal(calls, 0);
+	assert_int_equal(write(fd, "b", 1), 1);
+	assert_int_equal(tee_host_run_once(fix.host, 10 * TEE_NS_PER_S), 0);
+	assert_int_equal(tee_recv(socket, bytes, sizeof(bytes), 0), 1);
+	assert_int_equal(bytes[0], 'b');
+	assert_int_equal(calls, 1);
+	assert_true(fix.host->comes_alone);
+	tee_host_unwatch_fd(fix.host, other[0]);
+	close(other[0]);
+	close(other[1]);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +362,10 @@ int main(void)
 					  tear_down),
 		cmocka_unit_test_teardown(a_link_without_offloads_gets_segments, tear_down),
 		cmocka_unit_test_teardown(a_link_with_offloads_gets_super_frames, tear_down),
+		cmocka_unit_test_teardown(who_spins_asks_a_tap_for_even_round_trips, tear_down),
+		cmocka_unit_test_teardown(bytes_go_to_and_fro, tear_down),
+		cmocka_unit_test_teardown(frames_that_come_alone_leave_others_their_turn,
+					  tear_down),
 	};
 
 	has_namespace = enter_namespace();
