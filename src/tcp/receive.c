@@ -23,6 +23,7 @@ enum {
 	QUICK_ACKS_MAX = 16,
 	RCV_MSS_MIN = 88,
 	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path */
+	INITIAL_FLIGHT_SEGS = 10,    /* what most senders begin with (RFC 6928) */
 };
 
 /* ---- window ---- */
@@ -257,18 +258,34 @@ static void measure_rtt(struct tcp_conn *conn, const struct arrival *arrival)
 	conn->rx->rtt_at_ns = now;
 }
 
+/* How far the stream goes on behind its holes. */
+static uint64_t bytes_ahead(const struct tcp_conn *conn)
+{
+	const struct rb_node *last = conn_ooo(conn) ? rb_last(&conn_ooo(conn)->tree) : NULL;
+
+	return last ? CONTAINER_OF(last, struct ooo_range, node)->bytes.end - conn->rcv.nxt : 0;
+}
+
+/*
+ * Room for twice what one round trip brought, since this is known a round trip late, for twice what slow start
+ * has added, and for what waits behind holes; but at first for no more than twice what has come at all: a sender in
+ * slow start fills what it is offered, and the bottleneck's queue with it.
+ */
 static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
 {
 	const struct tee_config *config = conn_config(conn);
-	uint64_t want;
+	uint32_t mss = MAX(conn->adv_mss, 536u);
+	uint64_t want, before = MAX(conn->rx->space_bytes, INITIAL_FLIGHT_SEGS * mss);
 
 	if (!config->tcp_autotuning || (conn->settings->s.flags & TCP_SET_RCVBUF_LOCKED) ||
 	    tee_pool_bytes_used(conn_engine(conn)->pool) > config->memory_bytes_max / 2)
 		return;
-	/* Twice what one round trip brought (slow start doubles it), and some for what is being read. */
-	want = 2 * read_bytes + 16u * MAX(conn->adv_mss, 536u);
-	if (conn->rx->space_bytes && read_bytes > conn->rx->space_bytes)
-		want += 2 * want * (read_bytes - conn->rx->space_bytes) / conn->rx->space_bytes;
+	want = 2 * read_bytes + 16u * mss;
+	/* What more than doubles is no slow start: it was held up, or out of order. */
+	if (read_bytes > before)
+		want += 2 * want * MIN(read_bytes - before, before) / before;
+	want = MIN(want, config->tcp_rcvbuf_initial + 2 * conn->rcvq.start);
+	want += bytes_ahead(conn);
 	want = MIN(want, conn_path_bytes_max(conn, RCVBUF_SHORT_PATH));
 	want = MIN(want, config->tcp_rcvbuf_max);
 	if (want > conn->rcv.buf)
@@ -486,7 +503,7 @@ void receive_fin(struct tcp_conn *conn)
 	}
 }
 
-static inline void note_arrival(struct tcp_conn *conn, const struct arrival *arrival)
+static inline void note_arrival(struct tcp_conn *conn, const struct arrival *arrival, bool is_next)
 {
 	uint32_t now_ms = coarse_ms(conn_now(conn));
 
@@ -498,7 +515,8 @@ static inline void note_arrival(struct tcp_conn *conn, const struct arrival *arr
 	/* What comes in a row tells nothing new of gaps, or of a round trip that was measured already. */
 	if (now_ms != conn->rcv.last_data_ms || conn->rcv.ato_ms != conn->tcp->delack_min_ms)
 		adapt_ato(conn, now_ms);
-	if (arrival->ts_ecr != conn->rx->rtt_ecr || conn->rcv.nxt >= conn->rx->rtt_mark)
+	if (is_next &&
+	    (arrival->ts_ecr != conn->rx->rtt_ecr || conn->rcv.nxt >= conn->rx->rtt_mark))
 		measure_rtt(conn, arrival);
 }
 
@@ -506,7 +524,7 @@ void receive_next(struct tcp_conn *conn, const struct arrival *arrival, struct t
 {
 	struct engine *engine = conn_engine(conn);
 
-	note_arrival(conn, arrival);
+	note_arrival(conn, arrival, true);
 	if (byteq_append_pkt(&conn->rcvq, engine->pool, pkt, arrival->payload_off, arrival->len) <
 	    0) {
 		drop(engine, DROP_NO_MEMORY);
@@ -535,7 +553,8 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		drop(conn_engine(conn), DROP_NO_MEMORY);
 		return;
 	}
-	note_arrival(conn, &arrival);
+	/* What has overtaken others, or was sent again, tells no round trip. */
+	note_arrival(conn, &arrival, seg->seq == (int64_t)conn->rcv.nxt);
 	if (ecn_on_segment(conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len, seg->gso_segs))
 		conn_ack_now(conn, TEE_WHY_ECN);
 	if (!trim(conn, seg, &text)) {

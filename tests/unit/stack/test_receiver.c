@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is acknowledged when many segments come before output is pulled once (src/tcp/ack_note.c).
+ * What a sender is told: the ACKs when many segments come before output is pulled once (src/tcp/ack_note.c), and
+ * how the window grows (src/tcp/receive.c).
  *
  * Segments and ACKs are written as words, in units of full segments from the start of the stream:
  *
@@ -71,6 +72,9 @@ struct rig {
 	uint64_t now_ns;
 	uint32_t iss; /* the peer's */
 	uint32_t ack; /* what the peer acknowledges */
+	uint32_t ecr; /* our TSval that it saw last */
+	uint32_t window;
+	uint8_t wscale;
 	char told[TEXT_MAX];
 };
 
@@ -103,10 +107,14 @@ static void tell_frame(struct rig *rig, const uint8_t *packet, size_t len)
 			 0);
 	if (header.flags & TEE_TCP_SYN) {
 		rig->ack = header.seq.raw + 1;
+		rig->ecr = header.options.ts_val;
+		rig->wscale = header.options.wscale;
 		return;
 	}
 	assert_int_equal(header.flags, TEE_TCP_ACK);
 	assert_int_equal(header.seq.raw, rig->ack);
+	rig->ecr = header.options.ts_val;
+	rig->window = (uint32_t)header.window << rig->wscale;
 	tell(rig, rig->told[0] ? " " : "", place(rig, header.ack));
 	assert_int_equal(header.options.has_ts, rig->burst->has_ts);
 	if (header.options.has_ts)
@@ -166,7 +174,7 @@ static void give_segment(struct rig *rig, const char *word)
 				    .ack = seq32(rig->ack)};
 
 	header.options.ts_val = TS_BASE + at;
-	header.options.ts_ecr = 1;
+	header.options.ts_ecr = rig->ecr;
 	if (*rest == '.') {
 		header.seq.raw += number * PIECE;
 		give(rig, &header, PIECE, false);
@@ -207,7 +215,7 @@ static void open_rig(struct rig *rig, const struct burst *burst)
 	ack.seq = seq32(rig->iss + 1);
 	ack.ack = seq32(rig->ack);
 	ack.options.ts_val = TS_BASE;
-	ack.options.ts_ecr = 1;
+	ack.options.ts_ecr = rig->ecr;
 	give(rig, &ack, 0, false);
 	pull(rig);
 	assert_int_equal(tee_accept(rig->listener, &rig->socket, NULL), 0);
@@ -285,12 +293,46 @@ static void test_abandoned(void **state)
 	close_rig(&rig);
 }
 
+/*
+ * A sender in slow start finds room for twice what it sent in the last round trip, and is not offered many
+ * times that, however steeply the first one's crumb and the second one's flight make it look.
+ */
+static void test_window_growth(void **state)
+{
+	static const struct burst plain = {"growth", true, true, "", ""};
+	static uint8_t bytes[1 << 20];
+	uint32_t at = 0, initial;
+	struct tee_config config;
+	struct rig rig;
+	char word[16];
+
+	(void)state;
+	tee_config_init(&config);
+	initial = config.tcp_rcvbuf_initial;
+	open_rig(&rig, &plain);
+	for (uint32_t flight = 1; flight <= 800; flight *= flight == 1 ? 25 : 2) {
+		rig.now_ns += 50 * TEE_NS_PER_MS;
+		tee_advance(rig.stack, rig.now_ns);
+		for (uint32_t i = 0; i < flight; i++) {
+			snprintf(word, sizeof(word), "%u", at++);
+			give_segment(&rig, word);
+		}
+		assert_int_equal(tee_recv(rig.socket, bytes, sizeof(bytes), 0), flight * MSS);
+		rig.told[0] = 0;
+		pull(&rig);
+		assert_in_range(rig.window, 2 * flight * MSS, initial + 2 * at * MSS + 4096);
+	}
+	assert_true(rig.window > 2 * initial);
+	close_rig(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_window_growth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
