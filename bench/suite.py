@@ -118,10 +118,24 @@ class Wires:
             lab.close()
 
 
-def veth(wires, name, cases, cc, offloads=True):
+# The sysfs of a network namespace shows only where it was mounted from inside.
+IN_SYSFS = ("unshare", "--mount", "sh", "-c", 'mount -t sysfs sysfs /sys && exec "$@"', "sh")
+
+
+def steer_received(lab, device, ns):
+    """What a device receives is spread over all cores (RPS)."""
+    mask = f"{(1 << os.cpu_count()) - 1:x}"
+    lab.command(*IN_SYSFS, "sh", "-c",
+                f"echo {mask} >/sys/class/net/{device}/queues/rx-0/rps_cpus", ns=ns)
+
+
+def veth(wires, name, cases, cc, offloads=True, is_steered=False):
     """The kernel with itself over a veth pair."""
     lab = wires.lab()
     wire = live.Packet(lab)
+    if is_steered:
+        for device, ns in ((wire.device, None), (wire.peer_device, wire.ns)):
+            steer_received(lab, device, ns)
     if not offloads:
         live.need("ethtool")
         for device, ns in ((wire.device, None), (wire.peer_device, wire.ns)):
@@ -157,10 +171,11 @@ def kernel_tap(wires, name, cases):
     return Column(name, cases, lab, server, words)
 
 
-def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None):
+def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None, needs_sysfs=False):
     """
     teeceepee. `calls`: which way to the bytes; "free" is the one without a copy. `kind`: another kind of link
-    on the same wire, which not every machine has: without it, a gap.
+    on the same wire, which not every machine has: without it, a gap. `needs_sysfs`: the link sets a switch there,
+    which not everybody may.
     """
     lab = wires.lab()
     wire = wire_of(lab)
@@ -170,11 +185,11 @@ def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None):
 
     def words(what, port, seconds, spins):
         way = {"sink": "owned", "source": "view"}.get(what, "copy") if calls == "free" else "copy"
-        return [wires.program, "our-client", what, link, own, wire.peer4, port,
-                seconds, spins, f"--calls={way}"]
+        return [*(IN_SYSFS if needs_sysfs else ()), wires.program, "our-client", what, link, own,
+                wire.peer4, port, seconds, spins, f"--calls={way}"]
 
     column = Column(name, cases, lab, server, words)
-    column.is_peer = bool(kind)
+    column.is_peer = bool(kind) or needs_sysfs
     return column
 
 
@@ -296,6 +311,7 @@ def columns(wires, teeceepee, lwip_client, quick):
         ("kernel, veth", veth, everything, "cubic"),
         ("kernel, veth, BBR", veth, BULK, "bbr"),
         ("kernel, veth, no offloads", veth, BULK, "cubic", False),
+        ("kernel, veth, RPS", veth, CONNECT, "cubic", True, True),
         ("kernel, TAP", kernel_tap, (*BULK, ECHO[0])),
         ("mini, TAP", mini, (*BULK, *ECHO), True, "copy"),
         ("mini, TAP, no copy", mini, BULK, True, "none"),
@@ -306,6 +322,7 @@ def columns(wires, teeceepee, lwip_client, quick):
         ("ours, TAP", ours, everything, live.Tap),
         ("ours, TAP, no copy", ours, BULK, live.Tap, "", "free"),
         ("ours, TAP, no offloads", ours, BULK, live.Tap, ",offload=0"),
+        ("ours, TAP, kernel's thread", ours, CONNECT, live.Tap, ",napi=thread", "copy", None, True),
         ("ours, AF_PACKET", ours, everything, live.Packet),
         ("ours, AF_XDP", ours, (*BULK, *ECHO), live.Packet, "", "copy", "xdp"),
         ("ours, slirp", ours, (*BULK, ECHO[0]), live.Slirp, f":mtu={BEST_SLIRP_MTU}"),

@@ -72,6 +72,8 @@ GOALS = (
      True),
     ("connections ÷ kernel, 32 at once", ("ours, TAP", "connections, 32 at once", "per_s"), BASE, 2.0,
      True),
+    ("connections ÷ kernel with RPS, 32 at once, kernel's thread",
+     ("ours, TAP, kernel's thread", "connections, 32 at once", "per_s"), "kernel, veth, RPS", 2.0, True),
     ("serve ÷ nginx, kept connections", ("teeceepee serve, TAP", "requests, kept", "per_s"),
      "nginx, kernel, veth", 1.0, True),
 )

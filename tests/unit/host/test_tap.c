@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <net/if.h>
@@ -352,6 +353,30 @@ static void frames_that_come_alone_leave_others_their_turn(void **state)
 	close(fd);
 }
 
+/* ---- who takes up what we write ---- */
+
+/* The switch is in the sysfs of our namespace, which has to be mounted. */
+static void a_thread_of_the_kernel_takes_up_what_we_write(void **state)
+{
+	char error[TEE_LINK_ERROR_SIZE] = "", text[2] = "";
+	struct tee_link *link;
+	int fd;
+
+	if (!has_namespace)
+		skip();
+	assert_int_equal(tee_link_open("tap:tee0,napi=thread", &link, error), -TEE_ENOENT);
+	assert_non_null(strstr(error, "/sys/class/net/tee0/threaded"));
+	assert_int_equal(tee_link_open("tap:tee0,napi=maybe", &link, error), -TEE_EINVAL);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
+		skip();
+	bulk_arrives("tap:tee0,napi=thread", "tap.tx_super_frames", 300);
+	fd = open("/sys/class/net/tee0/threaded", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, text, 1), 1);
+	close(fd);
+	assert_string_equal(text, "1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +391,7 @@ int main(void)
 		cmocka_unit_test_teardown(bytes_go_to_and_fro, tear_down),
 		cmocka_unit_test_teardown(frames_that_come_alone_leave_others_their_turn,
 					  tear_down),
+		cmocka_unit_test_teardown(a_thread_of_the_kernel_takes_up_what_we_write, tear_down),
 	};
 
 	has_namespace = enter_namespace();
