@@ -250,13 +250,15 @@ void slab_check(const struct slab *slab)
 		struct slab_page *page = CONTAINER_OF(node, struct slab_page, node);
 		size_t idle = 0;
 		uint8_t *object = page->free, *first = object_at(slab, page, 0);
+		void *next;
 
 		CHECK(page->used < slab->per_page && page->fresh <= slab->per_page);
 		while (object) {
 			CHECK(page_of(object) == page);
 			CHECK((size_t)(object - first) % slab->object_bytes == 0);
 			CHECK(++idle <= page->fresh);
-			memcpy(&object, object, sizeof(object));
+			memcpy(&next, object, sizeof(next));
+			object = next;
 		}
 		CHECK(page->used + idle == page->fresh);
 		room += slab->per_page - page->used;

@@ -245,15 +245,19 @@ struct tcp_request {
 	uint8_t retries;
 	uint8_t options; /* REQUEST_… */
 	uint8_t tos;
-	struct tcp_stub stub; /* its key is the end of the struct */
+	struct tcp_stub stub;
+	uint8_t key[]; /* the stub's */
 };
 enum {
-	REQUEST_HEAD_BYTES = offsetof(struct tcp_request, stub.key),
+	REQUEST_HEAD_BYTES = offsetof(struct tcp_request, key),
 	REQUEST_BYTES4 = REQUEST_HEAD_BYTES + sizeof(struct tcp_key4),
 	REQUEST_BYTES6 = REQUEST_HEAD_BYTES + sizeof(struct tcp_key),
 };
 _Static_assert((int)REQUEST_BYTES4 <= 96 && (int)REQUEST_BYTES6 <= 120,
 	       "SYN-RECEIVED is to stay small");
+_Static_assert(offsetof(struct tcp_request, key) ==
+		       offsetof(struct tcp_request, stub) + sizeof(struct tcp_stub),
+	       "a stub's key follows it");
 /* Room for any request, for one that is not to last. */
 union request_room {
 	struct tcp_request request;

@@ -43,9 +43,9 @@ void stub_set_key(struct tcp_stub *stub, const struct tcp_key *key)
 	stub->has_key4 = has_ip4_only(key);
 	if (stub->has_key4) {
 		key4 = shortened(key);
-		memcpy(stub->key, &key4, sizeof(key4));
+		memcpy(stub + 1, &key4, sizeof(key4));
 	} else {
-		memcpy(stub->key, key, sizeof(*key));
+		memcpy(stub + 1, key, sizeof(*key));
 	}
 }
 
@@ -55,7 +55,7 @@ struct tcp_key stub_key(const struct tcp_stub *stub)
 	struct tcp_key4 key4;
 
 	if (stub->has_key4) {
-		memcpy(&key4, stub->key, sizeof(key4));
+		memcpy(&key4, stub + 1, sizeof(key4));
 		key.local_ip = TEE_IP4(key4.local_ip[0], key4.local_ip[1], key4.local_ip[2],
 				       key4.local_ip[3]);
 		key.remote_ip = TEE_IP4(key4.remote_ip[0], key4.remote_ip[1], key4.remote_ip[2],
@@ -63,7 +63,7 @@ struct tcp_key stub_key(const struct tcp_stub *stub)
 		key.local_port = key4.local_port;
 		key.remote_port = key4.remote_port;
 	} else {
-		memcpy(&key, stub->key, sizeof(key));
+		memcpy(&key, stub + 1, sizeof(key));
 	}
 	return key;
 }
@@ -129,8 +129,8 @@ static bool has_key(const void *item, const void *arg)
 	const struct sought *sought = arg;
 
 	if (stub->has_key4)
-		return sought->is4 && memcmp(stub->key, &sought->key4, sizeof(sought->key4)) == 0;
-	return memcmp(stub->key, sought->key, sizeof(*sought->key)) == 0;
+		return sought->is4 && memcmp(stub + 1, &sought->key4, sizeof(sought->key4)) == 0;
+	return memcmp(stub + 1, sought->key, sizeof(*sought->key)) == 0;
 }
 
 struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key)

@@ -34,12 +34,12 @@ _Static_assert(sizeof(struct tcp_key4) == 12, "tcp_key4 is compared as bytes");
 
 enum tcp_node_kind { TCP_NODE_CONN, TCP_NODE_REQUEST, TCP_NODE_TIMEWAIT };
 
+/* Its key follows it at once. */
 struct tcp_stub {
 	uint8_t kind : 7;     /* enum tcp_node_kind */
-	uint8_t has_key4 : 1; /* `key` holds a struct tcp_key4, else a struct tcp_key */
+	uint8_t has_key4 : 1; /* the key is a struct tcp_key4, else a struct tcp_key */
 	uint8_t flags;        /* the kind's own */
 	uint16_t netif;       /* number the connection is confined to; 0: any */
-	uint8_t key[];
 };
 
 /* A stub with the whole key, to be read as such. */
@@ -55,7 +55,7 @@ struct tcp_node {
 	};
 	struct tcp_key key;
 };
-_Static_assert(offsetof(struct tcp_node, key) == offsetof(struct tcp_stub, key) &&
+_Static_assert(offsetof(struct tcp_node, key) == sizeof(struct tcp_stub) &&
 		       offsetof(struct tcp_node, netif) == offsetof(struct tcp_stub, netif),
 	       "a node is a stub and its key");
 

@@ -19,15 +19,19 @@ struct timewait {
 	struct seq32 snd_nxt, rcv_nxt;
 	uint32_t ts_recent;
 	uint32_t expires_tick; /* 2^20 ns ticks */
-	struct tcp_stub stub;  /* flags: TIMEWAIT_…; its key is the end of the struct */
+	struct tcp_stub stub;  /* flags: TIMEWAIT_… */
+	uint8_t key[];         /* the stub's */
 };
 enum {
-	TIMEWAIT_HEAD_BYTES = offsetof(struct timewait, stub.key),
+	TIMEWAIT_HEAD_BYTES = offsetof(struct timewait, key),
 	TIMEWAIT_BYTES4 = TIMEWAIT_HEAD_BYTES + sizeof(struct tcp_key4),
 	TIMEWAIT_BYTES6 = TIMEWAIT_HEAD_BYTES + sizeof(struct tcp_key),
 };
 _Static_assert((int)TIMEWAIT_BYTES4 == 40 && (int)TIMEWAIT_BYTES6 == 64,
 	       "TIME-WAIT is to stay small");
+_Static_assert(offsetof(struct timewait, key) ==
+		       offsetof(struct timewait, stub) + sizeof(struct tcp_stub),
+	       "a stub's key follows it");
 
 struct timewait_queue {
 	struct timewait *head, *tail;
