@@ -4,12 +4,12 @@
  * large a flight. A radio link that loses 3% of whatever it carries so holds a sender at a fraction of its
  * rate, though nobody gains by that. Here the path's own losses are told from those of a full queue:
  *
- *   a queue	in this round trip or the last some packets took longer, than the shortest round trip and our own
+ *   a queue	in this round trip or the last some packets took longer than the shortest round trip and our own
  *		bursts explain; or even the fastest of both took a little longer. A queue that drops delays.
  *   noise	the share lost in round trips without a queue, while we send no faster than the path is known to
  *		carry (Cruise), or before it was ever full (Startup). It has a spread: what noise takes of a
  *		flight is the mean and two standard deviations of as many packets.
- *   ceiling	the configured share. A round trip that loses more is congested or policed, queue or no queue.
+ *   ceiling	tcp_bbr_random_loss_percent. A round trip that loses more is congested or policed, queue or no queue.
  *
  * A flight is too large when more than 2% above the noise is lost (bbr_loss_allowed()): a probe is stopped when it
  * loses more than Cruise did. A round between probes is congested (bbr_is_round_congested()) with a queue when it
@@ -27,6 +27,8 @@
 
 #define NS_PER_S    UINT64_C(1000000000)
 #define CALM_AGE_NS (10 * NS_PER_S)
+/* Bursts of a millisecond are all of a shorter path, at any rate. */
+#define SHORT_RTT_NS UINT64_C(4000000)
 enum {
 	CALM_SEGS_MIN = 64, /* fewer tell nothing */
 	/* Of more segments than that and as many round trips the older half is forgotten. */
@@ -78,7 +80,7 @@ static uint64_t jitter_ns(const struct cc *cc, const struct bbr *bbr)
 {
 	uint64_t burst_ns = muldiv(bbr_send_quantum(cc), NS_PER_S, MAX(bbr->bw, 1));
 
-	return MAX(bbr->min_rtt_ns / PEAK_SHARE, PEAK_BURSTS * burst_ns);
+	return MAX(bbr->min_rtt_ns / PEAK_SHARE, MIN(PEAK_BURSTS * burst_ns, bbr->min_rtt_ns / 2));
 }
 
 /* Some packets met one: beyond doubt. */
@@ -95,14 +97,15 @@ bool bbr_has_queue(const struct cc *cc, const struct bbr *bbr)
 
 	return has_met_queue(cc, bbr) ||
 	       (floor_ns != BBR_INFINITE && bbr->min_rtt_ns != BBR_INFINITE &&
-		floor_ns > bbr->min_rtt_ns + bbr->min_rtt_ns / FLOOR_SHARE);
+		floor_ns > bbr->min_rtt_ns +
+				   MAX(bbr->min_rtt_ns / FLOOR_SHARE, jitter_ns(cc, bbr) / 8));
 }
 
 /* No queue, and a path on which one would have shown. */
 static bool is_calm(const struct cc *cc, const struct bbr *bbr)
 {
 	return !bbr_has_queue(cc, bbr) && bbr->min_rtt_ns != BBR_INFINITE &&
-	       jitter_ns(cc, bbr) < bbr->min_rtt_ns / 4;
+	       (bbr->min_rtt_ns < SHORT_RTT_NS || jitter_ns(cc, bbr) < bbr->min_rtt_ns / 4);
 }
 
 /* A round trip ends: what was lost in it without a queue is noise. */
