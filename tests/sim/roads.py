@@ -31,12 +31,12 @@ FLOORS = {
     (0, 100, 3, 10, "bbr", 10): 8,
     (0.1, 20, 0, 100, "bbr", 10): 92,
     # Each round with a loss costs the loss, and not the pacing margin besides.
-    (1, 20, 0, 100, "bbr", 10): 89,
+    (1, 20, 0, 100, "bbr", 10): 88,
     (1, 100, 0, 100, "bbr", 10): 82,
     # What is lost without a queue doesn't hold the flight down.
     (1, 100, 0, 10, "bbr", 10): 8.8,
     (3, 20, 0, 10, "bbr", 10): 9,
-    (3, 20, 0, 100, "bbr", 10): 88,
+    (3, 20, 0, 100, "bbr", 10): 86,
     (3, 100, 0, 10, "bbr", 10): 8.6,
     (3, 100, 0, 100, "bbr", 10): 78,
     # The shortest round trip shows in Cruise: no ProbeRTT.
