@@ -52,11 +52,6 @@ static void end_prepare(struct app_end *end)
 		tee_set_option(end->socket, TEE_OPT_RCVBUF, end->plan->rcvbuf);
 	if (end->plan->sndbuf)
 		tee_set_option(end->socket, TEE_OPT_SNDBUF, end->plan->sndbuf);
-	/* So that an end that only waits learns that the other is gone. */
-	tee_set_option(end->socket, TEE_OPT_KEEPIDLE_NS, 60 * TEE_NS_PER_S);
-	tee_set_option(end->socket, TEE_OPT_KEEPINTVL_NS, 15 * TEE_NS_PER_S);
-	tee_set_option(end->socket, TEE_OPT_KEEPCNT, 8);
-	tee_set_option(end->socket, TEE_OPT_KEEPALIVE, 1);
 }
 
 static struct tee_endpoint conn_destination(const struct app_world *world,

@@ -302,6 +302,28 @@ static bool end_read(struct app_end *end)
 	return true;
 }
 
+/*
+ * So that an end that only waits learns that the other is gone. Where memory is refused, an option
+ * may be, too: then it is asked for again at the next event.
+ */
+static void end_keep_alive(struct app_end *end)
+{
+	static const struct {
+		enum tee_option option;
+		uint64_t value;
+	} wanted[] = {
+		{TEE_OPT_KEEPIDLE_NS, 60 * TEE_NS_PER_S},
+		{TEE_OPT_KEEPINTVL_NS, 15 * TEE_NS_PER_S},
+		{TEE_OPT_KEEPCNT, 8},
+		{TEE_OPT_KEEPALIVE, 1},
+	};
+
+	for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (tee_set_option(end->socket, wanted[i].option, wanted[i].value) < 0)
+			return;
+	end->has_keepalive = true;
+}
+
 void app_run_end(struct app_end *end)
 {
 	int error = tee_take_error(end->socket);
@@ -311,6 +333,8 @@ void app_run_end(struct app_end *end)
 		app_end_failed(end, error);
 		return;
 	}
+	if (!end->has_keepalive)
+		end_keep_alive(end);
 	while (moved && end->socket) {
 		moved = end_write(end);
 		if (!end->socket)
