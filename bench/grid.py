@@ -53,7 +53,10 @@ def words_of(cell, seed):
 
 
 def seed_of(*what):
-    """The same at each time, and another for each run: else one draw would be in all cells alike."""
+    """
+    The same at each time, and another for each run: else one draw would be in all cells alike. Not
+    another for each stack: the nth packet of either meets the same fate.
+    """
     return zlib.crc32(repr(what).encode())
 
 
@@ -188,8 +191,8 @@ def run_cell(program, root, numbers, job, plan):
     rounds = plan["rounds"] * KINDS[kind_of(cell, controller)][1]
     with both_roads(program, root, numbers, cell) as roads:
         for (way, what), number in itertools.product(plan["ways"], range(rounds)):
+            seed = seed_of(job, way, number)
             for stack in STACKS:
-                seed = seed_of(job, way, stack, number)
                 result = roads[stack].run(what, controller, seed, [seconds], seconds + 60)
                 found.setdefault((way, stack), []).append(result)
                 numbers.tick(f"{stack}, {controller}, {way}, {words_of(cell, seed)}")
