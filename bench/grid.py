@@ -8,8 +8,10 @@ one place for both directions. No TAP takes super-frames, and each has a queue s
 lost but what the impairment takes. What a run counts is said in bench/road_kernel.c.
 
 A cell's runs take turns: ours, Linux's, ours … Cells that a rate keeps slow cost little, so several of
-them run at once, and those that may use a whole core run alone. CUBIC among losses over a long way costs
-next to nothing, and chance weighs most there: of these many run at once, and three times as often.
+them run at once, and those that may use a whole core run alone. CUBIC among losses over a long way and BBR
+among overtakers there cost next to nothing, and chance weighs most in them: of these many run at once,
+and three times as often. How busy the machine was with each kind is told: runs disturb one another from
+about half of it.
 """
 
 import concurrent.futures
@@ -61,13 +63,13 @@ def seed_of(*what):
 
 
 # kind of work -> (how many at once, how many times the rounds)
-KINDS = {"starved": (12, 3), "limited": (10, 1), "heavy": (1, 1)}
+KINDS = {"starved": (24, 3), "limited": (16, 1), "heavy": (1, 1)}
 
 
 def kind_of(cell, controller):
     """Can it run beside others without either feeling it?"""
-    loss, rtt_ms, _, rate = cell
-    if controller == "cubic" and loss and rtt_ms >= 20:
+    loss, rtt_ms, reorder, rate = cell
+    if rtt_ms >= 20 and (loss if controller == "cubic" else reorder):
         return "starved"
     return "limited" if rate else "heavy"
 
@@ -226,18 +228,31 @@ def grid_table(controller, ways, cells, results):
     return lines, ratios
 
 
+def processor_times():
+    """(busy, all) of all cores since the machine began, in ticks."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        ticks = [int(word) for word in stat.readline().split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    return sum(ticks) - idle, sum(ticks)
+
+
 def run_grid(program, root, jobs, plan):
     numbers = Numbers(sum(len(plan["ways"]) * plan["rounds"] * KINDS[kind_of(*job)][1] * len(STACKS)
                           for job in jobs))
-    results = {}
+    results, lines = {}, []
     for kind, (at_once, _) in KINDS.items():
         # The longest first, so that none is left alone at the end.
         part = sorted((job for job in jobs if kind_of(*job) == kind),
                       key=lambda job: -seconds_of(*job, plan))
+        if not part:
+            continue
+        before = processor_times()
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             results.update(pool.map(
                 lambda job: run_cell(program, root, numbers, job, plan), part))
-    lines = []
+        busy, ticks = (after - then for after, then in zip(processor_times(), before))
+        lines += [f"{len(part)} {kind} cells, {min(at_once, len(part))} at once: the processor was "
+                  f"{100 * busy / max(ticks, 1):.0f}% busy", ""]
     for controller in plan["controllers"]:
         cells = [cell for cell, other in jobs if other == controller]
         if not cells:
