@@ -9,21 +9,19 @@
  * offers it again first, as is the rule for links (link.h); `resume` says how much of it is out already. A
  * frame that is not the one it tells of starts from its beginning.
  *
- * Everything else passes through: the operations are the link's own where it has any. No timers.
+ * Everything else passes through (wrap.c). No timers.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "link/gso_cut.h"
-#include "link/spec.h"
+#include "link/wrap.h"
 
 enum { GSO_BATCH = 32 };
 
 struct gso_link {
-	struct tee_link link;
-	struct tee_link_ops ops;
-	struct tee_link *inner;
+	struct link_wrap wrap;
 	/* Of the super-frame that the link below took in part. */
 	struct {
 		uint32_t segments; /* that are out; 0: there is none */
@@ -34,16 +32,6 @@ struct gso_link {
 	uint64_t super_frames, segments, refused;
 	struct tee_frame batch[GSO_BATCH];
 };
-
-static int gso_recv(struct tee_link *link, struct tee_pool *pool, struct tee_pkt **ret_pkts,
-		    unsigned n, uint64_t now_ns)
-{
-	struct gso_link *self = (struct gso_link *)link;
-
-	return self->inner->ops->recv(self->inner, pool, ret_pkts, n, now_ns);
-}
-
-/* ---- sending ---- */
 
 static bool is_resumed(const struct gso_link *self, const struct tee_frame *frame)
 {
@@ -83,7 +71,7 @@ static int send_super(struct gso_link *self, struct tee_frame *frame, uint64_t n
 			segment_count++;
 		if (segment_count == 0)
 			break;
-		sent = self->inner->ops->send(self->inner, self->batch, segment_count, now_ns);
+		sent = link_wrap_send(&self->wrap.link, self->batch, segment_count, now_ns);
 		done += sent > 0 ? (uint32_t)sent : 0;
 		self->segments += sent > 0 ? (uint32_t)sent : 0;
 		if (sent < (int)segment_count) {
@@ -104,7 +92,7 @@ static int send_plain(struct gso_link *self, struct tee_frame *frames, unsigned 
 
 	while (count < n && frames[count].gso_size == 0)
 		gso_cut_complete(&frames[count++]);
-	sent = self->inner->ops->send(self->inner, frames, count, now_ns);
+	sent = link_wrap_send(&self->wrap.link, frames, count, now_ns);
 	*ret_all = sent == (int)count;
 	return sent;
 }
@@ -131,82 +119,36 @@ static int gso_send(struct tee_link *link, struct tee_frame *frames, unsigned n,
 	return (int)count;
 }
 
-/* ---- what passes through ---- */
-
-static int gso_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsigned n)
-{
-	struct tee_link *inner = ((struct gso_link *)link)->inner;
-
-	return inner->ops->poll_fds(inner, fds, n);
-}
-
-static void gso_poll_done(struct tee_link *link, const struct tee_link_poll *fds, unsigned n,
-			  uint64_t now_ns)
-{
-	struct tee_link *inner = ((struct gso_link *)link)->inner;
-
-	inner->ops->poll_done(inner, fds, n, now_ns);
-}
-
-static uint64_t gso_deadline(struct tee_link *link)
-{
-	struct tee_link *inner = ((struct gso_link *)link)->inner;
-
-	return inner->ops->deadline(inner);
-}
-
-static int gso_set_addresses(struct tee_link *link, const struct tee_ip *ips, unsigned n)
-{
-	struct tee_link *inner = ((struct gso_link *)link)->inner;
-
-	return inner->ops->set_addresses(inner, ips, n);
-}
-
-static int gso_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
-{
-	struct tee_link *inner = ((struct gso_link *)link)->inner;
-
-	return inner->ops->claim_port(inner, protocol, port);
-}
-
 static bool gso_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			uint64_t *ret_value)
 {
 	struct gso_link *self = (struct gso_link *)link;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"gso.super_frames", self->super_frames},
 		{"gso.segments", self->segments},
 		{"gso.refused", self->refused},
 	};
 
-	if (idx >= ARRAY_LEN(counters))
-		return self->inner->ops->counter &&
-		       self->inner->ops->counter(self->inner, idx - ARRAY_LEN(counters), ret_name,
-						 ret_value);
-	*ret_name = counters[idx].name;
-	*ret_value = counters[idx].value;
-	return true;
-}
-
-static const char *gso_notice(struct tee_link *link)
-{
-	return tee_link_notice(((struct gso_link *)link)->inner);
+	return link_wrap_counter(&self->wrap, counters, ARRAY_LEN(counters), idx, ret_name,
+				 ret_value);
 }
 
 static void gso_close(struct tee_link *link)
 {
 	struct gso_link *self = (struct gso_link *)link;
 
-	tee_link_close(self->inner);
+	tee_link_close(self->wrap.inner);
 	free(self);
 }
 
+static const struct tee_link_ops gso_ops = {
+	.send = gso_send,
+	.counter = gso_counter,
+	.close = gso_close,
+};
+
 int tee_link_gso(struct tee_link *inner, struct tee_link **ret_link)
 {
-	const struct tee_link_ops *ops = inner->ops;
 	struct gso_link *self;
 
 	if (inner->info.offloads & (TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TSO6)) {
@@ -216,24 +158,9 @@ int tee_link_gso(struct tee_link *inner, struct tee_link **ret_link)
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return -TEE_ENOMEM;
-	/* Absent operations stay absent: to have them means something (poll_done, deadline). */
-	self->ops = (struct tee_link_ops){
-		.recv = gso_recv,
-		.send = gso_send,
-		.poll_fds = gso_poll_fds,
-		.poll_done = ops->poll_done ? gso_poll_done : NULL,
-		.deadline = ops->deadline ? gso_deadline : NULL,
-		.set_addresses = ops->set_addresses ? gso_set_addresses : NULL,
-		.claim_port = ops->claim_port ? gso_claim_port : NULL,
-		.counter = gso_counter,
-		.close = gso_close,
-		.notice = gso_notice,
-	};
-	self->link.ops = &self->ops;
-	self->link.info = inner->info;
-	self->link.info.offloads |= TEE_OFFLOAD_TX_CHECKSUM | TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TSO6;
-	self->link.info.gso_bytes_max = UINT16_MAX;
-	self->inner = inner;
-	*ret_link = &self->link;
+	link_wrap_init(&self->wrap, inner, &gso_ops);
+	*ret_link = &self->wrap.link;
+	(*ret_link)->info.offloads |= TEE_OFFLOAD_TX_CHECKSUM | TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TSO6;
+	(*ret_link)->info.gso_bytes_max = UINT16_MAX;
 	return 0;
 }

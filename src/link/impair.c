@@ -20,14 +20,14 @@
 #include "base/check.h"
 #include "link/gso.h"
 #include "link/impair_way.h"
+#include "link/wrap.h"
 #include "pkt/frame.h"
 
 enum { IMPAIR_BATCH = 16, IMPAIR_TX_POOL_BYTES = 512 << 20 };
 #define IMPAIR_RETRY_NS (200 * TEE_NS_PER_US)
 
 struct impair_link {
-	struct tee_link link;
-	struct tee_link *inner;
+	struct link_wrap wrap;
 	struct tee_impairment impairment;
 	struct impair_way rx, tx;
 	struct tee_pool *tx_pool;
@@ -53,7 +53,7 @@ static void impair_split_tx(struct impair_link *self, const struct tee_frame *fr
 	struct gso_split split;
 
 	tee_frame_copy(frame, self->whole);
-	if (gso_split_begin(&split, self->whole, frame->len, self->link.info.kind,
+	if (gso_split_begin(&split, self->whole, frame->len, self->wrap.link.info.kind,
 			    (enum tee_gso_type)frame->gso_type, frame->gso_size) < 0) {
 		self->tx_malformed++;
 		return;
@@ -119,7 +119,7 @@ static bool impair_flush_batch(struct impair_link *self, uint64_t now_ns)
 	}
 	if (n == 0)
 		return false;
-	sent = self->inner->ops->send(self->inner, frames, n, now_ns);
+	sent = link_wrap_send(&self->wrap.link, frames, n, now_ns);
 	for (unsigned i = 0; i < n; i++) {
 		tee_frame_release(&frames[i]);
 		if ((int)i < sent || sent < 0)
@@ -150,7 +150,7 @@ static int impair_send(struct tee_link *link, struct tee_frame *frames, unsigned
 
 	if (!self->impairment.tx) {
 		impair_flush(self, now_ns);
-		return self->inner->ops->send(self->inner, frames, n, now_ns);
+		return link_wrap_send(link, frames, n, now_ns);
 	}
 	for (unsigned i = 0; i < n; i++)
 		impair_take_frame(self, &frames[i], now_ns);
@@ -167,7 +167,7 @@ static void impair_split_rx(struct impair_link *self, struct tee_pool *pool,
 {
 	struct gso_split split;
 
-	if (gso_split_begin(&split, tee_pkt_bytes(whole), whole->len, self->link.info.kind,
+	if (gso_split_begin(&split, tee_pkt_bytes(whole), whole->len, self->wrap.link.info.kind,
 			    (enum tee_gso_type)whole->gso_type, whole->gso_size) < 0) {
 		self->rx_malformed++;
 		return;
@@ -213,7 +213,7 @@ static int impair_recv(struct tee_link *link, struct tee_pool *pool, struct tee_
 	int got;
 
 	impair_flush(self, now_ns);
-	got = self->inner->ops->recv(self->inner, pool, ret_pkts, n, now_ns);
+	got = link_wrap_recv(link, pool, ret_pkts, n, now_ns);
 	if (!self->impairment.rx)
 		return got;
 	for (int i = 0; i < got; i++)
@@ -225,22 +225,14 @@ static int impair_recv(struct tee_link *link, struct tee_pool *pool, struct tee_
 	return got < 0 && count == 0 ? got : (int)count;
 }
 
-/* ---- the rest is passed on ---- */
-
-static int impair_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsigned n)
-{
-	struct impair_link *self = (struct impair_link *)link;
-
-	return self->inner->ops->poll_fds(self->inner, fds, n);
-}
+/* ---- waiting, telling ---- */
 
 static void impair_poll_done(struct tee_link *link, const struct tee_link_poll *fds, unsigned n,
 			     uint64_t now_ns)
 {
 	struct impair_link *self = (struct impair_link *)link;
 
-	if (self->inner->ops->poll_done)
-		self->inner->ops->poll_done(self->inner, fds, n, now_ns);
+	link_wrap_poll_done(link, fds, n, now_ns);
 	impair_flush(self, now_ns);
 }
 
@@ -249,34 +241,12 @@ static uint64_t impair_deadline(struct tee_link *link)
 	struct impair_link *self = (struct impair_link *)link;
 	uint64_t tx_ns = self->retry_at_ns != TEE_NEVER ? self->retry_at_ns
 							: impair_way_next_ns(&self->tx);
-	uint64_t due_ns = MIN(tx_ns, impair_way_next_ns(&self->rx));
+	uint64_t rx_ns = impair_way_next_ns(&self->rx);
+	uint64_t inner_ns = link_wrap_deadline(link);
 
 	if (self->tx_result < 0)
 		return 0;
-	if (self->inner->ops->deadline) {
-		uint64_t inner_ns = self->inner->ops->deadline(self->inner);
-
-		due_ns = MIN(due_ns, inner_ns);
-	}
-	return due_ns;
-}
-
-static int impair_set_addresses(struct tee_link *link, const struct tee_ip *ips, unsigned n)
-{
-	struct impair_link *self = (struct impair_link *)link;
-
-	if (!self->inner->ops->set_addresses)
-		return 0;
-	return self->inner->ops->set_addresses(self->inner, ips, n);
-}
-
-static int impair_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
-{
-	struct impair_link *self = (struct impair_link *)link;
-
-	if (!self->inner->ops->claim_port)
-		return 0;
-	return self->inner->ops->claim_port(self->inner, protocol, port);
+	return MIN(inner_ns, MIN(tx_ns, rx_ns));
 }
 
 static bool impair_counter(struct tee_link *link, unsigned idx, const char **ret_name,
@@ -284,10 +254,7 @@ static bool impair_counter(struct tee_link *link, unsigned idx, const char **ret
 {
 	struct impair_link *self = (struct impair_link *)link;
 	const struct impair_counts *rx = &self->rx.counts, *tx = &self->tx.counts;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"impair.rx_passed", rx->passed},
 		{"impair.rx_lost", rx->lost},
 		{"impair.rx_burst_lost", rx->burst_lost},
@@ -310,19 +277,8 @@ static bool impair_counter(struct tee_link *link, unsigned idx, const char **ret
 		{"impair.tx_malformed", self->tx_malformed},
 	};
 
-	if (idx < ARRAY_LEN(counters)) {
-		*ret_name = counters[idx].name;
-		*ret_value = counters[idx].value;
-		return true;
-	}
-	return self->inner->ops->counter &&
-	       self->inner->ops->counter(self->inner, idx - (unsigned)ARRAY_LEN(counters), ret_name,
-					 ret_value);
-}
-
-static const char *impair_notice(struct tee_link *link)
-{
-	return tee_link_notice(((struct impair_link *)link)->inner);
+	return link_wrap_counter(&self->wrap, counters, ARRAY_LEN(counters), idx, ret_name,
+				 ret_value);
 }
 
 static void impair_close(struct tee_link *link)
@@ -331,7 +287,7 @@ static void impair_close(struct tee_link *link)
 
 	impair_way_fini(&self->rx);
 	impair_way_fini(&self->tx);
-	tee_link_close(self->inner);
+	tee_link_close(self->wrap.inner);
 	tee_pool_free(self->tx_pool);
 	free(self);
 }
@@ -339,14 +295,10 @@ static void impair_close(struct tee_link *link)
 static const struct tee_link_ops impair_ops = {
 	.recv = impair_recv,
 	.send = impair_send,
-	.poll_fds = impair_poll_fds,
 	.poll_done = impair_poll_done,
 	.deadline = impair_deadline,
-	.set_addresses = impair_set_addresses,
-	.claim_port = impair_claim_port,
 	.counter = impair_counter,
 	.close = impair_close,
-	.notice = impair_notice,
 };
 
 static bool is_probability(double p)
@@ -372,10 +324,8 @@ int tee_link_impair(struct tee_link *inner, const struct tee_impairment *impairm
 		free(self);
 		return -TEE_ENOMEM;
 	}
-	self->link.ops = &impair_ops;
-	self->link.info = inner->info;
-	self->link.info.offloads &= ~(unsigned)TEE_OFFLOAD_RX_TRUSTED;
-	self->inner = inner;
+	link_wrap_init(&self->wrap, inner, &impair_ops);
+	self->wrap.link.info.offloads &= ~(unsigned)TEE_OFFLOAD_RX_TRUSTED;
 	self->retry_at_ns = TEE_NEVER;
 	self->impairment = *impairment;
 	if (!impairment->rx && !impairment->tx)
@@ -384,6 +334,6 @@ int tee_link_impair(struct tee_link *inner, const struct tee_impairment *impairm
 	/* Any other number would do, as long as the two directions differ. */
 	impair_way_init(&self->tx, &self->impairment, inner->info.kind,
 			impairment->seed ^ UINT64_C(0x7478));
-	*ret_link = &self->link;
+	*ret_link = &self->wrap.link;
 	return 0;
 }

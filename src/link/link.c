@@ -5,7 +5,7 @@
  * tee_link_open() reads the string (spec.c), finds the row, checks the words against what the kind
  * understands, and lets the kind open itself. A link brings its own operations; nothing here is
  * called while frames move. Decorators (gso_link.c, impair.c, pcapng.c) are no kinds: they wrap what came out
- * of here and are closed by closing the outermost.
+ * of here (wrap.c) and are closed by closing the outermost.
  *
  * Adding a link is one file with a `struct link_kind` in it, and one row here.
  *

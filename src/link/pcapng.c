@@ -22,13 +22,13 @@
 #include "link/gso.h"
 #include "link/pcapng_file.h"
 #include "link/spec.h"
+#include "link/wrap.h"
 
 #define PCAPNG_FLUSH_NS (200 * TEE_NS_PER_MS)
 enum { PCAPNG_PATH_SIZE = 160 };
 
 struct pcapng_link {
-	struct tee_link link;
-	struct tee_link *inner;
+	struct link_wrap wrap;
 	uint64_t wall_offset_ns;
 	uint64_t flush_at_ns; /* TEE_NEVER: nothing is buffered */
 	bool has_told;        /* the error, if any */
@@ -63,7 +63,7 @@ static void pcapng_add_super(struct pcapng_link *self, const struct pcapng_packe
 	struct gso_split split;
 	uint32_t segment_len;
 
-	if (gso_split_begin(&split, bytes, len, self->link.info.kind, packet->gso_type,
+	if (gso_split_begin(&split, bytes, len, self->wrap.link.info.kind, packet->gso_type,
 			    packet->gso_size) < 0) {
 		pcapng_add(self, packet, bytes, len);
 		return;
@@ -115,7 +115,7 @@ static void pcapng_record_pkt(struct pcapng_link *self, const struct tee_pkt *pk
 	}
 	if (pkt->checksum_state == TEE_CHECKSUM_PARTIAL) {
 		memcpy(self->whole, bytes, pkt->len);
-		gso_complete_received(self->whole, pkt->len, self->link.info.kind);
+		gso_complete_received(self->whole, pkt->len, self->wrap.link.info.kind);
 		bytes = self->whole;
 	}
 	pcapng_add(self, &packet, bytes, pkt->len);
@@ -133,7 +133,7 @@ static int pcapng_recv(struct tee_link *link, struct tee_pool *pool, struct tee_
 		       unsigned n, uint64_t now_ns)
 {
 	struct pcapng_link *self = (struct pcapng_link *)link;
-	int count = self->inner->ops->recv(self->inner, pool, ret_pkts, n, now_ns);
+	int count = link_wrap_recv(link, pool, ret_pkts, n, now_ns);
 
 	for (int i = 0; i < count && !self->file.error; i++)
 		pcapng_record_pkt(self, ret_pkts[i], now_ns);
@@ -144,68 +144,28 @@ static int pcapng_recv(struct tee_link *link, struct tee_pool *pool, struct tee_
 static int pcapng_send(struct tee_link *link, struct tee_frame *frames, unsigned n, uint64_t now_ns)
 {
 	struct pcapng_link *self = (struct pcapng_link *)link;
-	int count = self->inner->ops->send(self->inner, frames, n, now_ns);
+	int count = link_wrap_send(link, frames, n, now_ns);
 
 	for (int i = 0; i < count && !self->file.error; i++)
 		pcapng_record_frame(self, &frames[i], now_ns);
 	return count;
 }
 
-static int pcapng_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsigned n)
-{
-	struct pcapng_link *self = (struct pcapng_link *)link;
-
-	return self->inner->ops->poll_fds(self->inner, fds, n);
-}
-
-static void pcapng_poll_done(struct tee_link *link, const struct tee_link_poll *fds, unsigned n,
-			     uint64_t now_ns)
-{
-	struct pcapng_link *self = (struct pcapng_link *)link;
-
-	if (self->inner->ops->poll_done)
-		self->inner->ops->poll_done(self->inner, fds, n, now_ns);
-}
-
 static uint64_t pcapng_deadline(struct tee_link *link)
 {
 	struct pcapng_link *self = (struct pcapng_link *)link;
-	uint64_t inner_ns = self->inner->ops->deadline ? self->inner->ops->deadline(self->inner)
-						       : TEE_NEVER;
+	uint64_t inner_ns = link_wrap_deadline(link);
 
 	return MIN(inner_ns, self->flush_at_ns);
-}
-
-static int pcapng_set_addresses(struct tee_link *link, const struct tee_ip *ips, unsigned n)
-{
-	struct pcapng_link *self = (struct pcapng_link *)link;
-
-	if (!self->inner->ops->set_addresses)
-		return 0;
-	return self->inner->ops->set_addresses(self->inner, ips, n);
-}
-
-static int pcapng_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
-{
-	struct pcapng_link *self = (struct pcapng_link *)link;
-
-	if (!self->inner->ops->claim_port)
-		return 0;
-	return self->inner->ops->claim_port(self->inner, protocol, port);
 }
 
 static bool pcapng_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			   uint64_t *ret_value)
 {
 	struct pcapng_link *self = (struct pcapng_link *)link;
+	const struct link_counter packets = {"pcapng.packets", self->file.packets};
 
-	if (idx == 0) {
-		*ret_name = "pcapng.packets";
-		*ret_value = self->file.packets;
-		return true;
-	}
-	return self->inner->ops->counter &&
-	       self->inner->ops->counter(self->inner, idx - 1, ret_name, ret_value);
+	return link_wrap_counter(&self->wrap, &packets, 1, idx, ret_name, ret_value);
 }
 
 static const char *pcapng_notice(struct tee_link *link)
@@ -216,7 +176,7 @@ static const char *pcapng_notice(struct tee_link *link)
 	if (!self->file.error)
 		pcapng_file_flush(&self->file);
 	if (!self->file.error || self->has_told)
-		return tee_link_notice(self->inner);
+		return tee_link_notice(self->wrap.inner);
 	self->has_told = true;
 	link_fail(self->notice, 0,
 		  "the recording %s ended after %llu packets (%s); the link goes on without: "
@@ -229,7 +189,7 @@ static void pcapng_close(struct tee_link *link)
 {
 	struct pcapng_link *self = (struct pcapng_link *)link;
 
-	tee_link_close(self->inner);
+	tee_link_close(self->wrap.inner);
 	pcapng_file_close(&self->file);
 	free(self);
 }
@@ -237,11 +197,7 @@ static void pcapng_close(struct tee_link *link)
 static const struct tee_link_ops pcapng_ops = {
 	.recv = pcapng_recv,
 	.send = pcapng_send,
-	.poll_fds = pcapng_poll_fds,
-	.poll_done = pcapng_poll_done,
 	.deadline = pcapng_deadline,
-	.set_addresses = pcapng_set_addresses,
-	.claim_port = pcapng_claim_port,
 	.counter = pcapng_counter,
 	.close = pcapng_close,
 	.notice = pcapng_notice,
@@ -262,12 +218,10 @@ int tee_link_pcapng(struct tee_link *inner, const char *path, uint64_t wall_offs
 				 "the recording %.120s can't be written (%s): choose another place",
 				 path, strerror(error));
 	}
-	self->link.ops = &pcapng_ops;
-	self->link.info = inner->info;
-	self->inner = inner;
+	link_wrap_init(&self->wrap, inner, &pcapng_ops);
 	self->wall_offset_ns = wall_offset_ns;
 	self->flush_at_ns = TEE_NEVER;
 	snprintf(self->path, sizeof(self->path), "%s", path);
-	*ret_link = &self->link;
+	*ret_link = &self->wrap.link;
 	return 0;
 }

@@ -28,6 +28,7 @@
 #include "link/spec.h"
 #include "link/steer.h"
 #include "link/steer_flow.h"
+#include "link/wrap.h"
 
 enum { MAILBOX_BYTES = 8 << 20 };
 
@@ -41,8 +42,7 @@ struct steer_mail {
 };
 
 struct steer_link {
-	struct tee_link link;
-	struct tee_link *queue;
+	struct link_wrap wrap; /* around the queue */
 	struct steer_group *group;
 	unsigned idx;
 	int wake_fd;
@@ -171,7 +171,7 @@ static int steer_recv(struct tee_link *link, struct tee_pool *pool, struct tee_p
 
 	if (count == n)
 		return (int)count;
-	got = self->queue->ops->recv(self->queue, pool, ret_pkts + count, n - count, now_ns);
+	got = link_wrap_recv(link, pool, ret_pkts + count, n - count, now_ns);
 	if (got < 0)
 		return count > 0 ? (int)count : got;
 	for (unsigned i = count; i < count + (unsigned)got; i++) {
@@ -195,14 +195,7 @@ static int steer_recv(struct tee_link *link, struct tee_pool *pool, struct tee_p
 	return (int)kept;
 }
 
-/* ---- the rest is the queue's ---- */
-
-static int steer_send(struct tee_link *link, struct tee_frame *frames, unsigned n, uint64_t now_ns)
-{
-	struct steer_link *self = (struct steer_link *)link;
-
-	return self->queue->ops->send(self->queue, frames, n, now_ns);
-}
+/* ---- waiting, telling ---- */
 
 static int steer_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsigned n)
 {
@@ -212,70 +205,30 @@ static int steer_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsi
 	if (n == 0)
 		return 0;
 	fds[0] = (struct tee_link_poll){.fd = self->wake_fd, .events = POLLIN};
-	count = self->queue->ops->poll_fds(self->queue, fds + 1, n - 1);
+	count = link_wrap_poll_fds(link, fds + 1, n - 1);
 	return count < 0 ? 1 : count + 1;
 }
 
 static void steer_poll_done(struct tee_link *link, const struct tee_link_poll *fds, unsigned n,
 			    uint64_t now_ns)
 {
-	struct steer_link *self = (struct steer_link *)link;
-
 	if (n > 0)
-		self->queue->ops->poll_done(self->queue, fds + 1, n - 1, now_ns);
-}
-
-static uint64_t steer_deadline(struct tee_link *link)
-{
-	struct steer_link *self = (struct steer_link *)link;
-
-	return self->queue->ops->deadline ? self->queue->ops->deadline(self->queue) : TEE_NEVER;
-}
-
-static int steer_set_addresses(struct tee_link *link, const struct tee_ip *ips, unsigned n)
-{
-	struct steer_link *self = (struct steer_link *)link;
-
-	return self->queue->ops->set_addresses
-		       ? self->queue->ops->set_addresses(self->queue, ips, n)
-		       : 0;
-}
-
-static int steer_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port)
-{
-	struct steer_link *self = (struct steer_link *)link;
-
-	return self->queue->ops->claim_port
-		       ? self->queue->ops->claim_port(self->queue, protocol, port)
-		       : 0;
+		link_wrap_poll_done(link, fds + 1, n - 1, now_ns);
 }
 
 static bool steer_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			  uint64_t *ret_value)
 {
 	struct steer_link *self = (struct steer_link *)link;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"steer.passed_on", self->passed_on},
 		{"steer.taken_in", self->taken_in},
 		{"steer.copied", self->copied},
 		{"steer.dropped", self->dropped},
 	};
 
-	if (idx >= ARRAY_LEN(counters))
-		return self->queue->ops->counter &&
-		       self->queue->ops->counter(self->queue, idx - ARRAY_LEN(counters), ret_name,
-						 ret_value);
-	*ret_name = counters[idx].name;
-	*ret_value = counters[idx].value;
-	return true;
-}
-
-static const char *steer_notice(struct tee_link *link)
-{
-	return tee_link_notice(((struct steer_link *)link)->queue);
+	return link_wrap_counter(&self->wrap, counters, ARRAY_LEN(counters), idx, ret_name,
+				 ret_value);
 }
 
 /* ---- groups ---- */
@@ -314,7 +267,7 @@ static void drop_group_if_empty(struct steer_group *group)
 
 static int join_group(struct steer_link *self, unsigned count, steer_join_fn *join)
 {
-	struct steer_group *group = find_or_make_group(self->queue->info.name, count);
+	struct steer_group *group = find_or_make_group(self->wrap.inner->info.name, count);
 	unsigned idx = 0;
 	int result;
 
@@ -327,7 +280,7 @@ static int join_group(struct steer_link *self, unsigned count, steer_join_fn *jo
 		return -TEE_EADDRINUSE;
 	}
 	pthread_mutex_lock(&group->mutex);
-	result = join ? join(self->queue, idx, &group->shared) : 0;
+	result = join ? join(self->wrap.inner, idx, &group->shared) : 0;
 	if (result >= 0) {
 		self->group = group;
 		self->idx = idx;
@@ -357,7 +310,7 @@ static void steer_close(struct tee_link *link)
 	pthread_mutex_lock(&groups_mutex);
 	leave_group(self);
 	pthread_mutex_unlock(&groups_mutex);
-	tee_link_close(self->queue);
+	tee_link_close(self->wrap.inner);
 	while (self->head) {
 		struct steer_mail *mail = self->head;
 
@@ -368,43 +321,22 @@ static void steer_close(struct tee_link *link)
 	free(self);
 }
 
-static const struct tee_link_ops steer_ops = {
-	.recv = steer_recv,
-	.send = steer_send,
-	.poll_fds = steer_poll_fds,
-	.deadline = steer_deadline,
-	.set_addresses = steer_set_addresses,
-	.claim_port = steer_claim_port,
-	.counter = steer_counter,
-	.close = steer_close,
-	.notice = steer_notice,
-};
-
-/* Around a queue that must hear what poll() found, and so can't be polled without it. */
-static const struct tee_link_ops steer_heard_ops = {
-	.recv = steer_recv,
-	.send = steer_send,
-	.poll_fds = steer_poll_fds,
-	.poll_done = steer_poll_done,
-	.deadline = steer_deadline,
-	.set_addresses = steer_set_addresses,
-	.claim_port = steer_claim_port,
-	.counter = steer_counter,
-	.close = steer_close,
-	.notice = steer_notice,
-};
-
 int steer_open(struct tee_link *queue, unsigned count, steer_join_fn *join,
 	       struct tee_link **ret_link)
 {
+	const struct tee_link_ops ops = {
+		.recv = steer_recv,
+		.poll_fds = steer_poll_fds,
+		.poll_done = queue->ops->poll_done ? steer_poll_done : NULL,
+		.counter = steer_counter,
+		.close = steer_close,
+	};
 	struct steer_link *self = calloc(1, sizeof(*self));
 	int result;
 
 	if (!self)
 		return -TEE_ENOMEM;
-	self->link.ops = queue->ops->poll_done ? &steer_heard_ops : &steer_ops;
-	self->link.info = queue->info;
-	self->queue = queue;
+	link_wrap_init(&self->wrap, queue, &ops);
 	self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (self->wake_fd < 0) {
 		result = link_result_of_errno(errno);
@@ -419,6 +351,6 @@ int steer_open(struct tee_link *queue, unsigned count, steer_join_fn *join,
 		free(self);
 		return result;
 	}
-	*ret_link = &self->link;
+	*ret_link = &self->wrap.link;
 	return 0;
 }

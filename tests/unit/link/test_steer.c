@@ -422,7 +422,7 @@ static void claims_reach_the_queue(void **state)
 	assert_int_equal(claimed_port, 53);
 	tee_link_close(link);
 	assert_int_equal(steer_open(&other->link, 2, NULL, &link), 0);
-	assert_int_equal(link->ops->claim_port(link, 17, 8080), 0);
+	assert_null(link->ops->claim_port);
 	tee_link_close(link);
 }
 
