@@ -8,7 +8,8 @@
  * --threads=N: N pairs of stacks, each in a thread of its own with its share of the connections and nothing in
  * common, as stacks are meant to be spread over processors. --rounds=N: the same again, with memory that the
  * system has had in its hands before; a virtual machine's first touch of a page may cost more than the connection
- * in it. So it is told how much CPU time was the system's: beyond memory nothing is asked of it.
+ * in it. So it is told how much CPU time was the system's: beyond memory nothing is asked of it. --reserve: the
+ * stacks get their memory beforehand, by tee_stack_reserve(), and the time that takes is told by itself.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ struct many {
 struct gang {
 	pthread_barrier_t barrier;
 	unsigned threads, rounds;
+	bool reserves;
 	uint64_t count; /* of connections at both ends, in all */
 };
 
@@ -163,20 +165,42 @@ static void print_phase(const struct gang *gang, const char *name, struct clocks
 	       (double)(to.system_ns - from.system_ns) / count / 1e3);
 }
 
-static void run_round(struct worker *worker)
+/* Memory for all, before they come. */
+static void reserve_all(struct worker *worker)
+{
+	struct many *many = &worker->many;
+	struct clocks start = meet(worker->gang), end;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (tee_stack_reserve(many->pair.ends[i].stack, many->count) < 0)
+			bench_fail("no memory for %u connections", many->count);
+	end = meet(worker->gang);
+	if (worker->is_first)
+		printf("{\"reserved_s\": %.3f, \"reserved_system_s\": %.3f}\n",
+		       (double)(end.wall_ns - start.wall_ns) / 1e9,
+		       (double)(end.system_ns - start.system_ns) / 1e9);
+}
+
+/* `resident_bytes`: of the process with nothing but the warm-up's connections; the first round finds it out. */
+static void run_round(struct worker *worker, uint64_t *resident_bytes)
 {
 	struct gang *gang = worker->gang;
 	struct many *many = &worker->many;
 	struct clocks start, opened, asked, closed;
-	uint64_t before, grown;
+	uint64_t grown;
 
 	open_range(many, 0, WARM_UP);
 	meet(gang);
-	before = bench_resident_bytes();
+	if (!*resident_bytes) {
+		*resident_bytes = bench_resident_bytes();
+		meet(gang);
+		if (gang->reserves)
+			reserve_all(worker);
+	}
 	start = meet(gang);
 	open_range(many, WARM_UP, many->count);
 	opened = meet(gang);
-	grown = bench_resident_bytes() - before;
+	grown = bench_resident_bytes() - *resident_bytes;
 	ask_some(many);
 	asked = meet(gang);
 	close_all(many);
@@ -189,6 +213,7 @@ static void run_round(struct worker *worker)
 		print_phase(gang, "opened", start, opened);
 		print_phase(gang, "closed", asked, closed);
 		printf("}\n");
+		fflush(stdout);
 	}
 	/* Those in TIME-WAIT go, too, before anything comes again. */
 	many->pair.now_ns += TIME_WAIT_S * TEE_NS_PER_S;
@@ -200,6 +225,7 @@ static void *run_worker(void *arg)
 {
 	struct worker *worker = arg;
 	struct many *many = &worker->many;
+	uint64_t resident_bytes = 0;
 
 	bench_pair_init(&many->pair, 1500, TEE_OFFLOAD_TX_CHECKSUM, many->count + 1000);
 	many->clients = calloc(many->count, sizeof(struct tee_socket *));
@@ -210,7 +236,7 @@ static void *run_worker(void *arg)
 	for (uint32_t i = 0; i < many->count; i++)
 		many->clients[i] = many->servers[i] = (struct tee_socket *)many;
 	for (unsigned round = 0; round < worker->gang->rounds; round++)
-		run_round(worker);
+		run_round(worker, &resident_bytes);
 	bench_pair_fini(&many->pair);
 	free(many->clients);
 	free(many->servers);
@@ -251,16 +277,18 @@ int bench_our_many(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		unsigned threads = number_after(argv[i], "--threads=");
 		unsigned rounds = number_after(argv[i], "--rounds=");
+		bool reserves = strcmp(argv[i], "--reserve") == 0;
 
-		if (threads > THREADS_MAX || !(threads || rounds))
+		if (threads > THREADS_MAX || !(threads || rounds || reserves))
 			argc = 0;
+		gang.reserves |= reserves;
 		gang.threads = threads ? threads : gang.threads;
 		gang.rounds = rounds ? rounds : gang.rounds;
 	}
 	each = argc >= 1 ? strtoull(argv[0], NULL, 10) / 2 / gang.threads : 0;
 	if (each < ASKED)
-		bench_fail("our-many CONNECTIONS [--threads=N] [--rounds=N], half at each end; %d "
-			   "for each thread at least",
+		bench_fail("our-many CONNECTIONS [--threads=N] [--rounds=N] [--reserve], half at "
+			   "each end; %d for each thread at least",
 			   2 * ASKED);
 	if (each / PER_PORT >= PORTS_MAX)
 		bench_fail("so many ports there are not");

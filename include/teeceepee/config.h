@@ -48,6 +48,8 @@ struct tee_config {
 	size_t memory_bytes_max;  /* packet buffers and queues together */
 	struct tee_memory memory; /* for large pieces; not to be set by name */
 	uint32_t conn_max;        /* TCP connections in all */
+	uint32_t conn_reserve;    /* of these, room for so many is made when the stack is
+				      (tee_stack_reserve()); 0: as they come */
 	uint32_t timewait_max;    /* connections in TIME-WAIT; past it the oldest ends early */
 	uint32_t syn_queue_max;   /* half-open connections a listener; past it SYN cookies */
 	uint32_t neighbour_max;   /* entries of the neighbour cache */

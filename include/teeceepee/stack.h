@@ -27,11 +27,22 @@ struct tee_socket;
 
 /*
  * Makes a stack; `config` NULL means the defaults. It contains a loopback netif (number 1, 127.0.0.1
- * and ::1). NULL when the allocator refuses. The caller frees it with tee_stack_free().
+ * and ::1), and room for config.conn_reserve connections. NULL when the allocator refuses. The caller frees it with tee_stack_free().
  */
 TEE_API struct tee_stack *tee_stack_new(const struct tee_config *config, uint64_t now_ns);
 /* Frees everything, sockets too, and sends nothing. NULL is legal. */
 TEE_API void tee_stack_free(struct tee_stack *stack);
+/*
+ * Makes room for `connections` TCP connections in all, those included that are open: their memory, that of their
+ * sockets and the table they are found by is got from the system and touched before this returns (0.6 KB each, in
+ * fractions of a second to seconds), and kept. Up to that number connections then come without the system
+ * being asked and without a table being moved to a larger one, and as they end their memory waits for
+ * the next ones. TIME-WAITs find room where connections were. It replaces what was reserved
+ * before; 0 gives back what is not in use. With `slabs` off only the table is made.
+ * 0; -TEE_EINVAL: more than the configuration's conn_max; -TEE_ENOMEM: not so much memory, and what was got for it,
+ * but perhaps the table, was given back.
+ */
+TEE_API int tee_stack_reserve(struct tee_stack *stack, uint32_t connections);
 TEE_API struct tee_pool *tee_stack_pool(struct tee_stack *stack);
 /* Forgets what connections learned of other hosts: fast-open cookies, metrics (RFC 9040). */
 TEE_API void tee_stack_forget_hosts(struct tee_stack *stack);

@@ -59,6 +59,7 @@ static const struct field fields[] = {
 	FIELD(memory_bytes_max, SIZE, BYTES, 1 << 16, SIZE_MAX),
 	BOOL(slabs),
 	COUNT(conn_max, 1),
+	COUNT(conn_reserve, 0),
 	COUNT(timewait_max, 0),
 	COUNT(syn_queue_max, 0),
 	COUNT(neighbour_max, 1),

@@ -31,6 +31,7 @@
 #include <string.h>
 #include <teeceepee/types.h>
 #include "base/check.h"
+#include "base/memory.h"
 
 enum {
 	SLOTS_MIN = 16,
@@ -196,6 +197,24 @@ static int resize(struct hash_table *table, size_t count)
 	return 0;
 }
 
+int hash_reserve(struct hash_table *table, size_t count)
+{
+	/* Three quarters of which are at least one more. */
+	size_t slots = count > 0 ? MAX((count / 3 + 1) * 4, (size_t)SLOTS_MIN) : 0;
+	int result = 0;
+
+	if (slots > (table->now.slots ? table->now.count : 0))
+		result = resize(table, slots);
+	if (result < 0)
+		return result;
+	table->slots_least = (uint32_t)slots;
+	while (table->old.slots)
+		move_some(table, SIZE_MAX);
+	if (slots > 0)
+		memory_touch(table->now.slots, table->now.count * sizeof(struct hash_slot));
+	return 0;
+}
+
 int hash_insert(struct hash_table *table, uint32_t hash, void *item)
 {
 	size_t slots = table->now.slots ? table->now.count : 0;
@@ -337,7 +356,7 @@ bool hash_remove(struct hash_table *table, uint32_t hash, const void *item)
 	table->count--;
 	move_some(table, MOVE_STEP);
 	if (!table->old.slots && !table->holds_size && table->now.count / 4 >= SLOTS_MIN &&
-	    table->count < table->now.count / 16)
+	    table->count < table->now.count / 16 && table->now.count / 4 >= table->slots_least)
 		(void)resize(table, table->now.count / 4); /* without memory it stays large */
 	return true;
 }

@@ -38,6 +38,7 @@ struct hash_table {
 	 * then stands at one end of the array, and would make one long run in a smaller one.
 	 */
 	bool holds_size;
+	uint32_t slots_least; /* it does not shrink below that; see hash_reserve() */
 };
 
 enum { HASH_MAPPED_MIN = 16 << 20 };
@@ -47,6 +48,11 @@ typedef bool hash_equal_fn(const void *item, const void *key);
 /* The table starts empty and without memory; who has a `memory` sets it then. */
 void hash_init(struct hash_table *table);
 void hash_fini(struct hash_table *table);
+/*
+ * From now on `count` items fit in without growth, those included that are there; the memory is touched. It never
+ * makes the table smaller, but with 0 it may shrink again. 0, -TEE_ENOMEM.
+ */
+int hash_reserve(struct hash_table *table, size_t count);
 /* 0 or -TEE_ENOMEM. The item must not be in the table, nor be NULL. */
 int hash_insert(struct hash_table *table, uint32_t hash, void *item);
 void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,

@@ -11,7 +11,8 @@
  *
  * Taking and freeing are O(1) and touch the object and its page's header. Memory goes back to where it came
  * from as soon as a page is empty and an area has no page left, but for one page a slab and one area an arena,
- * which stay so that an object that comes and goes does not fetch and return its page each time.
+ * which stay so that an object that comes and goes does not fetch and return its page each time. Reserved pages
+ * (slab_arena_reserve) are areas got before anybody wants them, and stay, too.
  *
  * Nothing here is a stranger's to choose: sizes are the stack's own structs, numbers are bounded by the tables
  * that hold the objects.
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/memory.h"
 
 struct slab_page {
 	struct list node; /* in slab->pages while there is room */
@@ -47,33 +49,41 @@ void slab_arena_init(struct slab_arena *arena, const struct tee_memory *memory, 
 	list_init(&arena->areas);
 }
 
+static size_t pages_of(const struct slab_area *area)
+{
+	return (size_t)__builtin_popcountll(area->pages);
+}
+
 static void area_free(struct slab_arena *arena, struct slab_area *area)
 {
 	CHECK(area->free_pages == area->pages);
 	list_remove(&area->node);
+	arena->area_count--;
+	arena->area_pages -= pages_of(area);
+	arena->idle_count--;
 	if (area->allocated)
 		free(area->allocated);
 	else
 		arena->memory.unmap(arena->memory.arg, area->base, SLAB_AREA_BYTES);
-	arena->area_count--;
 	free(area);
 }
 
 void slab_arena_fini(struct slab_arena *arena)
 {
-	if (arena->spare)
-		area_free(arena, arena->spare);
-	CHECK(arena->page_count == 0 && arena->area_count == 0);
+	CHECK(arena->page_count == 0);
+	LIST_FOR_EACH_SAFE(node, &arena->areas)
+	area_free(arena, CONTAINER_OF(node, struct slab_area, node));
+	CHECK(arena->area_count == 0 && arena->area_pages == 0 && arena->idle_count == 0);
 }
 
 /* Memory for an area; false: there is none. */
 static bool area_fill(const struct slab_arena *arena, struct slab_area *area)
 {
-	unsigned pages = arena->page_count < SLAB_AREA_PAGES ? SLAB_SMALL_AREA_PAGES
-							     : SLAB_AREA_PAGES;
+	size_t most = MAX(arena->page_count, arena->reserved_pages);
+	unsigned pages = most < SLAB_AREA_PAGES ? SLAB_SMALL_AREA_PAGES : SLAB_AREA_PAGES;
 	uintptr_t at;
 
-	if (arena->memory.map && arena->page_count >= ARENA_MALLOC_PAGES)
+	if (arena->memory.map && most >= ARENA_MALLOC_PAGES)
 		area->base = arena->memory.map(arena->memory.arg, SLAB_AREA_BYTES);
 	if (!area->base) {
 		area->allocated = malloc((size_t)(pages + 1) * SLAB_PAGE_BYTES);
@@ -87,21 +97,72 @@ static bool area_fill(const struct slab_arena *arena, struct slab_area *area)
 	return true;
 }
 
-/* An area with a free page; NULL: no memory. */
-static struct slab_area *area_with_room(struct slab_arena *arena)
+/* One more area, idle, behind those that there are; NULL: no memory. */
+static struct slab_area *area_new(struct slab_arena *arena)
 {
-	struct slab_area *area;
+	struct slab_area *area = calloc(1, sizeof(*area));
 
-	if (!list_is_empty(&arena->areas))
-		return CONTAINER_OF(arena->areas.next, struct slab_area, node);
-	area = calloc(1, sizeof(*area));
 	if (!area || !area_fill(arena, area)) {
 		free(area);
 		return NULL;
 	}
-	list_push_front(&arena->areas, &area->node);
+	list_push_back(&arena->areas, &area->node);
 	arena->area_count++;
+	arena->area_pages += pages_of(area);
+	arena->idle_count++;
 	return area;
+}
+
+/* An area with a free page; NULL: no memory. */
+static struct slab_area *area_with_room(struct slab_arena *arena)
+{
+	if (list_is_empty(&arena->areas))
+		return area_new(arena);
+	return CONTAINER_OF(arena->areas.next, struct slab_area, node);
+}
+
+/* May an area that nobody uses go? One stays, and what is reserved. */
+static bool is_too_much(const struct slab_arena *arena, const struct slab_area *area)
+{
+	return arena->idle_count > 1 && arena->area_pages >= arena->reserved_pages + pages_of(area);
+}
+
+static void give_back(struct slab_arena *arena)
+{
+	LIST_FOR_EACH_SAFE(node, &arena->areas)
+	{
+		struct slab_area *area = CONTAINER_OF(node, struct slab_area, node);
+
+		if (area->free_pages == area->pages && is_too_much(arena, area))
+			area_free(arena, area);
+	}
+}
+
+static void touch_free_pages(const struct slab_area *area)
+{
+	for (uint64_t left = area->free_pages; left; left &= left - 1)
+		memory_touch(area->base + (size_t)__builtin_ctzll(left) * SLAB_PAGE_BYTES,
+			     SLAB_PAGE_BYTES);
+}
+
+int slab_arena_reserve(struct slab_arena *arena, size_t pages)
+{
+	size_t before = arena->reserved_pages;
+	int result = 0;
+
+	if (arena->is_separate)
+		return 0;
+	arena->reserved_pages = pages;
+	while (arena->area_pages < pages && result == 0)
+		result = area_new(arena) ? 0 : -TEE_ENOMEM;
+	if (result < 0)
+		arena->reserved_pages = before;
+	give_back(arena);
+	if (result < 0)
+		return result;
+	LIST_FOR_EACH(node, &arena->areas)
+	touch_free_pages(CONTAINER_OF(node, struct slab_area, node));
+	return 0;
 }
 
 static struct slab_page *page_new(struct slab_arena *arena)
@@ -112,8 +173,7 @@ static struct slab_page *page_new(struct slab_arena *arena)
 
 	if (!area)
 		return NULL;
-	if (arena->spare == area)
-		arena->spare = NULL;
+	arena->idle_count -= area->free_pages == area->pages;
 	idx = __builtin_ctzll(area->free_pages);
 	area->free_pages &= area->free_pages - 1;
 	if (!area->free_pages)
@@ -137,10 +197,9 @@ static void page_free(struct slab_arena *arena, struct slab_page *page)
 	area->free_pages |= UINT64_C(1) << idx;
 	if (area->free_pages != area->pages)
 		return;
-	if (arena->spare)
+	arena->idle_count++;
+	if (is_too_much(arena, area))
 		area_free(arena, area);
-	else
-		arena->spare = area;
 }
 
 /* ---- objects ---- */
@@ -175,6 +234,11 @@ void slab_fini(struct slab *slab)
 
 		page_free(slab->arena, CONTAINER_OF(node, struct slab_page, node));
 	}
+}
+
+size_t slab_pages_for(const struct slab *slab, size_t count)
+{
+	return (count + slab->per_page - 1) / slab->per_page;
 }
 
 void *slab_new(struct slab *slab)

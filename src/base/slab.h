@@ -8,6 +8,8 @@
  * 2 MiB, from the C library's allocator; and once there are ARENA_MALLOC_PAGES pages, from the
  * configuration's `memory`, if it has any.
  *
+ * Pages may be reserved: they are then got and touched at once, and stay.
+ *
  * An arena may be told to keep no pages (tee_config.slabs off): each object is then the allocator's own, so that
  * memory checkers see every one.
  */
@@ -51,8 +53,10 @@ struct slab_arena {
 	bool is_separate;         /* no pages: each object by malloc() */
 	size_t page_count;        /* in the hands of slabs */
 	size_t area_count;
-	struct list areas;       /* that have free pages */
-	struct slab_area *spare; /* of these the one that nobody uses at all; NULL: there is none */
+	size_t area_pages;     /* of all areas, used or not … */
+	size_t reserved_pages; /* … which do not become less than this */
+	size_t idle_count;     /* areas of which nobody uses a page */
+	struct list areas;     /* that have free pages */
 };
 
 struct slab {
@@ -66,6 +70,12 @@ struct slab {
 void slab_arena_init(struct slab_arena *arena, const struct tee_memory *memory, bool is_separate);
 /* All slabs must have been ended. */
 void slab_arena_fini(struct slab_arena *arena);
+/*
+ * From now on there are at least `pages`, used or not. Those that are missing are got now, and all that nobody uses
+ * are touched; where there are too many, idle ones go. 0; -TEE_ENOMEM: as before. A separate arena has nothing to
+ * reserve.
+ */
+int slab_arena_reserve(struct slab_arena *arena, size_t pages);
 
 /* `object_bytes`: at most SLAB_OBJECT_BYTES_MAX; rounded up to a multiple of 8, to which objects are aligned. */
 void slab_init(struct slab *slab, struct slab_arena *arena, size_t object_bytes);
@@ -75,6 +85,8 @@ void slab_fini(struct slab *slab);
 void *slab_new(struct slab *slab);
 /* Its bytes are zero; NULL: no memory. */
 void *slab_new_zeroed(struct slab *slab);
+/* Pages that so many objects need. */
+size_t slab_pages_for(const struct slab *slab, size_t count);
 /* NULL is legal. */
 void slab_free(struct slab *slab, void *object);
 /* Aborts when a count or a list of the slab's pages with room is wrong. */

@@ -17,6 +17,26 @@
 #include "net/netif.h"
 #include "wire/ip.h"
 
+/* Pages for what comes and goes beside connections: half-open ones, senders' and receivers' halves. */
+enum { RESERVE_BESIDE_PAGES = SLAB_AREA_PAGES };
+
+int tee_stack_reserve(struct tee_stack *stack, uint32_t connections)
+{
+	struct slab_arena *arena = &stack->engine.arena;
+	size_t pages;
+	int result;
+
+	if (connections > stack->engine.config.conn_max)
+		return -TEE_EINVAL;
+	result = tcp_reserve(stack->tcp, connections, &pages);
+	if (result < 0)
+		return result;
+	if (connections > 0)
+		pages += slab_pages_for(&stack->sockets.sockets, connections) +
+			 RESERVE_BESIDE_PAGES;
+	return slab_arena_reserve(arena, pages);
+}
+
 struct tee_stack *tee_stack_new(const struct tee_config *config, uint64_t now_ns)
 {
 	struct tee_stack *stack = calloc(1, sizeof(*stack));
@@ -45,6 +65,11 @@ struct tee_stack *tee_stack_new(const struct tee_config *config, uint64_t now_ns
 	stack->loopback = net_netif(stack->net, STACK_LOOPBACK);
 	CHECK(stack->loopback != NULL);
 	sock_room_init(&stack->sockets, stack, &stack->engine, stack->net, stack->tcp, stack->udp);
+	if (config->conn_reserve > 0 &&
+	    tee_stack_reserve(stack, MIN(config->conn_reserve, config->conn_max)) < 0) {
+		tee_stack_free(stack);
+		return NULL;
+	}
 	return stack;
 
 fail_addrconf:

@@ -89,6 +89,15 @@ struct tcp *tcp_new(struct net *net)
 	return tcp;
 }
 
+int tcp_reserve(struct tcp *tcp, uint32_t connections, size_t *ret_pages)
+{
+	int result = hash_reserve(&tcp->demux.table, connections);
+
+	if (result == 0)
+		*ret_pages = slab_pages_for(&tcp->conns, connections);
+	return result;
+}
+
 struct settings_ref *settings_ref_new(const struct tcp_settings *from)
 {
 	struct settings_ref *ref = malloc(sizeof(*ref));

@@ -22,6 +22,12 @@ struct port_bind;
 struct tcp *tcp_new(struct net *net); /* registers itself; NULL: no memory */
 void tcp_free(struct tcp *tcp);       /* frees all connections; sends nothing */
 
+/*
+ * Room for so many connections in all: the table gets it now, what they need of the arena comes out as pages.
+ * 0, -TEE_ENOMEM.
+ */
+int tcp_reserve(struct tcp *tcp, uint32_t connections, size_t *ret_pages);
+
 /* Pulls up to `n` segments that are ready to leave by `netif`. */
 unsigned tcp_output(struct tcp *tcp, struct netif *netif, struct tee_frame *frames, unsigned n);
 bool tcp_has_output(const struct tcp *tcp, const struct netif *netif);

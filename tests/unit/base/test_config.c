@@ -28,6 +28,7 @@ static void test_values(void **state)
 		ROW(memory_bytes_max, "memory_max", "2G", UINT64_C(2) << 30),
 		ROW(memory_bytes_max, "memory_max", "1.5M", 3 << 19),
 		ROW(conn_max, "conn_max", "10000000", 10000000),
+		ROW(conn_reserve, "conn_reserve", "10000000", 10000000),
 		ROW(tcp_rto_min_ns, "tcp_rto_min_ns", "5", 5),
 		ROW(tcp_rto_min_ns, "tcp_rto_min", "200ms", 200 * TEE_NS_PER_MS),
 		ROW(tcp_rto_min_ns, "tcp_rto_min", "5us", 5000),

@@ -258,6 +258,85 @@ static void test_mapped_arrays(void **state)
 	free(items);
 }
 
+/* Pages of the array that are not there. */
+static size_t count_absent(const struct hash_table *table)
+{
+	enum { PAGE = 4096 };
+	size_t pages = table->now.mapped_bytes / PAGE, absent = 0;
+	unsigned char *here = malloc(pages);
+
+	assert_int_equal(mincore(table->now.slots, table->now.mapped_bytes, here), 0);
+	for (size_t i = 0; i < table->now.count * sizeof(struct hash_slot) / PAGE; i++)
+		absent += !(here[i] & 1);
+	free(here);
+	return absent;
+}
+
+/* The array is there at once, touched, neither grows nor shrinks, and what was in the table stays in it. */
+static void test_reserve(void **state)
+{
+	enum { COUNT = 2 << 20, BEFORE = 1000 };
+	uint8_t *items = malloc(COUNT);
+	size_t mapped_bytes = 0, reserved_bytes;
+	const struct tee_memory memory = {map_counted, unmap_counted, &mapped_bytes};
+	struct hash_table table;
+
+	hash_init(&table);
+	table.memory = &memory;
+	for (uint32_t i = 0; i < BEFORE; i++)
+		assert_int_equal(hash_insert(&table, i * UINT32_C(2654435769), &items[i]), 0);
+	assert_int_equal(hash_reserve(&table, COUNT), 0);
+	hash_check(&table);
+	reserved_bytes = mapped_bytes;
+	assert_true(reserved_bytes > (size_t)COUNT * sizeof(struct hash_slot));
+	assert_int_equal(count_absent(&table), 0);
+	for (uint32_t i = BEFORE; i < COUNT; i++) {
+		assert_int_equal(hash_insert(&table, i * UINT32_C(2654435769), &items[i]), 0);
+		assert_null(table.old.slots);
+	}
+	assert_int_equal(mapped_bytes, reserved_bytes);
+	hash_check(&table);
+	/* Less than there is room for changes nothing. */
+	assert_int_equal(hash_reserve(&table, COUNT - 10), 0);
+	for (uint32_t i = 1; i < COUNT; i++)
+		assert_true(hash_remove(&table, i * UINT32_C(2654435769), &items[i]));
+	assert_int_equal(mapped_bytes, reserved_bytes);
+	/* Given up, it shrinks with the next removals. */
+	assert_int_equal(hash_reserve(&table, 0), 0);
+	assert_true(hash_remove(&table, 0, &items[0]));
+	assert_non_null(table.old.slots);
+	hash_fini(&table);
+	assert_int_equal(mapped_bytes, 0);
+	free(items);
+}
+
+/* Exactly as many as were reserved fit in, whatever the number. */
+static void test_reserve_numbers(void **state)
+{
+	static const uint32_t counts[] = {1, 2, 11, 12, 13, 100, 101, 102, 103, 104, 4095, 4096};
+	uint8_t items[4096];
+
+	for (unsigned n = 0; n < sizeof(counts) / sizeof(counts[0]); n++) {
+		struct hash_table table;
+		uint32_t slots;
+
+		hash_init(&table);
+		assert_int_equal(hash_reserve(&table, counts[n]), 0);
+		slots = table.now.count;
+		for (uint32_t i = 0; i < counts[n]; i++)
+			assert_int_equal(hash_insert(&table, i, &items[i]), 0);
+		assert_int_equal(table.now.count, slots);
+		hash_check(&table);
+		hash_fini(&table);
+	}
+	struct hash_table table;
+	hash_init(&table);
+	assert_int_equal(hash_reserve(&table, UINT32_MAX), -TEE_ENOMEM);
+	assert_int_equal(hash_insert(&table, 1, &items[1]), 0);
+	hash_check(&table);
+	hash_fini(&table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +348,8 @@ int main(void)
 		cmocka_unit_test(test_growth_is_spread),
 		cmocka_unit_test(test_replacing),
 		cmocka_unit_test(test_mapped_arrays),
+		cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_reserve_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

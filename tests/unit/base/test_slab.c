@@ -218,12 +218,80 @@ static void test_shared_area(void **state)
 	free(second);
 }
 
+/* Reserved pages are there before anybody wants them, are used before others are got, and stay. */
+static void test_reserve(void **state)
+{
+	enum { AREAS = ARENA_MALLOC_PAGES / SLAB_AREA_PAGES + 2 };
+	struct mapper mapper = {.most = SIZE_MAX};
+	const struct tee_memory memory = {map, unmap, &mapper};
+	struct slab_arena arena;
+	struct slab slab;
+	size_t count;
+	void **objects;
+
+	slab_arena_init(&arena, &memory, false);
+	slab_init(&slab, &arena, SLAB_OBJECT_BYTES_MAX);
+	count = (size_t)AREAS * SLAB_AREA_PAGES * slab.per_page;
+	assert_int_equal(slab_pages_for(&slab, 0), 0);
+	assert_int_equal(slab_pages_for(&slab, 1), 1);
+	assert_int_equal(slab_pages_for(&slab, count), AREAS * SLAB_AREA_PAGES);
+	assert_int_equal(slab_pages_for(&slab, count + 1), AREAS * SLAB_AREA_PAGES + 1);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(slab_arena_reserve(&arena, slab_pages_for(&slab, count)), 0);
+		assert_int_equal(mapper.mapped_count, AREAS);
+		objects = take(&slab, count);
+		assert_int_equal(mapper.mapped_count, AREAS);
+		/* One more than was reserved, which goes again. */
+		void *one_more = slab_new(&slab);
+		assert_int_equal(mapper.mapped_count, AREAS + 1);
+		slab_free(&slab, one_more);
+		for (size_t i = 0; i < count; i++)
+			slab_free(&slab, objects[i]);
+		assert_int_equal(mapper.mapped_count, AREAS);
+		slab_check(&slab);
+		free(objects);
+	}
+	/* Less: what is in use stays where it is, what is not goes, down to one area that is always kept. */
+	void *object = slab_new(&slab);
+	assert_int_equal(slab_arena_reserve(&arena, 2 * SLAB_AREA_PAGES), 0);
+	assert_int_equal(mapper.mapped_count, 2);
+	memset(object, 1, SLAB_OBJECT_BYTES_MAX);
+	slab_free(&slab, object);
+	assert_int_equal(slab_arena_reserve(&arena, 0), 0);
+	assert_in_range(mapper.mapped_count, 1, 2);
+	slab_fini(&slab);
+	slab_arena_fini(&arena);
+	assert_int_equal(mapper.mapped_count, 0);
+}
+
+/* A few pages are the allocator's, and where each object is an allocation there is nothing to reserve. */
+static void test_reserve_without_areas(void **state)
+{
+	struct mapper mapper = {.most = 0};
+	const struct tee_memory memory = {map, unmap, &mapper};
+	struct slab_arena arena;
+
+	slab_arena_init(&arena, &memory, false);
+	assert_int_equal(slab_arena_reserve(&arena, 10), 0);
+	assert_in_range(arena.area_pages, 10, 10 + SLAB_SMALL_AREA_PAGES);
+	/* Nothing to be had by map(): the allocator's then. */
+	assert_int_equal(slab_arena_reserve(&arena, ARENA_MALLOC_PAGES), 0);
+	assert_in_range(arena.area_pages, ARENA_MALLOC_PAGES, ARENA_MALLOC_PAGES + SLAB_AREA_PAGES);
+	slab_arena_fini(&arena);
+
+	slab_arena_init(&arena, &memory, true);
+	assert_int_equal(slab_arena_reserve(&arena, 10), 0);
+	assert_int_equal(arena.area_pages, 0);
+	slab_arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_operations), cmocka_unit_test(test_zeroed),
-		cmocka_unit_test(test_little_is_wasted),  cmocka_unit_test(test_areas),
-		cmocka_unit_test(test_shared_area),
+		cmocka_unit_test(test_random_operations),     cmocka_unit_test(test_zeroed),
+		cmocka_unit_test(test_little_is_wasted),      cmocka_unit_test(test_areas),
+		cmocka_unit_test(test_shared_area),           cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_reserve_without_areas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,96 @@ static void test_bound_ports(void **state)
 	tee_stack_free(stack);
 }
 
+/* Memory for large pieces, counted. */
+static void *map_counted(void *arg, size_t bytes)
+{
+	void *ptr = aligned_alloc(TEE_MEMORY_UNIT, bytes);
+
+	assert_non_null(ptr);
+	memset(ptr, 0, bytes);
+	*(size_t *)arg += bytes;
+	return ptr;
+}
+
+static void unmap_counted(void *arg, void *ptr, size_t bytes)
+{
+	*(size_t *)arg -= bytes;
+	free(ptr);
+}
+
+enum { RESERVED_CONNS = 40000, OPENED_CONNS = 600 };
+
+/* Connections over the loopback, two ends each. */
+static void open_and_close(struct tee_stack *stack, uint64_t *now_ns)
+{
+	static struct tee_socket *sockets[2 * OPENED_CONNS];
+	struct tee_endpoint to = {.ip = TEE_IP4(127, 0, 0, 1), .port = 80};
+	struct tee_socket *listener = open_tcp(stack);
+
+	assert_int_equal(tee_bind(listener, &to), 0);
+	assert_int_equal(tee_listen(listener, OPENED_CONNS), 0);
+	for (unsigned i = 0; i < OPENED_CONNS; i++) {
+		sockets[i] = open_tcp(stack);
+		assert_int_equal(tee_connect(sockets[i], &to), -TEE_EINPROGRESS);
+		tee_advance(stack, *now_ns);
+		assert_int_equal(tee_accept(listener, &sockets[OPENED_CONNS + i], NULL), 0);
+	}
+	tee_stack_check(stack);
+	for (unsigned i = 0; i < 2 * OPENED_CONNS; i++)
+		tee_close(sockets[i]);
+	tee_close(listener);
+	while (tee_deadline(stack) != TEE_NEVER) {
+		*now_ns = tee_deadline(stack) > *now_ns ? tee_deadline(stack) : *now_ns;
+		tee_advance(stack, *now_ns);
+	}
+	tee_stack_check(stack);
+}
+
+static void test_reserve(void **state)
+{
+	size_t mapped_bytes = 0, reserved_bytes;
+	uint64_t now_ns = 1000;
+	struct tee_config config;
+	struct tee_stack *stack;
+
+	(void)state;
+	tee_config_init(&config);
+	config.slabs = true;
+	config.memory = (struct tee_memory){map_counted, unmap_counted, &mapped_bytes};
+	config.conn_reserve = RESERVED_CONNS;
+	stack = tee_stack_new(&config, now_ns);
+	assert_non_null(stack);
+	reserved_bytes = mapped_bytes;
+	/* More than 500 and at most 600 bytes each, and 2 MiB. */
+	assert_in_range(reserved_bytes, 500 * RESERVED_CONNS, 600 * RESERVED_CONNS + (4 << 20));
+	open_and_close(stack, &now_ns);
+	assert_int_equal(mapped_bytes, reserved_bytes);
+	/* It may be changed; one area stays in any case. */
+	assert_int_equal(tee_stack_reserve(stack, 2 * RESERVED_CONNS), 0);
+	assert_true(mapped_bytes > 3 * reserved_bytes / 2);
+	assert_int_equal(tee_stack_reserve(stack, 0), 0);
+	assert_true(mapped_bytes <= 2 * TEE_MEMORY_UNIT);
+	open_and_close(stack, &now_ns);
+	tee_stack_free(stack);
+	assert_int_equal(mapped_bytes, 0);
+}
+
+static void test_reserve_limits(void **state)
+{
+	struct tee_config config;
+	struct tee_stack *stack;
+
+	(void)state;
+	tee_config_init(&config);
+	config.conn_max = 100;
+	config.conn_reserve = UINT32_MAX; /* as many as there may be */
+	stack = tee_stack_new(&config, 1000);
+	assert_non_null(stack);
+	assert_int_equal(tee_stack_reserve(stack, 100), 0);
+	assert_int_equal(tee_stack_reserve(stack, 101), -TEE_EINVAL);
+	tee_stack_free(stack);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +385,8 @@ int main(void)
 		cmocka_unit_test(test_counters_and_settings),
 		cmocka_unit_test(test_free_in_the_midst),
 		cmocka_unit_test(test_bound_ports),
+		cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_reserve_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

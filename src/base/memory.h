@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that is to be there before it is needed. */
+#ifndef TEE_BASE_MEMORY_H
+#define TEE_BASE_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The smallest page that any system has. */
+enum { MEMORY_PAGE_BYTES = 4096 };
+
+/*
+ * Writes to each of its pages, so that the system has to give them now; what stands there stays. Memory that
+ * was only asked for is mostly given when it is first written to.
+ */
+static inline void memory_touch(void *ptr, size_t bytes)
+{
+	volatile uint8_t *at = ptr;
+
+	for (size_t off = 0; off < bytes; off += MEMORY_PAGE_BYTES)
+		at[off] = at[off];
+	if (bytes > 0)
+		at[bytes - 1] = at[bytes - 1];
+}
+
+#endif
