@@ -86,8 +86,9 @@ void bench_meter_start(struct bench_meter *meter, const struct bench_job *job);
 bool bench_meter_add(struct bench_meter *meter, uint64_t bytes);
 /* {"gbit_s": …, "cpu_s_per_gb": …, "all_bytes": …}; CPU time is of this process only. */
 void bench_meter_report(const struct bench_meter *meter);
-/* {"mbit_s": …, "retransmits": …, "timeouts": …} */
-void bench_report_road(uint64_t bytes, uint64_t took_ns, uint32_t retransmits, uint32_t timeouts);
+/* {"mbit_s": …, "retransmits": …, "timeouts": …, "rtt_ms": …}; the round trip is the smoothed one at the end. */
+void bench_report_road(uint64_t bytes, uint64_t took_ns, uint32_t retransmits, uint32_t timeouts,
+		       double rtt_ms);
 /* {"per_s": …, "cpu_us_each": …} */
 void bench_report_rate(uint64_t count, uint64_t took_ns, uint64_t cpu_ns);
 
@@ -114,7 +115,7 @@ int bench_overhead(int argc, char **argv);      /* SECONDS */
 int bench_kernel_road(int argc, char **argv);   /* see road_kernel.c */
 int bench_our_road(int argc, char **argv);      /* see road_ours.c */
 int bench_turnover(int argc, char **argv);      /* ours|kernel SECONDS */
-int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B IMPAIRMENT */
+int bench_bridge(int argc, char **argv);        /* TAP-A TAP-B NAMESPACE-OF-B IMPAIRMENT */
 int bench_join(int argc, char **argv);          /* TAP-A TAP-B */
 
 #endif

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * A bad road between two kernels: frames are carried from one TAP to the other and back through the
- * same impairment (link/impair) that our own stack is run through. So both meet the same losses,
- * delays and queues, made by the same code at the same place: on one of the two ends, in both
- * directions.
+ * A bad road: frames are carried from one TAP to the other and back through an impairment (link/impair),
+ * both directions at one place. Behind the one TAP are the stacks that are compared, behind the other, in a
+ * network namespace of its own, is the peer; so all of them meet the same losses, delays and queues, and
+ * none pays for them in a process of its own.
  *
- * Neither TAP takes super-frames here: what is lost is a frame as a wire would carry it.
+ * Neither TAP takes super-frames here: what is lost is a frame as a wire would carry it. What is due must leave on
+ * time: a timer of a thread may else be 50 us late (PR_SET_TIMERSLACK), a tenth of the shortest delay.
  */
-#define _GNU_SOURCE /* ppoll */
+#define _GNU_SOURCE /* ppoll, setns */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 #include <teeceepee/teeceepee.h>
 
 #include "bench.h"
@@ -110,15 +115,26 @@ static void wait_for(struct tee_link *plain, struct tee_link *impaired)
 		bench_fail("can't wait: %s", strerror(errno));
 }
 
+static void enter_namespace(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+		bench_fail("can't enter %s: %s", path, strerror(errno));
+	close(fd);
+}
+
 int bench_bridge(int argc, char **argv)
 {
 	struct tee_link *plain, *impaired;
 	struct tee_pool *pool = tee_pool_new(0);
 
-	if (argc != 3)
-		bench_fail("bridge TAP-A TAP-B IMPAIRMENT");
+	if (argc != 4)
+		bench_fail("bridge TAP-A TAP-B NAMESPACE-OF-B IMPAIRMENT");
+	prctl(PR_SET_TIMERSLACK, 1);
 	plain = open_tap(argv[0]);
-	impaired = impair(open_tap(argv[1]), argv[2]);
+	enter_namespace(argv[2]);
+	impaired = impair(open_tap(argv[1]), argv[3]);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {

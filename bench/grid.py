@@ -2,10 +2,12 @@
 CUBIC on both sides and with BBR on both sides; and how long short flows take where one packet in a
 hundred is lost.
 
-In each cell the kernel's TCP is the peer. Ours runs behind its own impaired TAP; Linux's crosses
-between two TAPs by a bridge that impairs with the same code and the same words (bench/bridge.c), at
-one place for both directions. No TAP takes super-frames, and each has a queue so long that nothing is
-lost but what the impairment takes. What a run counts is said in bench/road_kernel.c.
+In each cell the kernel's TCP is the peer, in a network namespace of its own behind a bridge that impairs
+both directions at one place (bench/bridge.c). On the near TAP of that bridge sit both stacks: the kernel's
+as on any interface, ours on a packet socket beside it, with a MAC and an address of its own. The bridge is
+started anew for each run, and with the same seed for both: the nth packet of either meets the same fate. No TAP
+takes super-frames, and each has a queue so long that nothing is lost but what the impairment takes. What a run
+counts is said in bench/road_kernel.c.
 
 A cell's runs take turns: ours, Linux's, ours … Cells that a rate keeps slow cost little, so several of
 them run at once, and those that may use a whole core run alone. CUBIC among losses over a long way and BBR
@@ -63,7 +65,7 @@ def seed_of(*what):
 
 
 # kind of work -> (how many at once, how many times the rounds)
-KINDS = {"starved": (24, 3), "limited": (16, 1), "heavy": (1, 1)}
+KINDS = {"starved": (16, 3), "limited": (12, 1), "halting": (4, 3), "heavy": (1, 1)}
 
 
 def kind_of(cell, controller):
@@ -71,7 +73,10 @@ def kind_of(cell, controller):
     loss, rtt_ms, reorder, rate = cell
     if rtt_ms >= 20 and (loss if controller == "cubic" else reorder):
         return "starved"
-    return "limited" if rate else "heavy"
+    if rate:
+        return "limited"
+    # What a single timeout costs, and a loss in a hundred makes some, is a tenth of such a run.
+    return "halting" if controller == "cubic" and rtt_ms < 20 and loss >= 1 else "heavy"
 
 
 def seconds_of(cell, controller, plan):
@@ -82,81 +87,49 @@ def seconds_of(cell, controller, plan):
 
 
 class Road:
-    """One stack's end of a cell, and the kernel's at the other; run() sends over it."""
+    """A cell's road, with the kernel's servers at its far end; run() sends over it."""
 
-    def __init__(self, program, root, number):
+    OURS, KERNELS, FAR = "10.99.0.3", "10.99.0.2", "10.99.0.1"
+    OUR_MAC = "02:00:00:00:00:03"
+
+    def __init__(self, program, root, number, cell):
         self.lab = live.Lab(program, number, False, root)
-        self.servers = {}
+        self.cell, self.servers = cell, {}
+        self.far = self.lab.namespace(f"far{number}")
+        for device, ns, address in (("near", None, self.KERNELS), ("far", self.far, self.FAR)):
+            self.lab.ip("tuntap", "add", "dev", device, "mode", "tap", ns=ns)
+            self.lab.ip("link", "set", device, "txqueuelen", TAP_QUEUE_PACKETS, ns=ns)
+            self.lab.ip("addr", "add", f"{address}/24", "dev", device, ns=ns)
+            self.lab.ip("link", "set", device, "up", ns=ns)
+            # Each run must find out for itself.
+            self.lab.sysctl("net.ipv4.tcp_no_metrics_save", 1, ns=ns)
+        for controller, port in PORTS.items():
+            self.servers[controller] = self.lab.start(
+                program, "kernel-server", port, f"--cc={controller}", ns=self.far)
+            self.lab.wait_listening(port, self.far)
 
     def close(self):
         self.lab.close()
         self.lab.remove_namespaces()
 
-    def start_servers(self, ns=None):
-        """One for each controller; the kernel's end uses the one that ours uses."""
-        for controller, port in PORTS.items():
-            self.servers[controller] = self.lab.start(
-                self.lab.program, "kernel-server", port, f"--cc={controller}", ns=ns)
-            self.lab.wait_listening(port, ns)
-        # Each run must find out for itself.
-        self.lab.sysctl("net.ipv4.tcp_no_metrics_save", 1, ns=ns)
+    def words_of_client(self, stack, what, controller):
+        if stack == "linux":
+            return ["kernel-road", what, controller, self.FAR, PORTS[controller]]
+        return ["our-road", what, f"packet:near,offload=0,mac={self.OUR_MAC}", f"{self.OURS}/24",
+                controller, self.FAR, PORTS[controller]]
 
-    def long_queue(self, device, ns=None):
-        self.lab.ip("link", "set", device, "txqueuelen", TAP_QUEUE_PACKETS, ns=ns)
-
-    def finish(self, process, timeout_s):
-        process.check_exit(0, timeout_s)
-        result = json.loads(process.output())
-        process.forget()
+    def run(self, stack, what, controller, seed, words, timeout_s):
+        bridge = self.lab.start(self.lab.program, "bridge", "near", "far",
+                                f"/run/netns/{self.far}", words_of(self.cell, seed))
+        live.until(bridge.output, 5, f"the bridge; {bridge.errors()}", 0.005)
+        client = self.lab.start(self.lab.program, *self.words_of_client(stack, what, controller),
+                                *words)
+        client.check_exit(0, timeout_s)
+        result = json.loads(client.output())
+        bridge.kill()
+        for process in (client, bridge):
+            process.forget()
         return result
-
-
-class OurRoad(Road):
-    def __init__(self, program, root, number, cell):
-        super().__init__(program, root, number)
-        self.cell = cell
-        self.wire = live.Tap(self.lab)
-        self.long_queue(self.wire.device)
-        self.start_servers()
-
-    def run(self, what, controller, seed, words, timeout_s):
-        return self.finish(self.lab.start(
-            self.lab.program, "our-road", what, f"{self.wire.link},offload=0",
-            f"{self.wire.own4}/24", words_of(self.cell, seed), controller, self.wire.peer4,
-            PORTS[controller], *words), timeout_s)
-
-
-class LinuxRoad(Road):
-    def __init__(self, program, root, number, cell):
-        super().__init__(program, root, number)
-        self.cell, self.bridge = cell, None
-        self.far = self.lab.namespace(f"far{number}")
-        self.near_tap, self.far_tap = f"near{number}", f"far{number}"
-        for device in (self.near_tap, self.far_tap):
-            self.lab.ip("tuntap", "add", "dev", device, "mode", "tap")
-            self.long_queue(device)
-            self.lab.ip("link", "set", device, "up")
-
-    def start_bridge(self, seed):
-        """The bridge holds both TAPs from where it starts; a new seed needs a new one."""
-        lab = self.lab
-        self.bridge = lab.start(lab.program, "bridge", self.near_tap, self.far_tap,
-                                words_of(self.cell, seed))
-        live.until(self.bridge.output, 5, f"the bridge; {self.bridge.errors()}")
-        lab.ip("link", "set", self.far_tap, "netns", self.far)
-        for device, ns, address in ((self.near_tap, None, "10.99.0.2/24"),
-                                    (self.far_tap, self.far, "10.99.0.1/24")):
-            lab.ip("addr", "add", address, "dev", device, ns=ns)
-            lab.ip("link", "set", device, "up", ns=ns)
-        self.start_servers(self.far)
-        lab.sysctl("net.ipv4.tcp_no_metrics_save", 1)
-
-    def run(self, what, controller, seed, words, timeout_s):
-        if not self.bridge:
-            self.start_bridge(seed)
-        return self.finish(self.lab.start(
-            self.lab.program, "kernel-road", what, controller, "10.99.0.1",
-            PORTS[controller], *words), timeout_s)
 
 
 class Numbers:
@@ -173,16 +146,12 @@ class Numbers:
 
 
 @contextlib.contextmanager
-def both_roads(program, root, numbers, cell):
-    ours = OurRoad(program, root, next(numbers.next_number), cell)
+def road_of(program, root, numbers, cell):
+    road = Road(program, root, next(numbers.next_number), cell)
     try:
-        linux = LinuxRoad(program, root, next(numbers.next_number), cell)
-        try:
-            yield {"ours": ours, "linux": linux}
-        finally:
-            linux.close()
+        yield road
     finally:
-        ours.close()
+        road.close()
 
 
 def run_cell(program, root, numbers, job, plan):
@@ -191,11 +160,11 @@ def run_cell(program, root, numbers, job, plan):
     found = {}
     seconds = seconds_of(cell, controller, plan)
     rounds = plan["rounds"] * KINDS[kind_of(cell, controller)][1]
-    with both_roads(program, root, numbers, cell) as roads:
+    with road_of(program, root, numbers, cell) as road:
         for (way, what), number in itertools.product(plan["ways"], range(rounds)):
             seed = seed_of(job, way, number)
             for stack in STACKS:
-                result = roads[stack].run(what, controller, seed, [seconds], seconds + 60)
+                result = road.run(stack, what, controller, seed, [seconds], seconds + 60)
                 found.setdefault((way, stack), []).append(result)
                 numbers.tick(f"{stack}, {controller}, {way}, {words_of(cell, seed)}")
     return job, found
@@ -272,19 +241,16 @@ def run_flows(program, root, count):
     lines = ["| flow | ours, median | Linux | ours, 99th percentile | Linux | ours, timeouts | "
              "Linux |", "|---:" * 7 + "|"]
     figures = []
-    with both_roads(program, root, Numbers(0), FLOW_CELL) as roads:
+    with road_of(program, root, Numbers(0), FLOW_CELL) as road:
         for size in FLOW_BYTES:
             row = {}
             for stack in STACKS:
                 # Both speak to a kernel's server, which prints a line for each flow.
-                road = roads[stack]
                 words = [size, f"{count}/{FLOWS_AT_ONCE}"] if stack == "ours" else \
                     [size, count, FLOWS_AT_ONCE]
-                if stack == "linux" and not road.bridge:
-                    road.start_bridge(77)
                 server = road.servers["cubic"]
                 seen = len(server.output().split())
-                result = road.run("flows", "cubic", 77, words, 300)
+                result = road.run(stack, "flows", "cubic", 77, words, 300)
                 times = sorted(float(word) for word in server.output().split()[seen:])
                 live.check_equal(len(times), count, f"flows of {size} bytes that arrived")
                 row[stack] = (statistics.median(times), times[int(0.99 * (count - 1))],
@@ -308,7 +274,7 @@ def wanted(part, quick, pattern, controllers):
                         for value, numbers in zip(cell, allowed))]
     jobs = itertools.product(cells, controllers)
     return [job for job in jobs
-            if not part or (part == "unlimited") == (kind_of(*job) == "heavy")]
+            if not part or (part == "unlimited") == (kind_of(*job) in ("halting", "heavy"))]
 
 
 def add_options(parser):

@@ -130,10 +130,11 @@ void bench_meter_report(const struct bench_meter *meter)
 	       (double)cpu_ns / 1e9);
 }
 
-void bench_report_road(uint64_t bytes, uint64_t took_ns, uint32_t retransmits, uint32_t timeouts)
+void bench_report_road(uint64_t bytes, uint64_t took_ns, uint32_t retransmits, uint32_t timeouts,
+		       double rtt_ms)
 {
-	printf("{\"mbit_s\": %.4f, \"retransmits\": %u, \"timeouts\": %u}\n",
-	       (double)bytes * 8e3 / (double)took_ns, retransmits, timeouts);
+	printf("{\"mbit_s\": %.4f, \"retransmits\": %u, \"timeouts\": %u, \"rtt_ms\": %.3f}\n",
+	       (double)bytes * 8e3 / (double)took_ns, retransmits, timeouts, rtt_ms);
 }
 
 void bench_report_rate(uint64_t count, uint64_t took_ns, uint64_t cpu_ns)

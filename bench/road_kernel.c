@@ -109,7 +109,7 @@ static void run_bulk(int fd, bool sends, uint64_t measure_ns)
 	}
 	tcp_info_of(fd, &info, &timeouts);
 	bench_report_road(sends ? info.tcpi_bytes_acked : received, now_ns - start_ns,
-			  info.tcpi_total_retrans, timeouts);
+			  info.tcpi_total_retrans, timeouts, info.tcpi_rtt / 1e3);
 }
 
 /* The flows of one thread, one after the other. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bad roads, our side: the client of bench/road_kernel.c over our stack, through an impaired link. What it
- * measures is said there.
+ * Bad roads, our side: the client of bench/road_kernel.c over our stack, over the road that bench/grid.py
+ * made. What it measures is said there.
  *
  * What one host remembers of another (RFC 9040) is switched off, as in the kernel's runs: each flow
  * finds out for itself.
@@ -25,10 +25,9 @@ static struct tee_host *open_host(char **argv)
 	config.link = argv[0];
 	config.ip = argv[1];
 	config.ip6 = "none";
-	config.impair = argv[2];
 	config.pcap_path = getenv("TEE_BENCH_PCAP");
-	if (tee_config_set(&config.stack, "tcp_cc", argv[3]) < 0)
-		bench_fail("'%s' is no congestion controller", argv[3]);
+	if (tee_config_set(&config.stack, "tcp_cc", argv[2]) < 0)
+		bench_fail("'%s' is no congestion controller", argv[2]);
 	config.stack.tcp_metrics_save = false;
 	config.stack.acd = false;
 	config.stack.dad_transmits = 0;
@@ -59,7 +58,7 @@ static void run_bulk(struct tee_host *host, struct tee_socket *socket, bool send
 	}
 	tee_socket_info(socket, &info);
 	bench_report_road(sends ? info.bytes_acked : received, now_ns - start_ns,
-			  info.total_retrans_segs, info.total_rto);
+			  info.total_retrans_segs, info.total_rto, (double)info.rtt_ns / 1e6);
 }
 
 /* ---- timed flows ---- */
@@ -182,30 +181,30 @@ int bench_our_road(int argc, char **argv)
 	char error[TEE_HOST_ERROR_SIZE];
 	struct tee_socket *socket;
 	struct tee_host *host;
-	bool is_flows = argc == 9 && strcmp(argv[0], "flows") == 0;
+	bool is_flows = argc == 8 && strcmp(argv[0], "flows") == 0;
 
-	if (argc != 8 && !is_flows)
-		bench_fail("our-road sink|source LINK OWN-IP IMPAIRMENT CC HOST PORT SECONDS | "
-			   "flows LINK OWN-IP IMPAIRMENT CC HOST PORT BYTES COUNT/AT-ONCE");
+	if (argc != 7 && !is_flows)
+		bench_fail("our-road sink|source LINK OWN-IP CC HOST PORT SECONDS | "
+			   "flows LINK OWN-IP CC HOST PORT BYTES COUNT/AT-ONCE");
 	host = open_host(argv + 1);
 	if (is_flows) {
-		struct flows flows = {.host = host, .bytes = strtoull(argv[7], NULL, 10)};
+		struct flows flows = {.host = host, .bytes = strtoull(argv[6], NULL, 10)};
 		unsigned at_once = 1;
 
-		if (tee_ip_parse(argv[5], &flows.remote.ip) < 0 ||
-		    sscanf(argv[8], "%u/%u", &flows.to_start, &at_once) < 1)
-			bench_fail("'%s' is no address, or '%s' no count", argv[5], argv[8]);
-		flows.remote.port = (uint16_t)atoi(argv[6]);
+		if (tee_ip_parse(argv[4], &flows.remote.ip) < 0 ||
+		    sscanf(argv[7], "%u/%u", &flows.to_start, &at_once) < 1)
+			bench_fail("'%s' is no address, or '%s' no count", argv[4], argv[7]);
+		flows.remote.port = (uint16_t)atoi(argv[5]);
 		run_flows(&flows, at_once);
 	} else {
 		const char wish[2] = {strcmp(argv[0], "sink") == 0 ? WISH_SINK : WISH_SOURCE, '0'};
 
-		if (tee_dial(host, argv[5], (uint16_t)atoi(argv[6]), 30 * TEE_NS_PER_S, &socket,
+		if (tee_dial(host, argv[4], (uint16_t)atoi(argv[5]), 30 * TEE_NS_PER_S, &socket,
 			     error) < 0)
 			bench_fail("%s", error);
 		if (tee_send_all(host, socket, wish, sizeof(wish)) != sizeof(wish))
 			bench_fail("can't send the wish");
-		run_bulk(host, socket, wish[0] == WISH_SINK, (uint64_t)(atof(argv[7]) * 1e9));
+		run_bulk(host, socket, wish[0] == WISH_SINK, (uint64_t)(atof(argv[6]) * 1e9));
 		tee_abort(socket);
 	}
 	fflush(stdout);
