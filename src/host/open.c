@@ -7,7 +7,6 @@
  *
  * Everything a failure leaves behind goes by the same door as an orderly end (host_free()).
  */
-#define _GNU_SOURCE /* asprintf */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 
 #include "host/clock.h"
 #include "host/open.h"
+#include "link/spec.h"
 
 void tee_host_config_init(struct tee_host_config *config)
 {
@@ -36,32 +36,13 @@ void tee_host_config_init(struct tee_host_config *config)
 
 /* ---- the link and what wraps it ---- */
 
-/*
- * Who spins wants even round trips more than cheap ones: of a TAP, which then passes what we write on as a card would
- * (tap.c), unless the string says otherwise.
- */
-static int open_bare_link(struct tee_host *host, const struct tee_host_config *config,
-			  char reason[TEE_LINK_ERROR_SIZE])
-{
-	const char *spec = config->link ? config->link : "slirp";
-	char *longer;
-	int result;
-
-	if (!config->spin_ns || strncmp(spec, "tap:", 4) != 0 || strstr(spec, ",napi="))
-		return tee_link_open(spec, &host->link, reason);
-	if (asprintf(&longer, "%s,napi=1", spec) < 0)
-		return -TEE_ENOMEM;
-	result = tee_link_open(longer, &host->link, reason);
-	free(longer);
-	return result;
-}
-
 static int open_link(struct tee_host *host, const struct tee_host_config *config, char *ret_error)
 {
 	struct tee_impairment impairment;
 	char reason[TEE_LINK_ERROR_SIZE] = "";
 	struct tee_link *wrapped;
-	int result = open_bare_link(host, config, reason);
+	int result = link_open(config->link ? config->link : "slirp", config->spin_ns > 0,
+			       &host->link, reason);
 
 	if (result < 0) {
 		host->link = NULL;

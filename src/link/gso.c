@@ -15,7 +15,8 @@
  * piece a header of its own.
  *
  * Everything works on bytes in one piece; frames with slices are gathered by tee_frame_copy()
- * before, or, on their way to a link, cut where they are (gso_cut.c). No state outlives a call but the caller's struct gso_split.
+ * before, or, on their way to a link, cut where they are (gso_cut.c). No state outlives a call but the
+ * caller's struct gso_split.
  */
 #include <string.h>
 #include "base/byteorder.h"

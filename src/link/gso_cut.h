@@ -18,9 +18,8 @@ struct gso_cut {
 	uint32_t segment_idx;
 	unsigned slice_idx; /* where in the payload that is */
 	uint32_t slice_off;
-	uint64_t
-		tcp_sum; /* of header and pseudo-header, without the fields that differ by segment */
-	uint64_t ip_sum; /* the same of an IPv4 header */
+	/* Sums of headers without the fields that differ by segment: TCP's with the pseudo-header's, IPv4's. */
+	uint64_t tcp_sum, ip_sum;
 };
 
 /* 0, or -TEE_EINVAL when the frame is no super-frame of TCP as tee_output() makes them. */

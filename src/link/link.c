@@ -54,7 +54,8 @@ static int fail_unknown_kind(const char *name, char ret_error[TEE_LINK_ERROR_SIZ
 			 list);
 }
 
-int tee_link_open(const char *text, struct tee_link **ret_link, char ret_error[TEE_LINK_ERROR_SIZE])
+int link_open(const char *text, bool is_spun, struct tee_link **ret_link,
+	      char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	const struct link_kind *kind;
 	struct link_spec spec;
@@ -68,7 +69,13 @@ int tee_link_open(const char *text, struct tee_link **ret_link, char ret_error[T
 	result = link_spec_check(&spec, kind, ret_error);
 	if (result < 0)
 		return result;
+	spec.is_spun = is_spun;
 	return kind->open(&spec, ret_link, ret_error);
+}
+
+int tee_link_open(const char *text, struct tee_link **ret_link, char ret_error[TEE_LINK_ERROR_SIZE])
+{
+	return link_open(text, false, ret_link, ret_error);
 }
 
 void tee_link_close(struct tee_link *link)

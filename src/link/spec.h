@@ -21,6 +21,7 @@ struct link_spec {
 	const char *name; /* the bare word, "" when there is none */
 	unsigned option_count;
 	struct link_option options[LINK_SPEC_OPTIONS_MAX];
+	bool is_spun; /* who opens it spins: where a link has the choice, even round trips before cheap ones */
 };
 
 /* A link kind: one file defines one, link.c has a row for each. */
@@ -36,6 +37,10 @@ struct link_kind {
 
 extern const struct link_kind link_kind_slirp, link_kind_passt, link_kind_tap, link_kind_packet,
 	link_kind_xdp, link_kind_wire;
+
+/* tee_link_open() for a caller who spins, or doesn't. */
+int link_open(const char *text, bool is_spun, struct tee_link **ret_link,
+	      char ret_error[TEE_LINK_ERROR_SIZE]);
 
 /* Cuts the text into words. 0, or -TEE_EINVAL with a sentence. */
 int link_spec_parse(const char *text, struct link_spec *ret_spec,

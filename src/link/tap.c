@@ -20,7 +20,7 @@
  * `napi=1` (IFF_NAPI): what we write passes through a softirq of our core, as from a card. That costs each write most
  * of a microsecond, and spares whoever spins the slow round in every 33rd: the kernel's receiver on another core
  * hands the buffers of what we wrote back to ours in a list, which only such a softirq empties, and calls our
- * core by an interrupt when 32 wait there.
+ * core by an interrupt when 32 wait there. Whoever spins gets it unless the string says otherwise.
  *
  * `napi=thread`: it is taken up by a thread of the kernel's instead, which may run on another core than ours. The
  * receiver's half of the kernel's work, else done inside our write(), then goes on beside us, in batches: more of
@@ -363,6 +363,7 @@ static int tap_read_napi(const struct link_spec *spec, uint32_t *ret_napi,
 {
 	const char *text = link_spec_get(spec, "napi");
 
+	*ret_napi = spec->is_spun ? TAP_NAPI_SOFTIRQ : TAP_NAPI_OFF;
 	if (text && !strcmp(text, "thread")) {
 		*ret_napi = TAP_NAPI_THREAD;
 		return 0;
@@ -388,7 +389,7 @@ static int tap_set_napi(const char *name, uint32_t napi, char ret_error[TEE_LINK
 	if (error == 0 || napi != TAP_NAPI_THREAD)
 		return 0;
 	return link_fail(
-		ret_error, link_result_of_errno(errno),
+		ret_error, link_result_of_errno(error),
 		"interface %.15s: no thread of the kernel's takes up what is written (%s: "
 		"%s): that needs root, Linux 5.12 and the sysfs of this network namespace; "
 		"without napi=thread it works too",
@@ -400,7 +401,7 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 {
 	const char *name = spec->name;
 	bool existed = if_nametoindex(name) != 0;
-	uint32_t offload = 1, napi = TAP_NAPI_OFF;
+	uint32_t offload = 1, napi;
 	int error, result;
 
 	if (strlen(name) >= IFNAMSIZ || strchr(name, '/') || strchr(name, '%'))

@@ -459,12 +459,11 @@ static int open_queues(struct xdp_link *self, const struct link_spec *spec,
 	uint32_t first = self->idx, ring = default_ring(chosen ? 1 : total);
 	int result;
 
-	if (total < self->sharers || (chosen && self->sharers > 1))
+	if (total < self->sharers)
 		return link_fail(ret_error, -TEE_EINVAL,
-				 "link 'xdp': %s has %u receive queue%s, too few for queues=%u%s",
-				 self->name, total, total == 1 ? "" : "s", self->sharers,
-				 chosen ? " beside queue=" : ": 'ethtool -L' makes more");
-
+				 "link 'xdp': %s has %u receive queue%s, too few for queues=%u: "
+				 "'ethtool -L' makes more",
+				 self->name, total, total == 1 ? "" : "s", self->sharers);
 	if ((result = link_spec_u32(spec, "queue", 0, total - 1, &first, ret_error)) < 0 ||
 	    (result = link_spec_u32(spec, "ring", XDP_RING_MIN, XDP_RING_MAX, &ring, ret_error)) <
 		    0)
@@ -558,6 +557,12 @@ static int join_group(struct xdp_link *self, const struct link_spec *spec,
 	result = link_spec_u32(spec, "queues", 1, STEER_QUEUES_MAX, &self->sharers, ret_error);
 	if (result < 0)
 		return result;
+	if (link_spec_get(spec, "queue") && self->sharers > 1)
+		return link_fail(
+			ret_error, -TEE_EINVAL,
+			"link 'xdp': queue= is one queue, queues=%u divides all: leave one "
+			"of them out",
+			self->sharers);
 	result = xdp_group_join(self->name, self->sharers, &self->group, &self->idx);
 	if (result < 0)
 		return link_fail(ret_error, result, "xdp:%s: %s", self->name,

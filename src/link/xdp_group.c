@@ -11,7 +11,7 @@
  * connect from is divided among them, else two stacks could choose one port for the same peer.
  *
  * Groups are found by the interface's name in a list that the process has one of; its mutex guards
- * everything here, which is done when links open and sockets bind, never for a frame of theirs.
+ * everything here. That is asked when links open, sockets bind and neighbours answer, never for a segment.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -5,7 +5,8 @@
  * Memory that both sides see is cut into chunks of a page. Four rings carry their numbers: `fill`
  * gives the kernel chunks to receive into, `rx` brings them back with frames, `tx` gives it frames to
  * send, `completion` brings those chunks back. Half of the chunks belong to receiving and are always in
- * fill or rx, so neither ring can overflow (fill has room for two rounds of them); half to sending, and lie in a stack while they are free.
+ * fill or rx, so neither ring can overflow (fill has room for two rounds of them); half to sending, and lie
+ * in a stack while they are free.
  *
  * The chunks are ours alone: a received frame is copied into a packet of its own size, and its chunk goes
  * back to the kernel at once; a frame that leaves is copied from header and slices. A stack that keeps

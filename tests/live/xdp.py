@@ -521,7 +521,7 @@ def threads_uneven(lab):
 def threads_refused(lab):
     root, _ = servers.pages(lab)
     wire = Xdp(lab)
-    for link, word in ((wire.link, "too few"), (f"{wire.link},queue=0", "queue")):
+    for link, word in ((wire.link, "too few"), (f"{wire.link},queue=0", "leave one")):
         process = lab.tee("serve", "--link", link, "--ip", f"{wire.own4}/24", "--threads", 2, root)
         check(process.wait(10) != 0, "threads without queues were accepted")
         check(word in process.errors(), f"what it says: {process.errors()}")

@@ -274,6 +274,7 @@ static void who_spins_asks_a_tap_for_even_round_trips(void **state)
 		{"tap:tee0", 0, false},
 		{"tap:tee0", TEE_NS_PER_MS, true},
 		{"tap:tee0,napi=0", TEE_NS_PER_MS, false},
+		{"tap:napi=0,tee0", TEE_NS_PER_MS, false},
 		{"tap:tee0,napi=1", 0, true},
 	};
 
