@@ -169,6 +169,26 @@ int link_spec_u32(const struct link_spec *spec, const char *key, uint32_t min, u
 	return 0;
 }
 
+int link_spec_word(const struct link_spec *spec, const char *key, const char *const *words,
+		   unsigned *ret_idx, char ret_error[TEE_LINK_ERROR_SIZE])
+{
+	const char *text = link_spec_get(spec, key);
+	char list[128] = "";
+
+	if (!text)
+		return 0;
+	for (unsigned i = 0; words[i]; i++) {
+		if (!strcmp(words[i], text)) {
+			*ret_idx = i;
+			return 0;
+		}
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 i > 0 ? ", " : "", words[i]);
+	}
+	return link_fail(ret_error, -TEE_EINVAL, "link '%s': '%s=%.32s' must be one of: %s",
+			 spec->kind, key, text, list);
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')

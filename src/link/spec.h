@@ -53,6 +53,9 @@ const char *link_spec_get(const struct link_spec *spec, const char *key);
 /* A number within bounds; untouched when the option isn't there. 0, or -TEE_EINVAL with a sentence. */
 int link_spec_u32(const struct link_spec *spec, const char *key, uint32_t min, uint32_t max,
 		  uint32_t *ret_value, char ret_error[TEE_LINK_ERROR_SIZE]);
+/* Which of `words`, which NULL ends; untouched when the option isn't there. 0, or -TEE_EINVAL with a sentence. */
+int link_spec_word(const struct link_spec *spec, const char *key, const char *const *words,
+		   unsigned *ret_idx, char ret_error[TEE_LINK_ERROR_SIZE]);
 /* `mac=`: six bytes in hex, not a group address, not zero. 1: it was there, 0: it was not. */
 int link_spec_mac(const struct link_spec *spec, struct tee_mac *ret_mac,
 		  char ret_error[TEE_LINK_ERROR_SIZE]);

@@ -358,21 +358,8 @@ static void tap_set_offloads(struct tap_link *self, bool wanted)
 /* napi=: who takes up what we write. */
 enum tap_napi { TAP_NAPI_OFF, TAP_NAPI_SOFTIRQ, TAP_NAPI_THREAD };
 
-static int tap_read_napi(const struct link_spec *spec, uint32_t *ret_napi,
-			 char ret_error[TEE_LINK_ERROR_SIZE])
-{
-	const char *text = link_spec_get(spec, "napi");
-
-	*ret_napi = spec->is_spun ? TAP_NAPI_SOFTIRQ : TAP_NAPI_OFF;
-	if (text && !strcmp(text, "thread")) {
-		*ret_napi = TAP_NAPI_THREAD;
-		return 0;
-	}
-	return link_spec_u32(spec, "napi", 0, TAP_NAPI_SOFTIRQ, ret_napi, ret_error);
-}
-
 /* The kernel's switch, which stands behind an attached queue only, and stays with the interface. */
-static int tap_set_napi(const char *name, uint32_t napi, char ret_error[TEE_LINK_ERROR_SIZE])
+static int tap_set_napi(const char *name, unsigned napi, char ret_error[TEE_LINK_ERROR_SIZE])
 {
 	const char *value = napi == TAP_NAPI_THREAD ? "1" : "0";
 	char path[64 + IFNAMSIZ];
@@ -401,7 +388,9 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 {
 	const char *name = spec->name;
 	bool existed = if_nametoindex(name) != 0;
-	uint32_t offload = 1, napi;
+	static const char *const napis[] = {"0", "1", "thread", NULL};
+	unsigned napi = spec->is_spun ? TAP_NAPI_SOFTIRQ : TAP_NAPI_OFF;
+	uint32_t offload = 1;
 	int error, result;
 
 	if (strlen(name) >= IFNAMSIZ || strchr(name, '/') || strchr(name, '%'))
@@ -412,7 +401,7 @@ static int tap_open_name(struct tap_link *self, const struct link_spec *spec,
 	if ((result = link_spec_u32(spec, "queues", 0, STEER_QUEUES_MAX, &self->queues,
 				    ret_error)) < 0 ||
 	    (result = link_spec_u32(spec, "offload", 0, 1, &offload, ret_error)) < 0 ||
-	    (result = tap_read_napi(spec, &napi, ret_error)) < 0)
+	    (result = link_spec_word(spec, "napi", napis, &napi, ret_error)) < 0)
 		return result;
 	self->fd = tap_open_device(ret_error);
 	if (self->fd < 0)

@@ -325,26 +325,6 @@ static const struct tee_link_ops xdp_ops = {
 
 /* ---- opening ---- */
 
-static int one_of(const struct link_spec *spec, const char *key, const char *const *words,
-		  unsigned *ret_idx, char ret_error[TEE_LINK_ERROR_SIZE])
-{
-	const char *text = link_spec_get(spec, key);
-	char list[128] = "";
-
-	if (!text)
-		return 0;
-	for (unsigned i = 0; words[i]; i++) {
-		if (!strcmp(words[i], text)) {
-			*ret_idx = i;
-			return 0;
-		}
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-			 i > 0 ? ", " : "", words[i]);
-	}
-	return link_fail(ret_error, -TEE_EINVAL, "link 'xdp': '%s=%.32s' must be one of: %s", key,
-			 text, list);
-}
-
 /* The packet link, which also finds whatever is wrong with the interface. */
 static int open_beside(struct xdp_link *self, const struct tee_mac *mac,
 		       char ret_error[TEE_LINK_ERROR_SIZE])
@@ -581,9 +561,9 @@ static int xdp_open_parts(struct xdp_link *self, const struct link_spec *spec,
 	struct netdev netdev;
 	int result;
 
-	if ((result = one_of(spec, "mode", modes, &mode, ret_error)) < 0 ||
-	    (result = one_of(spec, "share", shares, &shared, ret_error)) < 0 ||
-	    (result = one_of(spec, "send", ways, &send, ret_error)) < 0 ||
+	if ((result = link_spec_word(spec, "mode", modes, &mode, ret_error)) < 0 ||
+	    (result = link_spec_word(spec, "share", shares, &shared, ret_error)) < 0 ||
+	    (result = link_spec_word(spec, "send", ways, &send, ret_error)) < 0 ||
 	    (result = join_group(self, spec, ret_error)) < 0)
 		return result;
 	self->shares = shared > 0;

@@ -368,6 +368,7 @@ static void a_thread_of_the_kernel_takes_up_what_we_write(void **state)
 	assert_int_equal(tee_link_open("tap:tee0,napi=thread", &link, error), -TEE_ENOENT);
 	assert_non_null(strstr(error, "/sys/class/net/tee0/threaded"));
 	assert_int_equal(tee_link_open("tap:tee0,napi=maybe", &link, error), -TEE_EINVAL);
+	assert_non_null(strstr(error, "'napi=maybe' must be one of: 0, 1, thread"));
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
 		skip();

@@ -111,6 +111,35 @@ static void numbers_are_read_to_the_last_letter(void **state)
 	}
 }
 
+static void words_are_chosen(void **state)
+{
+	static const char *const words[] = {"0", "1", "thread", NULL};
+	static const struct {
+		const char *text;
+		int result;
+		unsigned idx;
+	} cases[] = {
+		{"a:w=0", 0, 0},
+		{"a:w=thread", 0, 2},
+		{"a", 0, 77},
+		{"a:w=thread,w=1", 0, 1},
+		{"a:w=threads", -TEE_EINVAL, 77},
+		{"a:w=", -TEE_EINVAL, 77},
+		{"a:w=01", -TEE_EINVAL, 77},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct link_spec spec;
+		char error[TEE_LINK_ERROR_SIZE] = "";
+		unsigned idx = 77;
+
+		assert_int_equal(link_spec_parse(cases[i].text, &spec, error), 0);
+		assert_int_equal(link_spec_word(&spec, "w", words, &idx, error), cases[i].result);
+		assert_int_equal(idx, cases[i].idx);
+		assert_int_equal(strstr(error, "0, 1, thread") != NULL, cases[i].result != 0);
+	}
+}
+
 static void macs_are_six_bytes_and_no_group(void **state)
 {
 	static const struct {
@@ -217,6 +246,7 @@ int main(void)
 		cmocka_unit_test(words_are_cut),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(numbers_are_read_to_the_last_letter),
+		cmocka_unit_test(words_are_chosen),
 		cmocka_unit_test(macs_are_six_bytes_and_no_group),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(kinds_are_listed_and_probed),
