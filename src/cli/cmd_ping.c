@@ -26,7 +26,8 @@ struct ping {
 	const char *name;
 	uint64_t count, interval_ns, wait_ns;
 	size_t size;
-	bool is_quiet, wants4, wants6;
+	enum tee_family family; /* wanted */
+	bool is_quiet;
 
 	struct tee_socket *socket;
 	struct tee_endpoint remote;
@@ -165,10 +166,9 @@ static void print_statistics(const struct ping *ping)
 static int open_socket(struct ping *ping)
 {
 	char error[TEE_HOST_ERROR_SIZE];
-	enum tee_family family = ping->wants4   ? TEE_FAMILY_IPV4
-				 : ping->wants6 ? TEE_FAMILY_IPV6
-						: TEE_FAMILY_ANY;
-	int result = tee_resolve(ping->cli.host, ping->name, family, &ping->remote.ip, 1, error);
+	enum tee_family family;
+	int result =
+		tee_resolve(ping->cli.host, ping->name, ping->family, &ping->remote.ip, 1, error);
 
 	if (result < 0)
 		return cli_fail(&ping->cli, cli_exit_of_error(result), "%s", error);
@@ -221,8 +221,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'W': ping->wait_ns = cli_seconds(state, "-W", arg); break;
 	case 's': ping->size = cli_number(state, "-s", arg, 0, 65507 - ECHO_HEADER_SIZE); break;
 	case 'q': ping->is_quiet = true; break;
-	case '4': ping->wants4 = true; break;
-	case '6': ping->wants6 = true; break;
+	case '4':
+	case '6':
+		if (ping->family != TEE_FAMILY_ANY)
+			argp_error(state, "-4 and -6 are two choices, of which one can be made");
+		ping->family = key == '4' ? TEE_FAMILY_IPV4 : TEE_FAMILY_IPV6;
+		break;
 	case ARGP_KEY_ARG:
 		if (ping->name)
 			argp_error(state, "one HOST, not also '%s'", arg);

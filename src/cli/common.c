@@ -54,7 +54,8 @@ static const struct argp_option options[] = {
 	{"dns", OPTION_DNS, "ADDR,...", 0, "Name servers; without it those of the network", 100},
 	{"mtu", OPTION_MTU, "BYTES", 0, "Largest IP packet to send", 100},
 	{"attach", OPTION_ATTACH, "NAME", 0,
-	 "Use the stack of a daemon ('teeceepee up NAME') instead of one of our own", 100},
+	 "Use the stack of a daemon ('teeceepee up NAME') instead of one of our own: run, curl, serve, nc",
+	 100},
 	{NULL, 0, NULL, 0, "The stack:", 101},
 	{"impair", OPTION_IMPAIR, "SPEC", 0,
 	 "Make the link bad: loss=2%,delay=20ms,jitter=5ms,reorder=5%,duplicate=1%,corrupt=0.1%,"

@@ -265,12 +265,14 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct tee_socket *connection = NULL;
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	char *name = NULL;
+	struct tee_ip ip;
 	long port = 0;
 
 	(void)purpose;
 	if (current_target(command->easy, &name, &port) < 0)
 		return CURL_SOCKET_BAD;
-	if (command->family == TEE_FAMILY_ANY)
+	/* An address is dialled as it is: -4 and -6 are for names. */
+	if (command->family == TEE_FAMILY_ANY || tee_ip_parse(name, &ip) == 0)
 		command->dial_result = tee_dial(host, name, (uint16_t)port, time_left_ns(command),
 						&connection, command->dial_error);
 	else

@@ -61,6 +61,7 @@ static bool has_usable(struct tee_host *host, bool is4)
 struct family_plan {
 	const char *what; /* for messages: the option's name */
 	const char *ip, *gateway;
+	const char *hostname; /* to tell a DHCP server */
 	bool is4, link_has;
 	const struct tee_ip *link_ip, *link_gateway;
 	unsigned link_prefix_bits, default_prefix_bits;
@@ -145,6 +146,41 @@ static int add_of_link(struct tee_host *host, const struct family_plan *plan, ch
 	return add_gateway(host, plan, plan->link_ip, plan->link_prefix_bits, ret_error);
 }
 
+static int start_dhcp(struct tee_host *host, const char *hostname, char *ret_error)
+{
+	int result;
+
+	host->uses_dhcp = true;
+	result = tee_dhcp_start(host->stack, host->netif, hostname);
+	if (result < 0)
+		return host_error(ret_error, result, "can't ask for an address by DHCP: %s",
+				  tee_strerror(result));
+	return 0;
+}
+
+/* An address that is given, or the link's own, or what the network gives when it is asked. */
+static int start_family(struct tee_host *host, const struct family_plan *plan, bool *ret_is_static,
+			struct tee_ip *ret_ip, char *ret_error)
+{
+	bool link_tells = plan->link_has && !host->link->info.wants_dhcp;
+
+	if (plan->gateway && (is_none(plan->ip) || (!plan->ip && !link_tells)))
+		return host_error(ret_error, -TEE_EINVAL,
+				  "--gateway%s %s is of no use without an address: give one with "
+				  "--%s",
+				  plan->is4 ? "" : "6", plan->gateway, plan->what);
+	if (is_none(plan->ip))
+		return 0;
+	if (plan->ip) {
+		*ret_is_static = true;
+		return add_static(host, plan, ret_ip, ret_error);
+	}
+	if (link_tells)
+		return add_of_link(host, plan, ret_error);
+	/* Routers are asked by the stack itself (SLAAC). */
+	return plan->is4 ? start_dhcp(host, plan->hostname, ret_error) : 0;
+}
+
 int host_address_start(struct tee_host *host, const struct tee_host_config *config, char *ret_error)
 {
 	const struct tee_link_info *link = &host->link->info;
@@ -152,6 +188,7 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 		.what = "ip",
 		.ip = config->ip,
 		.gateway = config->gateway,
+		.hostname = config->hostname,
 		.is4 = true,
 		.link_has = link->has_ip4,
 		.link_ip = &link->ip4,
@@ -169,36 +206,16 @@ int host_address_start(struct tee_host *host, const struct tee_host_config *conf
 		.link_prefix_bits = link->prefix6_bits,
 		.default_prefix_bits = DEFAULT_PREFIX6_BITS,
 	};
-	int result = 0;
+	int result;
 
 	if (is_none(config->ip) && is_none(config->ip6))
 		return host_error(ret_error, -TEE_EINVAL,
 				  "neither IPv4 nor IPv6 is no way to speak: of --ip none and "
 				  "--ip6 none leave one out");
-	if (!is_none(plan4.ip)) {
-		if (plan4.ip) {
-			result = add_static(host, &plan4, &host->static4, ret_error);
-			host->has_static4 = true;
-		} else if (plan4.link_has && !link->wants_dhcp) {
-			result = add_of_link(host, &plan4, ret_error);
-		} else {
-			host->uses_dhcp = true;
-			result = tee_dhcp_start(host->stack, host->netif, config->hostname);
-			if (result < 0)
-				host_error(ret_error, result,
-					   "can't ask for an address by DHCP: %s",
-					   tee_strerror(result));
-		}
-	}
-	if (result >= 0 && !is_none(plan6.ip)) {
-		if (plan6.ip) {
-			result = add_static(host, &plan6, &host->static6, ret_error);
-			host->has_static6 = true;
-		} else if (plan6.link_has && !link->wants_dhcp) {
-			result = add_of_link(host, &plan6, ret_error);
-		}
-	}
-	return result;
+	result = start_family(host, &plan4, &host->has_static4, &host->static4, ret_error);
+	if (result < 0)
+		return result;
+	return start_family(host, &plan6, &host->has_static6, &host->static6, ret_error);
 }
 
 /* ---- waiting ---- */

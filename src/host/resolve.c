@@ -53,7 +53,8 @@ int resolve_literal(const char *name, enum tee_family family, struct tee_ip ips[
 	if (tee_ip_parse(name, &ips[0]) == 0) {
 		bool is4 = tee_ip_is4(&ips[0]);
 
-		return family == TEE_FAMILY_ANY || is4 == (family == TEE_FAMILY_IPV4);
+		return family == TEE_FAMILY_ANY || is4 == (family == TEE_FAMILY_IPV4) ? 1
+										      : -TEE_ENOENT;
 	}
 	if (!is_localhost(name))
 		return 0;
@@ -185,14 +186,21 @@ struct lookup *lookup_start(struct tee_host *host, const char *name, enum tee_fa
 		fn(arg, literal, count, "");
 		return NULL;
 	}
+	if (count < 0) {
+		host_error(error, 0, "%s is no IPv%d address", name,
+			   family == TEE_FAMILY_IPV4 ? 4 : 6);
+		fn(arg, NULL, count, error);
+		return NULL;
+	}
 	if (resolver_channel(host, &channel, error) < 0) {
 		fn(arg, NULL, -TEE_ENOENT, error);
 		return NULL;
 	}
 	lookup = calloc(1, sizeof(*lookup));
 	if (!lookup || strlen(name) >= sizeof(lookup->name)) {
+		fn(arg, NULL, -TEE_ENOENT,
+		   lookup ? "the name is too long" : "no memory to look up a name");
 		free(lookup);
-		fn(arg, NULL, -TEE_ENOENT, "the name is too long");
 		return NULL;
 	}
 	*lookup = (struct lookup){.host = host, .fn = fn, .arg = arg, .is_starting = true};

@@ -35,7 +35,10 @@ void resolver_free(struct tee_host *host);
 
 /* Is there an address of that family by which the world could be reached? */
 bool resolve_has_family(struct tee_host *host, enum tee_family family);
-/* An address, or a name that stands for this very host (RFC 6761): returns how many, 0: neither. */
+/*
+ * An address, or a name that stands for this very host (RFC 6761): returns how many, 0: neither, -TEE_ENOENT: an
+ * address of the other family.
+ */
 int resolve_literal(const char *name, enum tee_family family, struct tee_ip ips[2]);
 
 #endif

@@ -44,7 +44,7 @@ def told(lab, words, code, *wanted, timeout_s=15, prefix=()):
 def options(lab):
     for words in (["curl"], ["curl", "--no-such-option", "http://x/"], ["nc", "10.0.2.2"],
                   ["nc", "10.0.2.2", "70000"], ["nc", "-l", "-p", "80"], ["nc", "-l", "-z", "80"],
-                  ["serve"], ["ping"], ["no-such-command"],
+                  ["serve"], ["ping"], ["ping", "-4", "-6", "10.0.2.2"], ["no-such-command"],
                   ["curl", "--mtu", "12", "http://x/"], ["curl", "--set", "nothing=1", "http://x/"]):
         process = lab.tee(words[0], *words[1:])
         process.check_exit(2, 5)
@@ -53,6 +53,11 @@ def options(lab):
                   ["--impair", "loss=200%"]):
         told(lab, ["curl", *words, "http://10.0.2.2/"], 2, words[1].split("=")[-1])
     told(lab, ["curl", "--ip", "none", "--ip6", "none", "http://10.0.2.2/"], 2, "leave one out")
+    told(lab, ["curl", "--ip6", "none", "--gateway6", "fe80::2", "http://10.0.2.2/"], 2, "--gateway6 fe80::2", "--ip6")
+    told(lab, ["ping", "-6", "10.0.2.2"], 6, "10.0.2.2 is no IPv6 address")
+    told(lab, ["ping", "-4", "fd00::2"], 6, "fd00::2 is no IPv4 address")
+    for words in (["-6", "http://10.0.2.2:1/"], ["-4", "http://[fd00::2]:1/"]):
+        told(lab, ["curl", *words], 7, "connection refused")
 
 
 @live.case("a wrong URL: exit code 3; an unknown protocol: 1", quick=True)

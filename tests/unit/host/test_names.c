@@ -20,9 +20,10 @@ static void test_literal(void **state)
 	} cases[] = {
 		{"10.0.4.4", TEE_FAMILY_ANY, 1, "10.0.4.4"},
 		{"10.0.4.4", TEE_FAMILY_IPV4, 1, "10.0.4.4"},
-		{"10.0.4.4", TEE_FAMILY_IPV6, 0, NULL},
+		{"10.0.4.4", TEE_FAMILY_IPV6, -TEE_ENOENT, NULL},
 		{"fd00::1", TEE_FAMILY_ANY, 1, "fd00::1"},
-		{"fd00::1", TEE_FAMILY_IPV4, 0, NULL},
+		{"fd00::1", TEE_FAMILY_IPV6, 1, "fd00::1"},
+		{"fd00::1", TEE_FAMILY_IPV4, -TEE_ENOENT, NULL},
 		{"localhost", TEE_FAMILY_ANY, 2, "::1"},
 		{"LocalHost.", TEE_FAMILY_IPV4, 1, "127.0.0.1"},
 		{"a.localhost", TEE_FAMILY_IPV4, 1, "127.0.0.1"},
