@@ -69,7 +69,7 @@ bench-run: ## what `teeceepee run` costs a program, beside slirp4netns and pasta
 
 fuzz: ## run each fuzz target for SECONDS=60 from the committed corpus
 	@tools/install-deps build test
-	@fuzz/run --build-dir "$(BUILD)-fuzz" --seconds "$(SECONDS)"
+	@fuzz/all --build-dir "$(BUILD)-fuzz" --seconds "$(SECONDS)"
 
 sim: ## random worlds in virtual time (SEEDS=N: how many, SEEDS=A-B: which)
 	@tools/install-deps build

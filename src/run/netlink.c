@@ -145,6 +145,14 @@ static void answer_link(struct answer *answer, const struct run_nic *nic)
 	end_message(answer);
 }
 
+/* `text`: with a zero at its end or none, as who asks likes. */
+static bool is_name(const uint8_t *text, size_t size, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strnlen((const char *)text, size) == len && memcmp(text, name, len) == 0;
+}
+
 /* The interface that a request for one names, by its number or by an attribute. */
 static bool is_asked_for(const uint8_t *body, size_t len, const struct run_nic *nic)
 {
@@ -162,8 +170,8 @@ static bool is_asked_for(const uint8_t *body, size_t len, const struct run_nic *
 		if (attribute.rta_len < sizeof(attribute) || attribute.rta_len > len - at)
 			return false;
 		if (attribute.rta_type == IFLA_IFNAME)
-			return strncmp((const char *)body + at + sizeof(attribute), nic->name,
-				       attribute.rta_len - sizeof(attribute)) == 0;
+			return is_name(body + at + sizeof(attribute),
+				       attribute.rta_len - sizeof(attribute), nic->name);
 	}
 	return false;
 }

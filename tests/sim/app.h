@@ -28,6 +28,7 @@ struct app_end {
 	uint64_t sent, received;
 	uint64_t burst_left;
 	bool is_shut, saw_end, has_stalled, is_corked, has_keepalive;
+	bool has_read;                          /* something, in this step */
 	uint64_t write_after_ns, read_after_ns; /* in world time */
 	uint8_t *owned;                         /* memory given to tee_send_owned() */
 	unsigned owned_count;                   /* pieces not yet released */

@@ -286,6 +286,7 @@ static bool end_read(struct app_end *end)
 		return false;
 	}
 	got = read_some(end);
+	end->has_read |= got > 0;
 	if (got < 0) {
 		if (!is_for_later(got) && got != -TEE_ENOTCONN)
 			app_end_failed(end, (int)got);

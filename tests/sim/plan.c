@@ -238,7 +238,7 @@ static void draw_config(struct random *random, struct plan *plan, struct tee_con
 	}
 	if (!(off >> PLAN_CC & 1) && cc_name(cc))
 		strcpy(config->tcp_cc, cc_name(cc));
-	config->memory_bytes_max = 64 << 20;
+	config->memory_bytes_max = PLAN_MEMORY_BYTES_MAX;
 	if (!(off >> PLAN_POOL & 1) && (bits >> 33 & 7) == 0)
 		config->memory_bytes_max = (size_t)memory;
 }
@@ -287,6 +287,17 @@ static void draw_memory(struct random *random, struct plan_faults *faults, uint6
 	faults->memory_at_ns = at;
 	faults->memory_for_ns = span;
 	faults->memory_one_in = share;
+}
+
+/*
+ * A slab that once got a page has room for all of a world's connections: so that those, too, are refused, each is an
+ * allocation of its own at every second host.
+ */
+static void draw_slabs(struct random *random, struct plan *plan)
+{
+	for (unsigned i = 0; i < PLAN_HOSTS; i++)
+		if (one_in(random, 2))
+			plan->config[i].slabs = false;
 }
 
 static void draw_pmtu(struct random *random, struct plan *plan, uint64_t off)
@@ -391,6 +402,7 @@ void plan_draw(struct plan *plan, uint64_t seed, const struct plan_without *with
 	}
 	draw_memory(&random, &plan->faults, off);
 	draw_pmtu(&random, plan, off);
+	draw_slabs(&random, plan);
 }
 
 bool plan_is_hard(const struct plan *plan)
@@ -400,6 +412,6 @@ bool plan_is_hard(const struct plan *plan)
 	return faults->pool_at_ns || faults->down_at_ns || faults->black_at_ns ||
 	       faults->clock_at_ns || faults->freeze_at_ns || faults->memory_at_ns ||
 	       faults->pmtu_is_silent || plan->has_tiny_backlog ||
-	       plan->config[0].memory_bytes_max < (64 << 20) ||
-	       plan->config[1].memory_bytes_max < (64 << 20);
+	       plan->config[0].memory_bytes_max < PLAN_MEMORY_BYTES_MAX ||
+	       plan->config[1].memory_bytes_max < PLAN_MEMORY_BYTES_MAX;
 }

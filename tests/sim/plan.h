@@ -50,7 +50,11 @@ enum plan_feature {
 	PLAN_FEATURE_COUNT
 };
 
-enum { PLAN_CONNS_MAX = 32, PLAN_HOSTS = 2 };
+enum {
+	PLAN_CONNS_MAX = 32,
+	PLAN_HOSTS = 2,
+	PLAN_MEMORY_BYTES_MAX = 64 << 20, /* of a host that is not short of packet buffers */
+};
 
 /* How an end of a connection behaves. */
 enum plan_ending {

@@ -277,6 +277,54 @@ static struct sim_link *world_build(struct app_world *world)
 	return sim_link(world->sim, router, last, &plan->link);
 }
 
+/* May an acknowledgement be stuck in its host: for want of memory or of a link, or since nothing runs there? */
+static bool host_may_be_mute(const struct app_world *world, unsigned host)
+{
+	const struct plan_faults *faults = &world->plan->faults;
+	uint64_t now = world->sim->now_ns;
+
+	return faults->pool_at_ns || faults->memory_at_ns ||
+	       world->plan->config[host].memory_bytes_max < PLAN_MEMORY_BYTES_MAX ||
+	       (now >= faults->down_at_ns && now - faults->down_at_ns <= faults->down_for_ns) ||
+	       world->hosts[host]->frozen_until_ns > now;
+}
+
+/*
+ * RFC 9293 3.8.6.2.2: whose application has taken all there was has told its peer, before the instant ends, of room
+ * for a segment or of half its buffer. The peer's question for it, seconds later, would heal what was not told,
+ * and so hide it.
+ */
+static void judge_window(struct app_world *world, struct app_end *end)
+{
+	struct tee_tcp_info info;
+	uint32_t room, least;
+
+	if (!end->has_read)
+		return;
+	end->has_read = false;
+	if (end->outcome != APP_RUNNING || host_may_be_mute(world, end->host) ||
+	    tee_socket_info(end->socket, &info) < 0 || info.rcvq_bytes > 0)
+		return;
+	/* Past the peer's FIN nothing comes. */
+	if (info.state != TEE_TCP_ESTABLISHED && info.state != TEE_TCP_FIN_WAIT_1 &&
+	    info.state != TEE_TCP_FIN_WAIT_2)
+		return;
+	/* As much of it as a header can say. */
+	room = info.rcvbuf_bytes >> info.rcv_wscale;
+	room = (room < 65535 ? room : 65535) << info.rcv_wscale;
+	least = info.rcv_mss < room / 2 ? info.rcv_mss : room / 2;
+	if (info.rcv_wnd < least)
+		app_fail(world, "conn%u end%u: all is read; of %u bytes of room only %u are told",
+			 end->conn->idx, end->who, room, info.rcv_wnd);
+}
+
+static void judge_windows(struct app_world *world)
+{
+	for (unsigned i = 0; i < world->plan->conn_count; i++)
+		for (unsigned who = 0; who < 2; who++)
+			judge_window(world, &world->conns[i].end[who]);
+}
+
 /* Steps until `until_ns`, or until the applications are done when `waits_for_apps`. */
 static void world_run(struct app_world *world, uint64_t until_ns, bool waits_for_apps)
 {
@@ -284,6 +332,7 @@ static void world_run(struct app_world *world, uint64_t until_ns, bool waits_for
 		digest_add(&world->result->digest, &world->sim->now_ns, sizeof(uint64_t));
 		for (unsigned i = 0; i < PLAN_HOSTS; i++)
 			tee_stack_check(world->hosts[i]->stack);
+		judge_windows(world);
 		if (waits_for_apps && app_is_done(world))
 			return;
 	}
