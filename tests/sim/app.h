@@ -30,6 +30,7 @@ struct app_end {
 	bool is_shut, saw_end, has_stalled, is_corked, has_keepalive;
 	bool has_read;                          /* something, in this step */
 	uint64_t write_after_ns, read_after_ns; /* in world time */
+	uint64_t retry_at_ns;                   /* what was refused is tried again */
 	uint8_t *owned;                         /* memory given to tee_send_owned() */
 	unsigned owned_count;                   /* pieces not yet released */
 };

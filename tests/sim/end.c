@@ -90,6 +90,15 @@ static void end_wake_at(struct app_end *end, uint64_t at_ns)
 	sim_at(end->world->sim, at_ns, end_wake, end, NULL);
 }
 
+/* Memory is short: once more a little later, however many calls were refused in this instant. */
+static void end_retry(struct app_end *end)
+{
+	if (end->retry_at_ns > world_now(end))
+		return;
+	end->retry_at_ns = world_now(end) + 100 * TEE_NS_PER_MS;
+	end_wake_at(end, end->retry_at_ns);
+}
+
 /* ---- writing ---- */
 
 static void owned_released(void *arg)
@@ -189,7 +198,7 @@ static bool end_write(struct app_end *end)
 		if (!is_for_later(sent))
 			app_end_failed(end, (int)sent);
 		else if (sent != -TEE_EAGAIN)
-			end_wake_at(end, world_now(end) + 100 * TEE_NS_PER_MS);
+			end_retry(end);
 		return false;
 	}
 	if (sent == 0 || (uint64_t)sent > left)
@@ -291,7 +300,7 @@ static bool end_read(struct app_end *end)
 		if (!is_for_later(got) && got != -TEE_ENOTCONN)
 			app_end_failed(end, (int)got);
 		else if (got == -TEE_ENOMEM)
-			end_wake_at(end, world_now(end) + 100 * TEE_NS_PER_MS);
+			end_retry(end);
 		return false;
 	}
 	end->world->result->bytes += (uint64_t)got;
@@ -305,7 +314,7 @@ static bool end_read(struct app_end *end)
 
 /*
  * So that an end that only waits learns that the other is gone. Where memory is refused, an option
- * may be, too: then it is asked for again at the next event.
+ * may be, too: then it is asked for again, and soon, since no event may ever come.
  */
 static void end_keep_alive(struct app_end *end)
 {
@@ -320,8 +329,10 @@ static void end_keep_alive(struct app_end *end)
 	};
 
 	for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		if (tee_set_option(end->socket, wanted[i].option, wanted[i].value) < 0)
+		if (tee_set_option(end->socket, wanted[i].option, wanted[i].value) < 0) {
+			end_retry(end);
 			return;
+		}
 	end->has_keepalive = true;
 }
 

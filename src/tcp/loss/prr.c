@@ -35,9 +35,12 @@ uint64_t prr_on_ack(struct prr *prr, uint64_t delivered_bytes, uint64_t pipe_byt
 
 	prr->delivered_bytes += delivered_bytes;
 	if (pipe_bytes > ssthresh_bytes) {
-		/* Proportional part. */
-		uint64_t quota =
-			muldiv_up(prr->delivered_bytes, ssthresh_bytes, prr->recover_fs_bytes);
+		/*
+		 * Proportional part. A flight that began below ssthresh had nothing to give up; that is no
+		 * reason to send more than is delivered.
+		 */
+		uint64_t share = MIN(ssthresh_bytes, prr->recover_fs_bytes);
+		uint64_t quota = muldiv_up(prr->delivered_bytes, share, prr->recover_fs_bytes);
 
 		quota += mss - 1;
 		send_bytes = minus(quota - quota % mss, prr->out_bytes);

@@ -88,6 +88,19 @@ static void test_first_retransmit(void **state)
 	assert_int_equal(prr_on_ack(&prr, MSS, 19 * MSS, 10 * MSS, false, MSS), 19 * MSS);
 }
 
+/* A flight that began below ssthresh, and is above it now, is held, not let grow. */
+static void test_no_growth(void **state)
+{
+	struct prr prr;
+
+	(void)state;
+	prr_start(&prr, 4 * MSS);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(prr_on_ack(&prr, MSS, 7 * MSS, 6 * MSS, false, MSS), 8 * MSS);
+		prr_on_sent(&prr, MSS);
+	}
+}
+
 static void test_muldiv(void **state)
 {
 	static const struct {
@@ -118,7 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_loss),         cmocka_unit_test(test_heavy_loss),
 		cmocka_unit_test(test_slow_start_bound), cmocka_unit_test(test_first_retransmit),
-		cmocka_unit_test(test_muldiv),
+		cmocka_unit_test(test_no_growth),        cmocka_unit_test(test_muldiv),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
