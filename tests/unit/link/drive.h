@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Driving a real link by hand: wait for what must come, a few seconds at most. */
+/* Driving a real link by hand: wait for what must come, a few seconds at most. To be included after cmocka.h. */
 #ifndef TEST_LINK_DRIVE_H
 #define TEST_LINK_DRIVE_H
 
 #include <poll.h>
+#include <stdlib.h>
 #include <time.h>
 #include <teeceepee/link.h>
+#include "counter.h"
 #include "frames.h"
 
 struct drive {
@@ -15,6 +17,23 @@ struct drive {
 	struct tee_pkt pkt; /* its metadata */
 	uint8_t frame[FRAME_MAX];
 };
+
+UNUSED static struct drive *drive_new(void)
+{
+	struct drive *d = calloc(1, sizeof(*d));
+
+	d->pool = tee_pool_new(0);
+	return d;
+}
+
+/* With its link, which must have given all packets back. */
+UNUSED static void drive_free(struct drive *d)
+{
+	tee_link_close(d->link);
+	assert_int_equal(tee_pool_bytes_used(d->pool), 0);
+	tee_pool_free(d->pool);
+	free(d);
+}
 
 UNUSED static uint64_t drive_now_ns(void)
 {
@@ -109,17 +128,6 @@ UNUSED static int is_tcp(const uint8_t *f, size_t len)
 UNUSED static int is_udp(const uint8_t *f, size_t len)
 {
 	return len >= 42 && get16(f + 12) == 0x0800 && f[23] == 17;
-}
-
-UNUSED static uint64_t drive_counter(struct tee_link *link, const char *wanted)
-{
-	const char *name;
-	uint64_t value;
-
-	for (unsigned i = 0; link->ops->counter(link, i, &name, &value); i++)
-		if (!strcmp(name, wanted))
-			return value;
-	return UINT64_MAX;
 }
 
 #endif

@@ -23,38 +23,13 @@
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include "drive.h"
+#include "namespace.h"
 
 enum { KERNEL = 0x0a090001, US = 0x0a090002 };
 
 static struct drive *d;
 static uint8_t out[FRAME_MAX], kernel_mac[6];
 static bool has_namespace, has_tun;
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-	close(fd);
-}
-
-static bool enter_namespace(void)
-{
-	char map[64];
-	unsigned uid = getuid(), gid = getgid();
-
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		return false;
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_file("/proc/self/uid_map", map);
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	write_file("/proc/self/gid_map", map);
-	return system("ip link set lo up") == 0;
-}
 
 static void run(const char *command)
 {
@@ -64,17 +39,13 @@ static void run(const char *command)
 
 static int set_up(void **state)
 {
-	d = calloc(1, sizeof(*d));
-	d->pool = tee_pool_new(0);
+	d = drive_new();
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	tee_link_close(d->link);
-	assert_int_equal(tee_pool_bytes_used(d->pool), 0);
-	tee_pool_free(d->pool);
-	free(d);
+	drive_free(d);
 	if (has_namespace)
 		(void)!system("ip link del teeA 2>/dev/null; ip link del tee0 2>/dev/null;"
 			      "sysctl -qw net.ipv4.ip_forward=0");
@@ -275,8 +246,8 @@ static void a_tap_exchanges_frames(void **state)
 	meet_kernel();
 	answer_pings(2);
 	exchange_super_frames();
-	assert_true(drive_counter(d->link, "tap.rx_super_frames") >= 1);
-	assert_int_equal(drive_counter(d->link, "tap.tx_super_frames"), 1);
+	assert_true(link_counter(d->link, "tap.rx_super_frames") >= 1);
+	assert_int_equal(link_counter(d->link, "tap.tx_super_frames"), 1);
 	/* What we made is gone with the link. */
 	tee_link_close(d->link);
 	d->link = NULL;
@@ -295,7 +266,7 @@ static void a_tap_passes_frames_on_as_a_card(void **state)
 	meet_kernel();
 	answer_pings(2);
 	exchange_super_frames();
-	assert_int_equal(drive_counter(d->link, "tap.tx_super_frames"), 1);
+	assert_int_equal(link_counter(d->link, "tap.tx_super_frames"), 1);
 }
 
 static void a_tap_does_without_offloads(void **state)
@@ -305,7 +276,7 @@ static void a_tap_does_without_offloads(void **state)
 	assert_int_equal(d->link->info.mac.byte[5], 0x42);
 	meet_kernel();
 	exchange_super_frames();
-	assert_int_equal(drive_counter(d->link, "tap.rx_super_frames"), 0);
+	assert_int_equal(link_counter(d->link, "tap.rx_super_frames"), 0);
 }
 
 static void a_standing_tap_is_attached_to(void **state)
@@ -400,8 +371,8 @@ static void packet_queues_get_their_own(void **state)
 	assert_int_equal(got[0] + got[1], FRAMES);
 	assert_in_range(got[0], FRAMES / 4, FRAMES * 3 / 4);
 	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(drive_counter(links[i], "steer.passed_on"), 0);
-		assert_int_equal(drive_counter(links[i], "steer.dropped"), 0);
+		assert_int_equal(link_counter(links[i], "steer.passed_on"), 0);
+		assert_int_equal(link_counter(links[i], "steer.dropped"), 0);
 	}
 	tee_link_close(links[1]);
 }
@@ -454,7 +425,7 @@ static void a_tap_that_goes_away_is_noticed(void **state)
 	meet_kernel();
 	run("ip link set tee0 down");
 	assert_int_equal(drive_send(d, out, 42), 1);
-	assert_int_equal(drive_counter(d->link, "tap.tx_interface_down"), 1);
+	assert_int_equal(link_counter(d->link, "tap.tx_interface_down"), 1);
 	run("ip link del tee0");
 	assert_int_equal(drive_until(d, never, 0), -TEE_ENODEV);
 	assert_int_equal(drive_send(d, out, 42), -TEE_ENODEV);
@@ -471,7 +442,7 @@ static void a_tap_drops_what_it_has_no_memory_for(void **state)
 	make_arp(out, 1, d->link->info.mac.byte, US, NULL, KERNEL);
 	assert_int_equal(drive_send(d, out, 42), 1);
 	for (uint64_t until_ns = drive_now_ns() + 3 * TEE_NS_PER_S;
-	     drive_counter(d->link, "tap.rx_no_memory") == 0;) {
+	     link_counter(d->link, "tap.rx_no_memory") == 0;) {
 		struct tee_pkt *pkt;
 
 		assert_true(drive_now_ns() < until_ns);
@@ -490,9 +461,9 @@ static void a_packet_link_exchanges_frames(void **state)
 	meet_kernel();
 	answer_pings(2);
 	exchange_super_frames();
-	assert_true(drive_counter(d->link, "packet.rx_super_frames") >= 1);
-	assert_int_equal(drive_counter(d->link, "packet.tx_super_frames"), 1);
-	assert_int_equal(drive_counter(d->link, "packet.rx_socket_full"), 0);
+	assert_true(link_counter(d->link, "packet.rx_super_frames") >= 1);
+	assert_int_equal(link_counter(d->link, "packet.tx_super_frames"), 1);
+	assert_int_equal(link_counter(d->link, "packet.rx_socket_full"), 0);
 }
 
 static void a_packet_link_does_without_offloads(void **state)
@@ -616,7 +587,7 @@ static void an_interface_that_goes_away_is_noticed(void **state)
 	meet_kernel();
 	run("ip link set teeA down");
 	assert_int_equal(drive_send(d, out, 42), 1);
-	assert_int_equal(drive_counter(d->link, "packet.tx_interface_down"), 1);
+	assert_int_equal(link_counter(d->link, "packet.tx_interface_down"), 1);
 	/* Carrier comes back to both halves a moment later. */
 	run("ip link set teeA up; for i in $(seq 100); do "
 	    "[ $(ip -o link show | grep -c '^[0-9]*: tee.*state UP') = 2 ] && exit 0; "

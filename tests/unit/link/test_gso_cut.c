@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <teeceepee/link.h>
+#include "counter.h"
 #include "frames.h"
 #include "link/gso.h"
 #include "link/gso_cut.h"
@@ -349,18 +350,6 @@ static struct tee_link *open_over(const struct tee_link_ops *ops)
 	return link;
 }
 
-static uint64_t counter_of(struct tee_link *link, const char *wanted_name)
-{
-	const char *name;
-	uint64_t value;
-
-	for (unsigned i = 0; link->ops->counter(link, i, &name, &value); i++)
-		if (!strcmp(name, wanted_name))
-			return value;
-	fail_msg("no counter %s", wanted_name);
-	return 0;
-}
-
 /* The wire bytes of frame `i` of a batch, behind those in `wanted`. */
 static size_t wire_of(const struct cut *cut, size_t at)
 {
@@ -425,10 +414,10 @@ static void frames_leave_in_order_however_few_are_taken(void **state)
 		assert_int_equal(narrow.taken, SEGMENTS);
 		assert_int_equal(narrow.len, len);
 		assert_memory_equal(narrow.bytes, wanted, len);
-		assert_int_equal(counter_of(link, "gso.super_frames"), 3);
-		assert_int_equal(counter_of(link, "gso.segments"), 14 + 3 + 48);
-		assert_int_equal(counter_of(link, "gso.refused"), 0);
-		assert_int_equal(counter_of(link, "narrow.taken"), SEGMENTS);
+		assert_int_equal(link_counter(link, "gso.super_frames"), 3);
+		assert_int_equal(link_counter(link, "gso.segments"), 14 + 3 + 48);
+		assert_int_equal(link_counter(link, "gso.refused"), 0);
+		assert_int_equal(link_counter(link, "narrow.taken"), SEGMENTS);
 		tee_link_close(link);
 		assert_true(narrow.is_closed);
 	}
@@ -470,7 +459,7 @@ static void errors_come_through(void **state)
 	frames[0].gso_type = TEE_GSO_UDP;
 	assert_int_equal(link->ops->send(link, &frames[0], 1, 77), 1);
 	assert_int_equal(narrow.taken, 0);
-	assert_int_equal(counter_of(link, "gso.refused"), 1);
+	assert_int_equal(link_counter(link, "gso.refused"), 1);
 	tee_link_close(link);
 }
 

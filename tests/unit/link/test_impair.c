@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <teeceepee/link.h>
+#include "counter.h"
 #include "frames.h"
 
 enum { COUNT = 20000, PAYLOAD = 100, FRAME_LEN = 14 + 20 + 8 + PAYLOAD };
@@ -37,18 +38,6 @@ static void number_frame(uint8_t *frame, uint32_t number)
 	put16(frame + 40, 0);
 	put16(frame + 40,
 	      ~sum16(pseudo16(frame + 14, 17, 8 + PAYLOAD), frame + 34, 8 + PAYLOAD) & 0xffff);
-}
-
-static uint64_t counter(struct tee_link *link, const char *wanted)
-{
-	const char *name;
-	uint64_t value;
-
-	for (unsigned i = 0; link->ops->counter(link, i, &name, &value); i++)
-		if (!strcmp(name, wanted))
-			return value;
-	fail_msg("no counter %s", wanted);
-	return 0;
 }
 
 static void run_begin(struct run *run, const char *text, unsigned offloads)
@@ -146,11 +135,11 @@ static void faults_come_at_their_rate(void **state)
 		run_begin(&run, "loss=10%,duplicate=5%,corrupt=2%,seed=3", 0);
 		send_numbers(&run, towards, 1000);
 		snprintf(name, sizeof(name), "impair.%s_lost", way);
-		lost = counter(run.near, name);
+		lost = link_counter(run.near, name);
 		snprintf(name, sizeof(name), "impair.%s_duplicated", way);
-		duplicated = counter(run.near, name);
+		duplicated = link_counter(run.near, name);
 		snprintf(name, sizeof(name), "impair.%s_corrupted", way);
-		corrupted = counter(run.near, name);
+		corrupted = link_counter(run.near, name);
 		assert_share(lost, 0.10);
 		assert_share(duplicated, 0.90 * 0.05);
 		assert_share(corrupted, 0.90 * 1.05 * 0.02);
@@ -220,7 +209,7 @@ static void bursts_are_long(void **state)
 	assert_true(lost > COUNT * share * 0.75 && lost < COUNT * share * 1.25);
 	assert_true(bursts > 100);
 	assert_true((double)lost / bursts > 3.2 && (double)lost / bursts < 4.8);
-	assert_true(counter(run.near, "impair.tx_burst_lost") >= lost);
+	assert_true(link_counter(run.near, "impair.tx_burst_lost") >= lost);
 	run_end(&run);
 }
 
@@ -281,7 +270,7 @@ static void reordered_packets_overtake(void **state)
 			if (run.arrivals[i].number > highest)
 				highest = run.arrivals[i].number;
 		}
-		assert_share(counter(run.near, "impair.tx_reordered"), 0.05);
+		assert_share(link_counter(run.near, "impair.tx_reordered"), 0.05);
 		/* With a delay of 100 packets each one that skips it makes many late; held ones are few. */
 		assert_true(t == 0 ? late > COUNT / 2 : late > COUNT / 25);
 		run_end(&run);
@@ -298,7 +287,7 @@ static void the_line_has_its_rate_and_its_queue(void **state)
 	send_numbers(&run, false, 0);
 	/* All at once: what fits the queue passes, in line; the rest is gone. */
 	assert_int_equal(run.count, 65536 / FRAME_LEN);
-	assert_int_equal(counter(run.near, "impair.tx_queue_dropped"), COUNT - run.count);
+	assert_int_equal(link_counter(run.near, "impair.tx_queue_dropped"), COUNT - run.count);
 	for (unsigned i = 0; i < run.count; i++) {
 		assert_int_equal(run.arrivals[i].number, i);
 		assert_int_equal(run.arrivals[i].at_ns, (i + 1) * frame_ns);
@@ -411,7 +400,7 @@ static void what_has_no_checksum_is_dropped_instead(void **state)
 		assert_int_equal(run.near->ops->send(run.near, &frame, 1, 0), 1);
 		assert_int_equal(run.far->ops->recv(run.far, run.pool, &pkt, 1, 0), 0);
 	}
-	assert_int_equal(counter(run.near, "impair.tx_corrupt_dropped"), 2);
+	assert_int_equal(link_counter(run.near, "impair.tx_corrupt_dropped"), 2);
 	run_end(&run);
 }
 
@@ -427,7 +416,7 @@ static void a_link_that_refuses_is_asked_again(void **state)
 	/* The wire holds 16 MiB; we go on sending past that. */
 	for (; sent < 600; sent++)
 		assert_int_equal(run.near->ops->send(run.near, &frame, 1, 0), 1);
-	assert_true(counter(run.near, "impair.tx_passed") < sent);
+	assert_true(link_counter(run.near, "impair.tx_passed") < sent);
 	for (uint64_t now_ns = 0; run.near->ops->deadline(run.near) != TEE_NEVER;) {
 		struct tee_pkt *pkt;
 

@@ -35,8 +35,7 @@ static int set_up(void **state)
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(listener, 1), 0);
-	d = calloc(1, sizeof(*d));
-	d->pool = tee_pool_new(0);
+	d = drive_new();
 	snprintf(spec, sizeof(spec), "passt:%s", path);
 	if (tee_link_open(spec, &d->link, error) < 0)
 		fail_msg("%s", error);
@@ -47,10 +46,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	tee_link_close(d->link);
-	assert_int_equal(tee_pool_bytes_used(d->pool), 0);
-	tee_pool_free(d->pool);
-	free(d);
+	drive_free(d);
 	if (peer >= 0)
 		close(peer);
 	close(listener);
@@ -156,7 +152,7 @@ static void a_full_socket_takes_the_rest_later(void **state)
 		}
 	}
 	assert_int_equal(have, 0);
-	assert_int_equal(drive_counter(d->link, "passt.tx_frames"), 400);
+	assert_int_equal(link_counter(d->link, "passt.tx_frames"), 400);
 }
 
 static void the_end_of_the_stream_is_the_end_of_the_link(void **state)
@@ -173,7 +169,7 @@ static void a_stream_out_of_step_is_left(void **state)
 	memset(got, 0xff, 100);
 	assert_int_equal(send(peer, got, 100, 0), 100);
 	assert_int_equal(drive_until(d, any, 0), -TEE_ENODEV);
-	assert_int_equal(drive_counter(d->link, "passt.rx_bad_length"), 1);
+	assert_int_equal(link_counter(d->link, "passt.rx_bad_length"), 1);
 }
 
 /* passt itself: it answers ARP for every address but ours. Closing the link ends the process. */
@@ -182,8 +178,7 @@ static void passt_itself_is_started_and_ended(void **state)
 	char reason[TEE_LINK_ERROR_SIZE];
 	uint64_t before_ns;
 
-	d = calloc(1, sizeof(*d));
-	d->pool = tee_pool_new(0);
+	d = drive_new();
 	if (tee_link_probe("passt", reason) < 0) {
 		assert_true(strlen(reason) > 20);
 		print_message("passt does not run here: %s\n", reason);

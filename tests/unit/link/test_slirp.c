@@ -40,17 +40,13 @@ static void meet_gateway(void)
 
 static int set_up(void **state)
 {
-	d = calloc(1, sizeof(*d));
-	d->pool = tee_pool_new(0);
+	d = drive_new();
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	tee_link_close(d->link);
-	assert_int_equal(tee_pool_bytes_used(d->pool), 0);
-	tee_pool_free(d->pool);
-	free(d);
+	drive_free(d);
 	return 0;
 }
 
@@ -315,8 +311,8 @@ static void two_hundred_sockets_are_watched(void **state)
 		seen[flow] = 1;
 		count++;
 	}
-	assert_int_equal(drive_counter(d->link, "slirp.watch_failures"), 0);
-	assert_int_equal(drive_counter(d->link, "slirp.rx_overflows"), 0);
+	assert_int_equal(link_counter(d->link, "slirp.watch_failures"), 0);
+	assert_int_equal(link_counter(d->link, "slirp.rx_overflows"), 0);
 	close(server);
 }
 
@@ -446,7 +442,7 @@ static void malformed_frames_are_dropped(void **state)
 	}
 	frame_of_bytes(&frame, out, FRAME_MAX + 1u);
 	assert_int_equal(d->link->ops->send(d->link, &frame, 1, drive_now_ns()), 1);
-	assert_int_equal(drive_counter(d->link, "slirp.tx_oversize"), 14 + 1);
+	assert_int_equal(link_counter(d->link, "slirp.tx_oversize"), 14 + 1);
 	ping_gateway();
 }
 

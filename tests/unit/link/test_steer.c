@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <poll.h>
+#include "counter.h"
 #include "frames.h"
 #include "link/steer.h"
 #include "link/steer_flow.h"
@@ -251,18 +252,6 @@ static struct fake *fake_new(const char *name)
 	return fake;
 }
 
-static uint64_t counter(struct tee_link *link, const char *name)
-{
-	const char *found;
-	uint64_t value;
-
-	for (unsigned i = 0; link->ops->counter(link, i, &found, &value); i++)
-		if (strcmp(found, name) == 0)
-			return value;
-	fail_msg("no counter %s", name);
-	return 0;
-}
-
 static bool is_awake(struct tee_link *link)
 {
 	struct tee_link_poll fds[4];
@@ -309,7 +298,7 @@ static void frames_reach_their_queue(void **state)
 	release(pkts, count);
 	theirs = 40 - count;
 	assert_in_range(count, 10, 30);
-	assert_int_equal(counter(links[0], "steer.passed_on"), theirs);
+	assert_int_equal(link_counter(links[0], "steer.passed_on"), theirs);
 	assert_true(is_awake(links[1]));
 	assert_int_equal(receive(links[1], pools[1], pkts), theirs);
 	for (unsigned i = 0; i < theirs; i++) {
@@ -326,7 +315,7 @@ static void frames_reach_their_queue(void **state)
 	}
 	release(pkts, theirs);
 	assert_false(is_awake(links[1]));
-	assert_int_equal(counter(links[1], "steer.taken_in"), theirs);
+	assert_int_equal(link_counter(links[1], "steer.taken_in"), theirs);
 
 	/* An answer is heard by both. */
 	fakes[1]->lens[0] = make_arp(fakes[1]->frames[0], 2, mac_a, 1, mac_b, 2);
@@ -347,7 +336,7 @@ static void frames_reach_their_queue(void **state)
 	fakes[1]->count = 40;
 	count = receive(links[1], pools[1], pkts);
 	assert_int_equal(count, theirs);
-	assert_int_equal(counter(links[1], "steer.dropped"), 40 - theirs);
+	assert_int_equal(link_counter(links[1], "steer.dropped"), 40 - theirs);
 	release(pkts, count);
 	tee_link_close(links[1]);
 	assert_int_equal(closed_count, 2);

@@ -111,6 +111,19 @@ static void a_range_may_be_refused(void **state)
 	xdp_group_leave(group, 0);
 }
 
+/* A group of two, whose maps the kernel can make; skips the test where it can't. */
+static struct xdp_group *join_two(void)
+{
+	char reason[TEE_LINK_ERROR_SIZE];
+	struct xdp_group *group;
+
+	if (xdp_steer_probe(reason) < 0)
+		skip();
+	group = join("eth0", 2, 0);
+	join("eth0", 2, 1);
+	return group;
+}
+
 static bool in_map(const struct xdp_group *group, const struct tee_ip *ip)
 {
 	uint8_t value;
@@ -120,15 +133,11 @@ static bool in_map(const struct xdp_group *group, const struct tee_ip *ip)
 
 static void an_address_stays_while_anybody_has_it(void **state)
 {
-	char reason[TEE_LINK_ERROR_SIZE];
 	const struct tee_ip both[] = {a, b};
 	struct xdp_group *group;
 
 	(void)state;
-	if (xdp_steer_probe(reason) < 0)
-		skip();
-	group = join("eth0", 2, 0);
-	join("eth0", 2, 1);
+	group = join_two();
 	group->shares = true;
 	assert_int_equal(xdp_steer_make_maps(&group->steer, 1, true), 0);
 	assert_int_equal(xdp_group_set_addresses(group, 0, both, 2), 0);
@@ -149,14 +158,10 @@ static void an_address_stays_while_anybody_has_it(void **state)
 
 static void a_claim_holds_for_all(void **state)
 {
-	char reason[TEE_LINK_ERROR_SIZE];
 	struct xdp_group *group;
 
 	(void)state;
-	if (xdp_steer_probe(reason) < 0)
-		skip();
-	group = join("eth0", 2, 0);
-	join("eth0", 2, 1);
+	group = join_two();
 	assert_int_equal(xdp_steer_make_maps(&group->steer, 1, true), 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(xdp_group_claim_port(group, XDP_PORTS_ICMP, 77), 0);

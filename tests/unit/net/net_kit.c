@@ -280,6 +280,17 @@ void kit_give_nd(struct kit *kit, const struct nd_message *nd, const struct tee_
 	give_icmp_bytes(kit, src, dst, 255, bytes, nd_write(bytes, nd));
 }
 
+void kit_give_error(struct kit *kit, uint8_t type, uint8_t code, uint32_t rest)
+{
+	uint8_t quote[64];
+	struct tee_ip to = kit->ip.src;
+	bool is4 = kit->ip.version == 4;
+	size_t n = kit->ip.header_len + 8u;
+
+	memcpy(quote, kit->payload - kit->ip.header_len, n);
+	kit_give_icmp(kit, is4 ? &ROUTER_IP : &PEER_LL6, &to, 64, type, code, rest, quote, n);
+}
+
 void kit_give_arp(struct kit *kit, uint16_t op, const struct tee_mac *sender_mac,
 		  const struct tee_ip *sender, const struct tee_ip *target, bool is_broadcast)
 {

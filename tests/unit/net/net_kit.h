@@ -90,6 +90,8 @@ size_t kit_build_udp(uint8_t *out, const struct tee_endpoint *src, const struct 
 /* An ICMP or ICMPv6 message; the checksum is filled in. */
 void kit_give_icmp(struct kit *kit, const struct tee_ip *src, const struct tee_ip *dst, uint8_t ttl,
 		   uint8_t type, uint8_t code, uint32_t rest, const void *body, size_t len);
+/* The error that the peer's stack, or a router, would send about the packet just taken. */
+void kit_give_error(struct kit *kit, uint8_t type, uint8_t code, uint32_t rest);
 void kit_give_arp(struct kit *kit, uint16_t op, const struct tee_mac *sender_mac,
 		  const struct tee_ip *sender, const struct tee_ip *target, bool is_broadcast);
 /* ND: NS, NA or RS of the wire's writer, with hop limit 255. */

@@ -9,18 +9,6 @@
 
 static struct event_source source;
 
-/* The error that the peer's stack, or a router, would send about the packet just taken. */
-static void give_error(struct kit *kit, uint8_t type, uint8_t code, uint32_t rest)
-{
-	uint8_t quote[64];
-	struct tee_ip to = kit->ip.src;
-	bool is4 = kit->ip.version == 4;
-	size_t n = kit->ip.header_len + 8u;
-
-	memcpy(quote, kit->payload - kit->ip.header_len, n);
-	kit_give_icmp(kit, is4 ? &ROUTER_IP : &PEER_LL6, &to, 64, type, code, rest, quote, n);
-}
-
 static void pings_come_back(void **state)
 {
 	static struct kit kit;
@@ -58,7 +46,7 @@ static void pings_come_back(void **state)
 	assert_int_equal(udp_endpoint_send(ping, request, 12, &info), 12);
 	assert_true(kit_take(&kit));
 	/* The far end is not there. */
-	give_error(&kit, ICMP6_UNREACHABLE, 3, 0);
+	kit_give_error(&kit, ICMP6_UNREACHABLE, 3, 0);
 	assert_int_equal(udp_endpoint_take_error(ping), TEE_EHOSTUNREACH);
 	assert_int_equal(udp_endpoint_take_error(other), 0);
 	/* Anything but an echo request is not ours to send. */

@@ -368,18 +368,6 @@ static void a_closed_port_is_told(void **state)
 	kit_close(&kit);
 }
 
-/* The error that the peer's stack, or a router, would send about the packet just taken. */
-static void give_error(struct kit *kit, uint8_t type, uint8_t code, uint32_t rest)
-{
-	uint8_t quote[64];
-	struct tee_ip to = kit->ip.src;
-	bool is4 = kit->ip.version == 4;
-	size_t n = kit->ip.header_len + 8u;
-
-	memcpy(quote, kit->payload - kit->ip.header_len, n);
-	kit_give_icmp(kit, is4 ? &ROUTER_IP : &PEER_LL6, &to, 64, type, code, rest, quote, n);
-}
-
 static void icmp_errors_reach_connected_endpoints(void **state)
 {
 	static const struct {
@@ -406,7 +394,7 @@ static void icmp_errors_reach_connected_endpoints(void **state)
 		source->news = 0;
 		assert_int_equal(send_to(endpoint, EP(TEE_IP_ANY, 0), "question"), 8);
 		assert_true(kit_take(&kit));
-		give_error(&kit, rows[i].type, rows[i].code, 0);
+		kit_give_error(&kit, rows[i].type, rows[i].code, 0);
 		if (rows[i].error) {
 			assert_true(source->news & TEE_EV_ERROR);
 			assert_true(udp_endpoint_readiness(endpoint) & TEE_EV_ERROR);
@@ -419,11 +407,11 @@ static void icmp_errors_reach_connected_endpoints(void **state)
 	loose = bound(&kit, TEE_FAMILY_IPV4, EP(ANY4, 999));
 	assert_int_equal(send_to(loose, EP(PEER_IP, 53), "question"), 8);
 	assert_true(kit_take(&kit));
-	give_error(&kit, ICMP4_UNREACHABLE, 3, 0);
+	kit_give_error(&kit, ICMP4_UNREACHABLE, 3, 0);
 	assert_int_equal(udp_endpoint_take_error(loose), 0);
 	/* A port that nobody has. */
 	udp_endpoint_free(loose);
-	give_error(&kit, ICMP4_UNREACHABLE, 3, 0);
+	kit_give_error(&kit, ICMP4_UNREACHABLE, 3, 0);
 	assert_int_equal(kit_count(&kit, DROP_ICMP_UNBELIEVABLE), 1);
 	kit_close(&kit);
 }
@@ -441,7 +429,7 @@ static void too_big_lowers_the_path_mtu(void **state)
 	assert_int_equal(udp_endpoint_send(endpoint, data, sizeof(data), &info), sizeof(data));
 	assert_true(kit_take(&kit));
 	assert_true(kit.ip.dont_fragment);
-	give_error(&kit, ICMP4_UNREACHABLE, 4, 1300);
+	kit_give_error(&kit, ICMP4_UNREACHABLE, 4, 1300);
 	assert_int_equal(kit_count(&kit, COUNT_PMTU_CHANGED), 1);
 	/* What doesn't fit now is cut; who said "never cut" is told. */
 	assert_int_equal(udp_endpoint_send(endpoint, data, sizeof(data), &info), sizeof(data));
