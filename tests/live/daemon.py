@@ -346,20 +346,7 @@ while sys.stdin.buffer.read(1):
     while b"\\r\\n\\r\\n" not in came or len(came.split(b"\\r\\n\\r\\n", 1)[1]) < 5:
         came += s.recv(4096)
     print(came.split(b"\\r\\n\\r\\n", 1)[1].decode(), flush=True)
-began = time.monotonic()
-try:
-    while time.monotonic() - began < 20:
-        s.sendall(b"G")
-        s.settimeout(0.1)
-        try:
-            if not s.recv(1):
-                break
-        except TimeoutError:
-            pass
-except OSError:
-    pass
-print(time.monotonic() - began)
-"""
+""" + servers.ENDLESS_REQUEST
 
 
 @live.case("serve on a daemon: a file that changes is seen on a kept connection; an endless request ends", quick=True)

@@ -82,6 +82,13 @@ def both_files(lab):
             for name, extra in (("ours", 1), ("theirs", 2))]
 
 
+def kernels(wire, family):
+    """Where the kernel's side listens so that we reach it at wire.at()."""
+    if wire.name == "slirp":
+        return {4: "127.0.0.1", 6: "::1"}[family]
+    return wire.at(family)
+
+
 def file_digest(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -94,10 +101,8 @@ for kind in (live.Slirp, live.Tap, live.Packet):
         def our_half_close(lab, make=kind, family=address_family):
             wire = make(lab)
             (ours, our_digest), (theirs, their_digest) = both_files(lab)
-            address = {"slirp": {4: "127.0.0.1", 6: "::1"}}.get(wire.name, {}).get(
-                family, wire.at(family))
-            peer = lab.start(sys.executable, "-c", READ_THEN_SEND, "listen", address, 9000, theirs,
-                             ns=wire.ns)
+            peer = lab.start(sys.executable, "-c", READ_THEN_SEND, "listen",
+                             kernels(wire, family), 9000, theirs, ns=wire.ns)
             until(peer.output, 10, "the kernel's side to listen")
             with open(ours, "rb") as data:
                 process = lab.tee("nc", *wire.options(family), wire.at(family), 9000, stdin=data)
@@ -156,9 +161,7 @@ for kind in (live.Slirp, live.Tap, live.Packet):
                    quick=kind is live.Tap)
         def udp_out(lab, make=kind, family=address_family):
             wire = make(lab)
-            address = {"slirp": {4: "127.0.0.1", 6: "::1"}}.get(wire.name, {}).get(
-                family, wire.at(family))
-            return udp_client(lab, wire, family, address)
+            return udp_client(lab, wire, family, kernels(wire, family))
 
 
 @live.case("UDP from the kernel's nc into nc -u -l, and an answer", quick=True)

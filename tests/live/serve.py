@@ -237,24 +237,10 @@ def pipelines(lab):
     lab.start("python3", "-c", PIPELINE, wire.own4, PORT, ns=wire.ns).check_exit(0, 30)
 
 
-# Sends a request for longer than a client may be idle, byte by byte; prints how long it was let.
 SLOW_WRITER = """
 import socket, sys, time
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
-began = time.monotonic()
-try:
-    for number in range(100):
-        s.sendall(b"G" if number == 0 else b"E")
-        s.settimeout(0.2)
-        try:
-            if not s.recv(100):
-                break
-        except TimeoutError:
-            pass
-except OSError:
-    pass
-print(time.monotonic() - began)
-"""
+""" + servers.ENDLESS_REQUEST
 
 
 @live.case("a request that never ends", quick=True)

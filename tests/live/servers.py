@@ -53,6 +53,24 @@ http {{
 }}
 """
 
+# A part of a client's program: on its connection `s` a request, byte by byte, for longer than a client may be idle;
+# prints how many seconds it was let.
+ENDLESS_REQUEST = """
+began = time.monotonic()
+try:
+    while time.monotonic() - began < 20:
+        s.sendall(b"G")
+        s.settimeout(0.2)
+        try:
+            if not s.recv(100):
+                break
+        except TimeoutError:
+            pass
+except OSError:
+    pass
+print(time.monotonic() - began)
+"""
+
 
 def certificate_authority(lab, name="ca"):
     """Makes a CA; returns (path of its certificate, path of its key)."""
@@ -94,6 +112,18 @@ def pages(lab):
         with open(os.path.join(root, f"{number}.bin"), "rb") as page:
             bodies.append(page.read())
     return root, bodies
+
+
+def nginx_of_workers(lab, count):
+    """The arguments of an nginx with worker processes, for a place of its own; it listens on port 8080."""
+    need("nginx")
+    root, _ = pages(lab)
+    home = lab.path("home")
+    os.mkdir(home)
+    text = NGINX.format(dir=home, listen="listen 8080 backlog=1024;", root=root)
+    with open(f"{home}/conf", "w", encoding="utf-8") as file:
+        file.write(text.replace("master_process off;", f"worker_processes {count};"))
+    return ["nginx", "-c", f"{home}/conf", "-p", home, "-e", f"{home}/log"]
 
 
 def nginx(lab, ns=None, root=None, tls=None, port=80, tls_port=443):

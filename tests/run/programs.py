@@ -108,14 +108,8 @@ def wget(lab, wire):
 
 @program("nginx: four workers under wrk", "nginx", "wrk", "curl")
 def nginx(lab, wire):
-    root, bodies = servers.pages(lab)
-    home = lab.path("home")
-    os.mkdir(home)
-    text = servers.NGINX.format(dir=home, listen="listen 8080 backlog=1024;", root=root)
-    text = text.replace("master_process off;", "worker_processes 4;")
-    with open(f"{home}/conf", "w", encoding="utf-8") as file:
-        file.write(text)
-    server = Server(lab, wire, 8080, "nginx", "-c", f"{home}/conf", "-p", home, "-e", f"{home}/log")
+    _, bodies = servers.pages(lab)
+    server = Server(lab, wire, 8080, *servers.nginx_of_workers(lab, 4))
     told = server.ask("wrk", "-t2", "-c64", "-d3", f"http://{server.at}/hello.txt")
     check("Socket errors" not in told and "Non-2xx" not in told, told)
     page = subprocess.run(lab.inside(wire.ns) + ["curl", "-sS", f"http://{server.at}/9.bin"],

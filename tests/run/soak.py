@@ -44,17 +44,10 @@ class Nginx:
     """nginx with two workers under `run`, which closes each connection after its answer."""
 
     def __init__(self, lab, *options):
-        need("nginx", "wrk")
+        need("wrk")
         self.lab, self.wire = lab, live.Tap(lab)
-        root, _ = servers.pages(lab)
-        home = lab.path("home")
-        os.mkdir(home)
-        text = servers.NGINX.format(dir=home, listen="listen 8080 backlog=1024;", root=root)
-        text = text.replace("master_process off;", "worker_processes 2;")
-        with open(f"{home}/conf", "w", encoding="utf-8") as file:
-            file.write(text)
         self.process = lab.tee("run", *self.wire.options(), *options, "--stats", "--json",
-                               "nginx", "-c", f"{home}/conf", "-p", home, "-e", f"{home}/log")
+                               *servers.nginx_of_workers(lab, 2))
         self.page = self.wire.own_url(4, "/fresh/hello.txt", 8080)
         until(self.answers, 20, "nginx", 0.1)
         self.idle = self.descriptors()

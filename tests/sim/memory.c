@@ -6,13 +6,15 @@
  */
 #include "memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/random.h"
 
 static struct {
 	struct random random;
-	uint64_t one_in; /* 0: none fails */
+	uint64_t one_in;       /* 0: none fails by chance */
+	uint64_t left_to_fail; /* this one from now on fails, the next being 1; 0: none */
 	uint64_t refused;
 	int64_t blocks;
 } heap;
@@ -23,9 +25,14 @@ void memory_begin_failing(uint64_t seed, uint64_t one_in)
 	heap.one_in = one_in;
 }
 
+void memory_fail_one(uint64_t skipped)
+{
+	heap.left_to_fail = skipped + 1;
+}
+
 void memory_end_failing(void)
 {
-	heap.one_in = 0;
+	heap.one_in = heap.left_to_fail = 0;
 }
 
 int64_t memory_blocks(void)
@@ -40,7 +47,9 @@ uint64_t memory_refused(void)
 
 static int is_refused(void)
 {
-	if (heap.one_in == 0 || random_below(&heap.random, heap.one_in) != 0)
+	bool is_its_turn = heap.left_to_fail && --heap.left_to_fail == 0;
+
+	if (!is_its_turn && (heap.one_in == 0 || random_below(&heap.random, heap.one_in) != 0))
 		return 0;
 	heap.refused++;
 	return 1;

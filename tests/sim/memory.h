@@ -12,6 +12,8 @@
 
 /* From now on one allocation in `one_in` fails, as chance from `seed` has it; 1: all do. */
 void memory_begin_failing(uint64_t seed, uint64_t one_in);
+/* Only the allocation after the next `skipped` fails. */
+void memory_fail_one(uint64_t skipped);
 void memory_end_failing(void);
 /* Blocks that the stacks hold now. */
 int64_t memory_blocks(void);

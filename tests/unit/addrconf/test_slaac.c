@@ -22,6 +22,15 @@ struct advert {
 	const struct tee_ip *prefix; /* NULL: the usual one */
 };
 
+/* A default router's, with a prefix for addresses. */
+static const struct advert usual = {
+	.router_s = 1800,
+	.prefix_bits = 64,
+	.prefix_flags = 0xc0,
+	.valid_s = 86400,
+	.preferred_s = 3600,
+};
+
 static void give_advert(struct kit *kit, const struct advert *advert, uint8_t ttl,
 			const struct tee_ip *src)
 {
@@ -182,11 +191,7 @@ static void an_advertisement_configures_all(void **state)
 static void forged_advertisements_are_ignored(void **state)
 {
 	static struct kit kit;
-	struct advert advert = {.router_s = 1800,
-				.prefix_bits = 64,
-				.prefix_flags = 0xc0,
-				.valid_s = 86400,
-				.preferred_s = 3600};
+	struct advert advert = usual;
 	struct net_path path;
 
 	open_kit(&kit);
@@ -286,13 +291,9 @@ static void a_flood_of_prefixes_is_bounded(void **state)
 	open_kit(&kit);
 	for (unsigned i = 0; i < 200; i++) {
 		struct tee_ip flood = prefix, router = PEER_LL6;
-		struct advert advert = {.router_s = 1800,
-					.prefix_bits = 64,
-					.prefix_flags = 0xc0,
-					.valid_s = 86400,
-					.preferred_s = 3600,
-					.prefix = &flood};
+		struct advert advert = usual;
 
+		advert.prefix = &flood;
 		flood.byte[7] = (uint8_t)i;
 		router.byte[14] = (uint8_t)i;
 		give_advert(&kit, &advert, 255, &router);
@@ -306,16 +307,12 @@ static void a_flood_of_prefixes_is_bounded(void **state)
 static void going_down_forgets_the_network(void **state)
 {
 	static struct kit kit;
-	struct advert advert = {.router_s = 1800,
-				.mtu = 1400,
-				.prefix_bits = 64,
-				.prefix_flags = 0xc0,
-				.valid_s = 86400,
-				.preferred_s = 3600,
-				.has_dns = true,
-				.dns_s = 600};
+	struct advert advert = usual;
 	struct tee_net_info info;
 
+	advert.mtu = 1400;
+	advert.has_dns = true;
+	advert.dns_s = 600;
 	open_kit(&kit);
 	give_advert(&kit, &advert, 255, &PEER_LL6);
 	kit_step(&kit, 3 * TEE_NS_PER_S);
@@ -333,11 +330,7 @@ static void going_down_forgets_the_network(void **state)
 static void switched_off_it_does_nothing(void **state)
 {
 	static struct kit kit;
-	struct advert advert = {.router_s = 1800,
-				.prefix_bits = 64,
-				.prefix_flags = 0xc0,
-				.valid_s = 86400,
-				.preferred_s = 3600};
+	struct advert advert = usual;
 
 	kit_config(&kit);
 	kit.config.ipv6_slaac = false;

@@ -133,14 +133,23 @@ static inline struct tee_socket *pair_listen(struct pair *pair, uint16_t port)
 	return listener;
 }
 
+/* Stack 0 begins to connect to a port of stack 1; its SYN is still to leave. */
+static inline struct tee_socket *pair_begin_connect(struct pair *pair, uint16_t port)
+{
+	struct tee_endpoint remote = endpoint(pair->ip4[1], port);
+	struct tee_socket *socket = pair_open(pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+
+	assert_int_equal(tee_connect(socket, &remote), -TEE_EINPROGRESS);
+	return socket;
+}
+
 /* A connection from stack 0 to the listener; ends[0] and ends[1]. */
 static inline void pair_connect(struct pair *pair, struct tee_socket *listener, uint16_t port,
 				struct tee_socket *ends[2])
 {
-	struct tee_endpoint remote = endpoint(pair->ip4[1], port), from;
+	struct tee_endpoint from;
 
-	ends[0] = pair_open(pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
-	assert_int_equal(tee_connect(ends[0], &remote), -TEE_EINPROGRESS);
+	ends[0] = pair_begin_connect(pair, port);
 	pair_run(pair);
 	assert_true(tee_readiness(ends[0]) & TEE_EV_WRITABLE);
 	assert_int_equal(tee_accept(listener, &ends[1], &from), 0);
