@@ -153,13 +153,10 @@ static void send_tcp(unsigned dport, uint32_t seq, uint32_t ack, unsigned flags,
 	put16(tcp + 14, 65535);
 	put16(tcp + 16, pseudo16(ip, 6, 20 + payload));
 	frame_as_stack(&frame, out, len, 54);
-	if (d->link->info.offloads & TEE_OFFLOAD_TX_CHECKSUM) {
-		frame.checksum_partial = true;
-		frame.csum_start = 34;
-		frame.csum_offset = 16;
-	} else {
+	if (d->link->info.offloads & TEE_OFFLOAD_TX_CHECKSUM)
+		frame_leave_checksum(&frame, 34);
+	else
 		put16(frame.head + frame.head_off + 50, ~sum16(0, tcp, 20 + payload) & 0xffff);
-	}
 	frame.gso_size = (uint16_t)gso_size;
 	frame.gso_type = gso_size ? TEE_GSO_TCP4 : TEE_GSO_NONE;
 	assert_int_equal(d->link->ops->send(d->link, &frame, 1, drive_now_ns()), 1);

@@ -257,9 +257,7 @@ static void a_checksum_outside_the_frame_is_left(void **state)
 	struct tee_frame frame;
 
 	frame_as_stack(&frame, whole, 60, 42);
-	frame.checksum_partial = true;
-	frame.csum_start = 58;
-	frame.csum_offset = 16;
+	frame_leave_checksum(&frame, 58);
 	gso_cut_complete(&frame);
 	assert_true(frame.checksum_partial);
 }

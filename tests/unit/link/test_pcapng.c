@@ -203,17 +203,13 @@ static void make_recording(void)
 		frame_as_stack(&frame, bytes, len, 54);
 		frame.gso_type = TEE_GSO_TCP4;
 		frame.gso_size = 1460;
-		frame.checksum_partial = true;
-		frame.csum_start = 34;
-		frame.csum_offset = 16;
+		frame_leave_checksum(&frame, 34);
 		frame.why = TEE_WHY_NEW_DATA;
 		pass(&r, from, &frame, 1000 + (unsigned)inbound);
 
 		len = make_frame(bytes, &small);
 		frame_as_stack(&frame, bytes, len, 74);
-		frame.checksum_partial = true;
-		frame.csum_start = 54;
-		frame.csum_offset = 16;
+		frame_leave_checksum(&frame, 54);
 		frame.why = TEE_WHY_TLP;
 		pass(&r, from, &frame, 2000 + (unsigned)inbound);
 	}

@@ -156,4 +156,15 @@ static inline void pair_connect(struct pair *pair, struct tee_socket *listener, 
 	assert_memory_equal(&from.ip, &pair->ip4[0], sizeof(from.ip));
 }
 
+/* Two stacks, a connection between them, and the listener that it came by, on port 80. */
+static inline struct tee_socket *pair_meet(struct pair *pair, struct tee_socket *ends[2])
+{
+	struct tee_socket *listener;
+
+	pair_init(pair, NULL);
+	listener = pair_listen(pair, 80);
+	pair_connect(pair, listener, 80, ends);
+	return listener;
+}
+
 #endif

@@ -71,13 +71,11 @@ static void test_tail_probe_of_what_arrived(void **state)
 static void test_keepalive_in_time_wait(void **state)
 {
 	struct pair pair;
-	struct tee_socket *listener, *ends[2];
+	struct tee_socket *ends[2];
 	struct tee_tcp_info info;
 
 	(void)state;
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	pair_meet(&pair, ends);
 	assert_int_equal(tee_shutdown(ends[0], TEE_SHUT_WRITE), 0);
 	pair_run(&pair);
 	tee_close(ends[1]);
@@ -128,13 +126,11 @@ static void test_notsent_lowat(void **state)
 {
 	static uint8_t data[4096];
 	struct pair pair;
-	struct tee_socket *listener, *ends[2];
+	struct tee_socket *ends[2];
 	struct tee_pkt *pkt;
 
 	(void)state;
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	pair_meet(&pair, ends);
 	/* 0: no limit, as on Linux. */
 	assert_int_equal(tee_set_option(ends[0], TEE_OPT_NOTSENT_LOWAT, 0), 0);
 	assert_true(tee_readiness(ends[0]) & TEE_EV_WRITABLE);
@@ -164,9 +160,7 @@ static void time_wait_reopens(bool actively)
 	struct seq32 last;
 	unsigned closer = actively ? 0 : 1;
 
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	listener = pair_meet(&pair, ends);
 	assert_int_equal(tee_local_name(ends[0], &local), 0);
 	assert_int_equal(tee_remote_name(ends[0], &remote), 0);
 	for (unsigned i = 0; i < 200; i++) {

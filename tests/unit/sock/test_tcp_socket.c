@@ -261,9 +261,7 @@ static void test_half_close(void **state)
 	char buf[16];
 
 	(void)state;
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	listener = pair_meet(&pair, ends);
 	assert_int_equal(tee_send(ends[0], "question", 8, 0), 8);
 	assert_int_equal(tee_shutdown(ends[0], TEE_SHUT_WRITE), 0);
 	assert_int_equal(tee_send(ends[0], "x", 1, 0), -TEE_EPIPE);
@@ -291,13 +289,11 @@ static void test_half_close(void **state)
 static void test_abort_is_told(void **state)
 {
 	struct pair pair;
-	struct tee_socket *listener, *ends[2];
+	struct tee_socket *ends[2];
 	char buf[16];
 
 	(void)state;
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	pair_meet(&pair, ends);
 	tee_abort(ends[0]);
 	pair_run(&pair);
 	assert_true(tee_readiness(ends[1]) & TEE_EV_ERROR);
@@ -543,9 +539,7 @@ static void test_list(void **state)
 	unsigned states[TEE_TCP_STATE_COUNT] = {0}, datagrams = 0;
 
 	(void)state;
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	listener = pair_meet(&pair, ends);
 	draft = pair_open(&pair, 1, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
 	datagram = pair_open(&pair, 1, TEE_SOCKET_UDP, TEE_FAMILY_ANY);
 	while (tee_socket_list(pair.stack[1], &cursor, &entry)) {
@@ -586,16 +580,14 @@ static void test_list(void **state)
 static void test_zero_copy(void **state)
 {
 	struct pair pair;
-	struct tee_socket *listener, *ends[2];
+	struct tee_socket *ends[2];
 	struct tee_slice slices[4];
 	void *ptr = NULL;
 	size_t len = 0, got = 0;
 	int n;
 
 	(void)state;
-	pair_init(&pair, NULL);
-	listener = pair_listen(&pair, 80);
-	pair_connect(&pair, listener, 80, ends);
+	pair_meet(&pair, ends);
 	assert_int_equal(tee_recv_view(ends[1], slices, 4), -TEE_EAGAIN);
 	assert_int_equal(tee_send_reserve(ends[0], 1000, &ptr, &len), 0);
 	assert_true(len >= 1000);
