@@ -13,7 +13,7 @@ _teeceepee()
 	if ((COMP_CWORD == 1)); then
 		words='curl serve nc ping run up down ss sim link help version --help --version'
 	elif [[ $prev == --link ]]; then
-		words='slirp passt: tap: packet: xdp:'
+		words='slirp passt passt: tap: packet: xdp:'
 	elif [[ $prev == --cc ]]; then
 		words='cubic newreno bbr'
 	elif [[ $prev == --attach || ${COMP_WORDS[1]} =~ ^(down|ss)$ && $cur != -* ]]; then

@@ -147,7 +147,15 @@ static int lock_dir(const struct daemon_place *place, char *ret_error)
 		if (fd < 0)
 			return fail(ret_error, -errno, "can't open %s: %s", place->dir,
 				    strerror(errno));
-		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &status) == 0 && status.st_nlink > 0)
+		while ((result = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
+			continue;
+		if (result < 0) {
+			result = fail(ret_error, -errno, "can't lock %s: %s", place->dir,
+				      strerror(errno));
+			close(fd);
+			return result;
+		}
+		if (fstat(fd, &status) == 0 && status.st_nlink > 0)
 			return fd;
 		/* The last daemon in it ended meanwhile, and removed it. */
 		close(fd);

@@ -38,6 +38,10 @@ struct link_kind {
 extern const struct link_kind link_kind_slirp, link_kind_passt, link_kind_tap, link_kind_packet,
 	link_kind_xdp, link_kind_wire;
 
+/* The same of xdp.c and of xdp_none.c, which stands for it in a build without. */
+#define LINK_XDP_SUMMARY "a real interface past the kernel's stack, beside or on the host's address"
+#define LINK_XDP_KEYS    "share ports mode send queue queues ring mac mtu"
+
 /* tee_link_open() for a caller who spins, or doesn't. */
 int link_open(const char *text, bool is_spun, struct tee_link **ret_link,
 	      char ret_error[TEE_LINK_ERROR_SIZE]);

@@ -633,13 +633,11 @@ static int xdp_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 }
 
 const struct link_kind link_kind_xdp = {
-	.about =
-		{.name = "xdp",
-		 .syntax = "xdp:INTERFACE[,share=host,ports=FIRST-LAST,mode=MODE,queue=N,queues=N,"
-			   "ring=N,mac=MAC,mtu=N]",
-		 .summary =
-			 "a real interface past the kernel's stack, beside or on the host's address"},
-	.keys = "share ports mode send queue queues ring mac mtu",
+	.about = {.name = "xdp",
+		  .syntax = "xdp:INTERFACE[,share=host,ports=FIRST-LAST,mode=MODE,send=WAY,queue=N,"
+			    "queues=N,ring=N,mac=MAC,mtu=N]",
+		  .summary = LINK_XDP_SUMMARY},
+	.keys = LINK_XDP_KEYS,
 	.takes_name = true,
 	.open = xdp_open,
 	.probe = xdp_probe,

@@ -22,12 +22,10 @@ static int none_open(const struct link_spec *spec, struct tee_link **ret_link,
 }
 
 const struct link_kind link_kind_xdp = {
-	.about =
-		{.name = "xdp",
-		 .syntax = "xdp:INTERFACE (not in this build)",
-		 .summary =
-			 "a real interface past the kernel's stack, beside or on the host's address"},
-	.keys = "share ports mode send queue ring mac mtu",
+	.about = {.name = "xdp",
+		  .syntax = "xdp:INTERFACE (not in this build)",
+		  .summary = LINK_XDP_SUMMARY},
+	.keys = LINK_XDP_KEYS,
 	.takes_name = true,
 	.open = none_open,
 	.probe = none_probe,
