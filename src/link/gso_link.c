@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/gso_cut.h"
 #include "link/wrap.h"
 
@@ -129,7 +130,7 @@ static bool gso_counter(struct tee_link *link, unsigned idx, const char **ret_na
 		{"gso.refused", self->refused},
 	};
 
-	return link_wrap_counter(&self->wrap, counters, ARRAY_LEN(counters), idx, ret_name,
+	return link_counter_tell(counters, ARRAY_LEN(counters), self->wrap.inner, idx, ret_name,
 				 ret_value);
 }
 

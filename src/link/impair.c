@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/gso.h"
 #include "link/impair_way.h"
 #include "link/wrap.h"
@@ -277,7 +278,7 @@ static bool impair_counter(struct tee_link *link, unsigned idx, const char **ret
 		{"impair.tx_malformed", self->tx_malformed},
 	};
 
-	return link_wrap_counter(&self->wrap, counters, ARRAY_LEN(counters), idx, ret_name,
+	return link_counter_tell(counters, ARRAY_LEN(counters), self->wrap.inner, idx, ret_name,
 				 ret_value);
 }
 

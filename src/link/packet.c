@@ -46,6 +46,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/gro.h"
 #include "link/netdev.h"
 #include "link/packet_filter.h"
@@ -299,38 +300,37 @@ static uint64_t packet_deadline(struct tee_link *link)
 	return MIN(self->retry_at_ns, self->look_at_ns);
 }
 
+/* What the kernel dropped as the socket was full. */
+static uint64_t packet_dropped(struct packet_link *self)
+{
+	struct tpacket_stats stats;
+	socklen_t len = sizeof(stats);
+
+	/* Its count starts anew each time it is read. */
+	if (getsockopt(self->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
+		self->rx_dropped += stats.tp_drops;
+	return self->rx_dropped;
+}
+
 static bool packet_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			   uint64_t *ret_value)
 {
 	struct packet_link *self = (struct packet_link *)link;
-	const struct {
-		const char *name;
-		const uint64_t *value;
-	} counters[] = {
-		{"packet.rx_frames", &self->rx_frames},
-		{"packet.tx_frames", &self->tx_frames},
-		{"packet.rx_super_frames", &self->rx_super},
-		{"packet.tx_super_frames", &self->tx_super},
-		{"packet.rx_socket_full", &self->rx_dropped},
-		{"packet.rx_no_memory", &self->rx_no_memory},
-		{"packet.rx_malformed", &self->rx_malformed},
-		{"packet.tx_interface_down", &self->tx_down},
-		{"packet.tx_refused", &self->tx_refused},
-		{"packet.tx_card_full", &self->tx_full},
-		{"packet.rx_joined", &self->gro.joined},
+	const struct link_counter counters[] = {
+		{"packet.rx_frames", self->rx_frames},
+		{"packet.tx_frames", self->tx_frames},
+		{"packet.rx_super_frames", self->rx_super},
+		{"packet.tx_super_frames", self->tx_super},
+		{"packet.rx_socket_full", packet_dropped(self)},
+		{"packet.rx_no_memory", self->rx_no_memory},
+		{"packet.rx_malformed", self->rx_malformed},
+		{"packet.tx_interface_down", self->tx_down},
+		{"packet.tx_refused", self->tx_refused},
+		{"packet.tx_card_full", self->tx_full},
+		{"packet.rx_joined", self->gro.joined},
 	};
-	struct tpacket_stats stats;
-	socklen_t len = sizeof(stats);
 
-	if (idx >= ARRAY_LEN(counters))
-		return false;
-	/* The kernel's count starts anew each time it is read. */
-	if (counters[idx].value == &self->rx_dropped &&
-	    getsockopt(self->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
-		self->rx_dropped += stats.tp_drops;
-	*ret_name = counters[idx].name;
-	*ret_value = *counters[idx].value;
-	return true;
+	return link_counter_tell(counters, ARRAY_LEN(counters), NULL, idx, ret_name, ret_value);
 }
 
 /* ---- addresses ---- */

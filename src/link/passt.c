@@ -27,6 +27,7 @@
 #include <unistd.h>
 #include "base/byteorder.h"
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/deframe.h"
 #include "link/gro.h"
 #include "link/passt_process.h"
@@ -252,10 +253,7 @@ static bool passt_counter(struct tee_link *link, unsigned idx, const char **ret_
 			  uint64_t *ret_value)
 {
 	const struct passt_link *self = (const struct passt_link *)link;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"passt.rx_frames", self->rx_frames},
 		{"passt.tx_frames", self->tx_frames},
 		{"passt.rx_no_memory", self->rx_no_memory},
@@ -263,11 +261,7 @@ static bool passt_counter(struct tee_link *link, unsigned idx, const char **ret_
 		{"passt.rx_joined", self->gro.joined},
 	};
 
-	if (idx >= ARRAY_LEN(counters))
-		return false;
-	*ret_name = counters[idx].name;
-	*ret_value = counters[idx].value;
-	return true;
+	return link_counter_tell(counters, ARRAY_LEN(counters), NULL, idx, ret_name, ret_value);
 }
 
 static void passt_close(struct tee_link *link)

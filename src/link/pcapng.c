@@ -19,6 +19,7 @@
 #include <string.h>
 #include <teeceepee/trace.h>
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/gso.h"
 #include "link/pcapng_file.h"
 #include "link/spec.h"
@@ -165,7 +166,7 @@ static bool pcapng_counter(struct tee_link *link, unsigned idx, const char **ret
 	struct pcapng_link *self = (struct pcapng_link *)link;
 	const struct link_counter packets = {"pcapng.packets", self->file.packets};
 
-	return link_wrap_counter(&self->wrap, &packets, 1, idx, ret_name, ret_value);
+	return link_counter_tell(&packets, 1, self->wrap.inner, idx, ret_name, ret_value);
 }
 
 static const char *pcapng_notice(struct tee_link *link)

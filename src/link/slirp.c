@@ -36,6 +36,8 @@
 #include <unistd.h>
 #include <slirp/libslirp.h>
 #include "base/byteorder.h"
+#include "base/check.h"
+#include "link/counter_table.h"
 #include "link/sigpipe.h"
 #include "link/slirp_debt.h"
 #include "link/slirp_watch.h"
@@ -378,10 +380,7 @@ static bool slirp_counter(struct tee_link *link, unsigned idx, const char **ret_
 			  uint64_t *ret_value)
 {
 	const struct slirp_link *self = (const struct slirp_link *)link;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"slirp.rx_frames", self->rx_frames},
 		{"slirp.tx_frames", self->tx_frames},
 		{"slirp.rx_overflows", self->rx_overflows},
@@ -391,11 +390,7 @@ static bool slirp_counter(struct tee_link *link, unsigned idx, const char **ret_
 		{"slirp.watch_failures", self->watch.failures},
 	};
 
-	if (idx >= sizeof(counters) / sizeof(counters[0]))
-		return false;
-	*ret_name = counters[idx].name;
-	*ret_value = counters[idx].value;
-	return true;
+	return link_counter_tell(counters, ARRAY_LEN(counters), NULL, idx, ret_name, ret_value);
 }
 
 static uint64_t clock_ns(void)

@@ -25,6 +25,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/spec.h"
 #include "link/steer.h"
 #include "link/steer_flow.h"
@@ -227,7 +228,7 @@ static bool steer_counter(struct tee_link *link, unsigned idx, const char **ret_
 		{"steer.dropped", self->dropped},
 	};
 
-	return link_wrap_counter(&self->wrap, counters, ARRAY_LEN(counters), idx, ret_name,
+	return link_counter_tell(counters, ARRAY_LEN(counters), self->wrap.inner, idx, ret_name,
 				 ret_value);
 }
 

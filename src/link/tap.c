@@ -45,6 +45,7 @@
 #include <unistd.h>
 #include <linux/if_tun.h>
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/gro.h"
 #include "link/netdev.h"
 #include "link/rx.h"
@@ -230,10 +231,7 @@ static bool tap_counter(struct tee_link *link, unsigned idx, const char **ret_na
 			uint64_t *ret_value)
 {
 	const struct tap_link *self = (const struct tap_link *)link;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"tap.rx_frames", self->rx_frames},       {"tap.tx_frames", self->tx_frames},
 		{"tap.rx_super_frames", self->rx_super},  {"tap.tx_super_frames", self->tx_super},
 		{"tap.rx_no_memory", self->rx_no_memory}, {"tap.rx_malformed", self->rx_malformed},
@@ -241,11 +239,7 @@ static bool tap_counter(struct tee_link *link, unsigned idx, const char **ret_na
 		{"tap.rx_joined", self->gro.joined},
 	};
 
-	if (idx >= ARRAY_LEN(counters))
-		return false;
-	*ret_name = counters[idx].name;
-	*ret_value = counters[idx].value;
-	return true;
+	return link_counter_tell(counters, ARRAY_LEN(counters), NULL, idx, ret_name, ret_value);
 }
 
 static void tap_close(struct tee_link *link)

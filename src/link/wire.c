@@ -20,6 +20,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/check.h"
+#include "link/counter_table.h"
 #include "link/spec.h"
 
 enum { WIRE_QUEUE_BYTES = 16 << 20 };
@@ -117,20 +119,13 @@ static bool wire_counter(struct tee_link *link, unsigned idx, const char **ret_n
 			 uint64_t *ret_value)
 {
 	struct wire_end *end = (struct wire_end *)link;
-	const struct {
-		const char *name;
-		uint64_t value;
-	} counters[] = {
+	const struct link_counter counters[] = {
 		{"wire.rx_frames", end->rx_frames},
 		{"wire.tx_frames", end->tx_frames},
 		{"wire.rx_no_memory", end->rx_no_memory},
 	};
 
-	if (idx >= sizeof(counters) / sizeof(counters[0]))
-		return false;
-	*ret_name = counters[idx].name;
-	*ret_value = counters[idx].value;
-	return true;
+	return link_counter_tell(counters, ARRAY_LEN(counters), NULL, idx, ret_name, ret_value);
 }
 
 static void wire_close(struct tee_link *link)

@@ -106,16 +106,3 @@ void link_wrap_init(struct link_wrap *wrap, struct tee_link *inner, const struct
 	wrap->link.info = inner->info;
 	wrap->inner = inner;
 }
-
-bool link_wrap_counter(const struct link_wrap *wrap, const struct link_counter *own, unsigned count,
-		       unsigned idx, const char **ret_name, uint64_t *ret_value)
-{
-	struct tee_link *inner = wrap->inner;
-
-	if (idx >= count)
-		return inner->ops->counter &&
-		       inner->ops->counter(inner, idx - count, ret_name, ret_value);
-	*ret_name = own[idx].name;
-	*ret_value = own[idx].value;
-	return true;
-}

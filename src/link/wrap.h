@@ -12,11 +12,6 @@ struct link_wrap {
 	struct tee_link_ops ops;
 };
 
-struct link_counter {
-	const char *name;
-	uint64_t value;
-};
-
 /*
  * Makes the link of `inner`'s info and the wrapper's `own` operations, of which it needs close(). Those that are
  * NULL pass through where the inner link has them. Else they stay absent, as to have one means something: with a
@@ -34,8 +29,5 @@ int link_wrap_poll_fds(struct tee_link *link, struct tee_link_poll *fds, unsigne
 void link_wrap_poll_done(struct tee_link *link, const struct tee_link_poll *fds, unsigned n,
 			 uint64_t now_ns);
 uint64_t link_wrap_deadline(struct tee_link *link);
-/* Of counter(): the `count` counters of the wrapper's own, then the inner link's. */
-bool link_wrap_counter(const struct link_wrap *wrap, const struct link_counter *own, unsigned count,
-		       unsigned idx, const char **ret_name, uint64_t *ret_value);
 
 #endif

@@ -37,6 +37,7 @@
 #include <unistd.h>
 #include "base/byteorder.h"
 #include "base/check.h"
+#include "link/counter_table.h"
 #include "link/host_facts.h"
 #include "link/spec.h"
 #include "link/steer.h"
@@ -234,7 +235,7 @@ static int xdp_claim_port(struct tee_link *link, uint8_t protocol, uint16_t port
 static bool xdp_counter(struct tee_link *link, unsigned idx, const char **ret_name,
 			uint64_t *ret_value)
 {
-	const struct xdp_link *self = (const struct xdp_link *)link;
+	struct xdp_link *self = (struct xdp_link *)link;
 	uint64_t rx_frames = 0, tx_frames = 0, rx_no_memory = 0, rx_too_long = 0, tx_refused = 0,
 		 rx_full = 0, rx_joined = 0, rx_partial = 0;
 
@@ -253,10 +254,7 @@ static bool xdp_counter(struct tee_link *link, unsigned idx, const char **ret_na
 		rx_joined += queue->gro.joined;
 	}
 	{
-		const struct {
-			const char *name;
-			uint64_t value;
-		} counters[] = {
+		const struct link_counter counters[] = {
 			{"xdp.queues", self->queue_count},
 			{"xdp.native", self->group->steer.is_native},
 			{"xdp.zero_copy", self->queues[0].is_zerocopy},
@@ -273,14 +271,9 @@ static bool xdp_counter(struct tee_link *link, unsigned idx, const char **ret_na
 			{"xdp.tx_refused", tx_refused},
 		};
 
-		if (idx >= ARRAY_LEN(counters))
-			return self->beside->ops->counter(self->beside,
-							  idx - (unsigned)ARRAY_LEN(counters),
-							  ret_name, ret_value);
-		*ret_name = counters[idx].name;
-		*ret_value = counters[idx].value;
+		return link_counter_tell(counters, ARRAY_LEN(counters), self->beside, idx, ret_name,
+					 ret_value);
 	}
-	return true;
 }
 
 static const char *xdp_notice(struct tee_link *link)
