@@ -431,6 +431,8 @@ uint16_t header_window(struct tcp_conn *conn, uint64_t nxt);
 uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);
+/* The peer's sender lost something, or took it for lost: the next ACKs are not delayed. */
+void receive_feed_recovery(struct tcp_conn *conn);
 void receive_init_window(struct tcp_conn *conn);
 /* What the arrival of text means for acknowledging and for sizing, whatever becomes of the text. */
 struct arrival {

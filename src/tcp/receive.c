@@ -10,7 +10,7 @@
  * order, for what fills a hole, for a FIN; else delayed (SHLD-18), by ato_ms, which follows the gaps between
  * arrivals between delack_min and delack_max (below 500 ms: MUST-40). A flow's first segments are
  * acknowledged at once, so that the sender's slow start is not held up, until the connection turns
- * out to be interactive.
+ * out to be interactive; and so are the first after a loss.
  *
  * Window: the free buffer, never taken back (SHLD-14), moved on only by a useful amount (MUST-39). The buffer
  * grows with what the application reads a round trip ("dynamic right-sizing").
@@ -340,8 +340,19 @@ void receive_urgent(struct tcp_conn *conn, const struct segment *seg)
 	conn_raise(conn, TEE_EV_URGENT | TEE_EV_READABLE); /* MUST-32 */
 }
 
+/*
+ * The peer's sender mends a loss, or took one for granted: its window is small now, and one segment alone that waits
+ * for our delayed ACK (40 ms) can be all that it has out. So the next ACKs are quick, as those of slow start.
+ */
+void receive_feed_recovery(struct tcp_conn *conn)
+{
+	conn->rcv.quick_acks = QUICK_ACKS_MAX;
+}
+
 static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
 {
+	if (start < end)
+		receive_feed_recovery(conn);
 	if (!conn_has(conn, CONN_HAS_SACK) || !conn_config(conn)->tcp_dsack || start >= end)
 		return;
 	if (conn_has(conn, CONN_DSACK_DUE) || !rx_get(conn))
@@ -442,6 +453,7 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 		conn->rcv.unacked_bytes += (uint32_t)more;
 		/* MUST-58, MUST-59: all that is queued is processed, then acknowledged at once. */
 		conn_ack_now(conn, TEE_WHY_ACK_FILLED_HOLE);
+		receive_feed_recovery(conn);
 	}
 	if (text->fin)
 		conn->rcv.fin = text->end;

@@ -56,6 +56,8 @@ void answer_out_of_window(struct tcp_conn *conn, const struct segment *seg)
 {
 	bool is_old = seg->seq < (int64_t)conn->rcv.nxt;
 
+	if (seg->len && is_old)
+		receive_feed_recovery(conn);
 	/* Data that came twice is told to the sender (RFC 2883), who may find his timeout spurious. */
 	if (seg->len && is_old && conn_has(conn, CONN_HAS_SACK) && conn_config(conn)->tcp_dsack &&
 	    rx_get(conn)) {

@@ -293,6 +293,54 @@ static void test_abandoned(void **state)
 	close_rig(&rig);
 }
 
+static void give_turn(struct rig *rig, uint32_t at, uint32_t count)
+{
+	char word[16];
+
+	rig->told[0] = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		snprintf(word, sizeof(word), "%u", at + i);
+		give_segment(rig, word);
+	}
+	pull(rig);
+}
+
+/* Until one segment alone has to wait for the delayed ACK; returns the next one's number. */
+static uint32_t use_up_quick_acks(struct rig *rig, uint32_t at)
+{
+	for (unsigned turn = 0; turn < 20; turn++, at += 2) {
+		give_turn(rig, at, 2);
+		assert_string_not_equal(rig->told, "");
+	}
+	give_turn(rig, at, 1);
+	assert_string_equal(rig->told, "");
+	return at + 1;
+}
+
+/*
+ * After a loss, and after what came twice, a segment alone is acknowledged at once: it may be all that the
+ * sender's window allows.
+ */
+static void test_quick_after_loss(void **state)
+{
+	static const struct burst plain = {"quick after a loss", false, true, "", ""};
+	struct rig rig;
+	uint32_t at;
+
+	(void)state;
+	open_rig(&rig, &plain);
+	at = use_up_quick_acks(&rig, 0);
+	give_turn(&rig, at + 1, 1); /* beyond a hole */
+	give_turn(&rig, at, 1);
+	give_turn(&rig, at + 2, 1);
+	assert_int_equal(atoi(rig.told), at + 3);
+	at = use_up_quick_acks(&rig, at + 3);
+	give_turn(&rig, at - 1, 1); /* again */
+	give_turn(&rig, at, 1);
+	assert_int_equal(atoi(rig.told), at + 1);
+	close_rig(&rig);
+}
+
 /*
  * A sender in slow start finds room for twice what it sent in the last round trip, and is not offered many
  * times that, however steeply the first one's crumb and the second one's flight make it look.
@@ -329,9 +377,8 @@ static void test_window_growth(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_bursts),        cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_abandoned),     cmocka_unit_test(test_quick_after_loss),
 		cmocka_unit_test(test_window_growth),
 	};
 
