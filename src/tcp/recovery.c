@@ -100,8 +100,11 @@ static void start_undo(struct tcp_conn *conn)
 		tx->retrans_ts_set = false;
 }
 
-/* One reduction of the window, then PRR carries it out. */
-static void start_reduction(struct tcp_conn *conn, enum cc_congestion what)
+/*
+ * One reduction of the window, then PRR carries it out. What the ACK at hand delivers (`fresh_bytes`) was in
+ * flight when it began (RFC 9937 6.1).
+ */
+static void start_reduction(struct tcp_conn *conn, enum cc_congestion what, uint64_t fresh_bytes)
 {
 	struct tcp_tx *tx = conn->tx;
 	struct cc_round round;
@@ -109,23 +112,25 @@ static void start_reduction(struct tcp_conn *conn, enum cc_congestion what)
 	recovery_round(conn, &round);
 	tx->recover = conn->snd.nxt;
 	rack_on_tlp_over(conn);
-	prr_start(&tx->prr, conn->snd.nxt - conn->snd.una - tx->map.sacked_bytes);
+	prr_start(&tx->prr, conn->snd.nxt - conn->snd.una - tx->map.sacked_bytes + fresh_bytes);
 	cc_on_congestion(&tx->cc, what, &round);
 	if (what == CC_ECN && conn->ecn->mode != ECN_MODE_OFF)
 		conn->ecn->send_cwr = true;
 	tx->cwr_end = conn->snd.nxt;
 }
 
-void recovery_enter_cwr(struct tcp_conn *conn, enum cc_congestion what, const char *event)
+/* Shrinks the window once without a loss to repair; nothing while a reduction is under way. */
+static void enter_cwr(struct tcp_conn *conn, enum cc_congestion what, uint64_t fresh_bytes,
+		      const char *event)
 {
 	if (conn->tx->recovery >= TEE_RECOVERY_CWR)
 		return;
 	conn->tx->undo_possible = false;
-	start_reduction(conn, what);
+	start_reduction(conn, what, fresh_bytes);
 	set_state(conn, TEE_RECOVERY_CWR, event);
 }
 
-static void enter_recovery(struct tcp_conn *conn, bool has_ece)
+static void enter_recovery(struct tcp_conn *conn, bool has_ece, uint64_t fresh_bytes)
 {
 	struct tcp_tx *tx = conn->tx;
 
@@ -135,7 +140,7 @@ static void enter_recovery(struct tcp_conn *conn, bool has_ece)
 		start_undo(conn);
 		if (has_ece)
 			tx->undo_possible = false;
-		start_reduction(conn, has_ece ? CC_ECN : CC_LOSS);
+		start_reduction(conn, has_ece ? CC_ECN : CC_LOSS, fresh_bytes);
 	} else {
 		tx->recover = conn->snd.nxt;
 	}
@@ -418,9 +423,7 @@ static void step_states(struct tcp_conn *conn, struct ack_info *info)
 		detect_losses(conn, info);
 	}
 	if (tx->map.lost_bytes > 0 && tx->recovery != TEE_RECOVERY_LOSS) {
-		enter_recovery(conn, info->has_ece);
-		/* RFC 9937 6.1: what this ACK delivers was in flight when recovery began. */
-		tx->prr.recover_fs_bytes += info->delivered_bytes;
+		enter_recovery(conn, info->has_ece, info->delivered_bytes);
 		return;
 	}
 	if (tx->recovery <= TEE_RECOVERY_DISORDER)
@@ -444,14 +447,14 @@ void recovery_on_ack(struct tcp_conn *conn, struct ack_info *info, const struct 
 	    tlp_on_ack(&tx->rack, info, !info->cum_acked_bytes && !seg->len && info->is_dupack)) {
 		/* A probe mended a loss that nobody saw: one reduction, carried out at once. */
 		count(conn_engine(conn), COUNT_TCP_TLP_RECOVERY);
-		recovery_enter_cwr(conn, CC_LOSS, "tail loss repaired");
+		enter_cwr(conn, CC_LOSS, info->delivered_bytes, "tail loss repaired");
 		if (tx->recovery == TEE_RECOVERY_CWR) {
 			end_reduction(conn);
 			set_state(conn, TEE_RECOVERY_OPEN, NULL);
 		}
 	}
 	if (info->has_ece && conn->snd.una >= tx->cwr_end)
-		recovery_enter_cwr(conn, CC_ECN, "ECN congestion");
+		enter_cwr(conn, CC_ECN, info->delivered_bytes, "ECN congestion");
 	step_states(conn, info);
 	/* RFC 2018 8: the head SACKed but not acknowledged: the peer took its word back. */
 	if (sendmap_first(&tx->map) && (sendmap_first(&tx->map)->flags & SENT_SACKED)) {
@@ -476,7 +479,7 @@ void recovery_on_reorder_timer(struct tcp_conn *conn)
 	if (!info.lost_bytes)
 		return;
 	if (!was_in_recovery)
-		enter_recovery(conn, false);
+		enter_recovery(conn, false, 0);
 	/* No ACK is at hand for PRR: the first retransmission leaves, the next ACK sees to the others. */
 	if (!was_in_recovery && !tx->cc.ops->owns_recovery) {
 		cwnd = prr_on_ack(&tx->prr, 0, recovery_pipe(conn), tx->cc.ssthresh_bytes, false,

@@ -5,9 +5,6 @@
 
 #include "tcp/conn.h"
 
-/* Shrinks the window once without a loss to repair; nothing while a reduction is under way. */
-void recovery_enter_cwr(struct tcp_conn *conn, enum cc_congestion what, const char *event);
-
 /* What DSACKs and timestamps of this ACK say of earlier retransmissions. */
 void undo_note_ack(struct tcp_conn *conn, const struct ack_info *info, const struct segment *seg);
 /* These return true when the reduction was undone and the state is OPEN (or stays, waiting). */
