@@ -326,6 +326,12 @@ static int passt_open_parts(struct passt_link *self, const struct link_spec *spe
 		    0 ||
 	    (result = link_spec_mac(spec, &info->mac, ret_error)) < 0)
 		return result;
+	if (*spec->name && (link_spec_get(spec, "tcp") || link_spec_get(spec, "udp")))
+		return link_fail(
+			ret_error, -TEE_EINVAL,
+			"passt: tcp= and udp= are for one that is started here; who started "
+			"%.108s told it its ports",
+			spec->name);
 	if (*spec->name)
 		result = passt_connect(spec->name, ret_error);
 	else

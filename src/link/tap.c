@@ -433,6 +433,11 @@ static int tap_open_fd(struct tap_link *self, const struct link_spec *spec, char
 
 	if (result < 0)
 		return result;
+	if (link_spec_get(spec, "queues") || link_spec_get(spec, "napi"))
+		return link_fail(
+			ret_error, -TEE_EINVAL,
+			"tap: a descriptor is one queue as it was opened: queues= and napi= "
+			"go with tap:NAME");
 	self->fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 0);
 	if (self->fd < 0)
 		return link_fail(ret_error, -TEE_EINVAL, "tap: descriptor %u is not open", fd);
@@ -574,7 +579,8 @@ static int tap_probe(char ret_reason[TEE_LINK_ERROR_SIZE])
 
 const struct link_kind link_kind_tap = {
 	.about = {.name = "tap",
-		  .syntax = "tap:NAME or tap:fd=N[,mac=MAC,mtu=N,napi=1|thread,offload=0,queues=N]",
+		  .syntax = "tap:NAME[,mac=MAC,mtu=N,offload=0,napi=1|thread,queues=N] or "
+			    "tap:fd=N[,mac=MAC,mtu=N,offload=0]",
 		  .summary = "a TAP interface: the kernel is the neighbour; the fastest"},
 	.keys = "fd mac mtu napi offload queues",
 	.takes_name = true,

@@ -191,10 +191,13 @@ static void what_is_wrong_is_named(void **state)
 		{"tap:tee0,fd=4", -TEE_EINVAL, "tap:NAME"},
 		{"tap:fd=9999", -TEE_EINVAL, "not open"},
 		{"tap:fd=0,mtu=5", -TEE_EINVAL, "tap"},
+		{"tap:fd=0,queues=2", -TEE_EINVAL, "queues="},
+		{"tap:fd=0,napi=1", -TEE_EINVAL, "napi="},
 		{"tap:a-name-that-is-too-long", -TEE_EINVAL, "15"},
 		{"tap:a/b", -TEE_EINVAL, "name"},
 		{"packet", -TEE_EINVAL, "packet:eth0"},
 		{"passt:/nonexistent/socket", -TEE_ENOENT, "passt -s /nonexistent/socket"},
+		{"passt:/nonexistent/socket,tcp=80", -TEE_EINVAL, "tcp="},
 		{"wire", -TEE_EINVAL, "tee_link_wire_pair"},
 	};
 
