@@ -639,13 +639,15 @@ static void check_sender(const struct tcp_conn *conn)
 	bool is_reducing =
 		(tx->recovery == TEE_RECOVERY_CWR || tx->recovery == TEE_RECOVERY_RECOVERY) &&
 		tx->cc.prior_cwnd_bytes;
+	/* RFC 6582 3.2: then duplicate ACKs count as delivered, and yet nothing is taken off the flight for them. */
+	bool is_held = !conn_has(conn, CONN_HAS_SACK) && conn->snd.una >= tx->recover;
 
 	sendmap_check(&tx->map);
 	cc_check(&tx->cc);
 	CHECK(tx->map.nxt == MAX(conn->snd.nxt, 1));
 	CHECK(tx->map.una == MAX(conn->snd.una, 1));
 	/* RFC 9937: a reduction leads from what was in flight to ssthresh. */
-	if (is_reducing && !tx->cc.ops->owns_recovery)
+	if (is_reducing && !is_held && !tx->cc.ops->owns_recovery)
 		CHECK(tx->cc.cwnd_bytes <= MAX(MAX(tx->prr.recover_fs_bytes, tx->cc.ssthresh_bytes),
 					       conn->snd.nxt - conn->snd.una) +
 						   2 * tx->cc.mss);

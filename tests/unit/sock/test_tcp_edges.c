@@ -2,8 +2,10 @@
 /* TCP sockets at the edges: what comes between two entries, options on what has ended, low-water marks. */
 #include "pair.h"
 
+#include "base/byteorder.h"
 #include "sock/sock.h"
 #include "tcp/conn.h"
+#include "wire/checksum.h"
 
 /* Takes one frame that stack `i` has to send, as a packet of the other's pool; NULL: none. */
 static struct tee_pkt *take_frame(struct pair *pair, unsigned i)
@@ -248,6 +250,42 @@ static void test_port_shared(void **state)
 	}
 }
 
+/* RFC 9937 6.1: what the ACK delivers by which a reduction begins was in flight, for a mark as for a loss. */
+static void test_mark_begins_reduction(void **state)
+{
+	enum { SEGS = 6, BYTES = SEGS * 1448 };
+	static uint8_t data[BYTES];
+	struct tee_pkt *pkts[SEGS];
+	struct tee_socket *ends[2];
+	struct tee_config config;
+	struct pair pair;
+	uint8_t *ip;
+
+	(void)state;
+	tee_config_init(&config);
+	config.tcp_ecn = TEE_ECN_ON;
+	pair_init(&pair, &config);
+	pair_connect(&pair, pair_listen(&pair, 80), 80, ends);
+	assert_int_equal(tee_send(ends[0], data, BYTES, 0), BYTES);
+	for (unsigned i = 0; i < SEGS; i++)
+		assert_non_null(pkts[i] = take_frame(&pair, 0));
+	/* ECT(0) becomes CE on the way. */
+	ip = tee_pkt_bytes(pkts[0]);
+	assert_int_equal(ip[1] & 3, 2);
+	ip[1] |= 3;
+	store_be16(ip + 10, 0);
+	store_be16(ip + 10, (uint16_t)~checksum_fold(checksum_add(0, ip, 20)));
+	give(&pair, 1, pkts[0]);
+	give(&pair, 1, pkts[1]);
+	give(&pair, 0, take_frame(&pair, 1));
+	assert_int_equal(ends[0]->u.conn->tx->recovery, TEE_RECOVERY_CWR);
+	assert_true(ends[0]->u.conn->tx->prr.delivered_bytes > 0);
+	assert_int_equal(ends[0]->u.conn->tx->prr.recover_fs_bytes, BYTES);
+	for (unsigned i = 2; i < SEGS; i++)
+		give(&pair, 1, pkts[i]);
+	pair_fini(&pair);
+}
+
 /* The way back was gone when the handshake ended: what is written then goes when there is one again. */
 static void test_route_lost_while_opening(void **state)
 {
@@ -287,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_time_wait_reopened_by_peer),
 		cmocka_unit_test(test_time_wait_reopened_by_us),
 		cmocka_unit_test(test_port_shared),
+		cmocka_unit_test(test_mark_begins_reduction),
 		cmocka_unit_test(test_route_lost_while_opening),
 	};
 
