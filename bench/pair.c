@@ -65,6 +65,8 @@ int bench_end_input(struct bench_end *end, uint64_t now_ns)
 	int received = end->link->ops->recv(end->link, tee_stack_pool(end->stack), pkts,
 					    BENCH_PAIR_BATCH, now_ns);
 
+	if (received > 0)
+		tee_input_ahead(end->stack, end->netif, pkts, (unsigned)received);
 	for (int i = 0; i < received; i++)
 		tee_input(end->stack, end->netif, pkts[i], now_ns);
 	return received;

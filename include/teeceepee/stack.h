@@ -144,6 +144,14 @@ TEE_API void tee_net_info(struct tee_stack *stack, int netif, struct tee_net_inf
 TEE_API int tee_input(struct tee_stack *stack, int netif, struct tee_pkt *pkt, uint64_t now_ns);
 
 /*
+ * Says that these packets will be given to tee_input() next: what a stack with very many connections has to find
+ * for each is then fetched for all at once. Changes nothing but how soon tee_input() is done; the packets stay the
+ * caller's. Whoever gets packets in batches should call it with each; past the 64th it looks no further.
+ */
+TEE_API void tee_input_ahead(struct tee_stack *stack, int netif, struct tee_pkt *const *pkts,
+			     unsigned n);
+
+/*
  * Fills up to `n` frames that are ready to leave by `netif`; returns how many. The caller sends
  * them and calls tee_frame_release() on each, in any order, before the stack is freed.
  */

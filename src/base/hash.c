@@ -37,6 +37,7 @@ enum {
 	SLOTS_MIN = 16,
 	MOVE_STEP = 16,          /* old slots moved with each insertion or removal */
 	RELEASE_SLOTS = 1 << 16, /* old slots given back at once */
+	SEARCH_SLOTS = 6,        /* most searches look at no more */
 };
 
 static void *slot_item(const struct hash_slot *slot)
@@ -286,6 +287,29 @@ void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,
 	if (!item)
 		item = find_in(&table->now, SIZE_MAX, hash, key, equal);
 	return item;
+}
+
+static bool is_any(const void *item, const void *key)
+{
+	(void)item;
+	(void)key;
+	return true;
+}
+
+void hash_prefetch(const struct hash_table *table, uint32_t hash)
+{
+	const struct hash_slot *home;
+
+	if (table->count == 0)
+		return;
+	home = &table->now.slots[home_of(hash, table->now.count)];
+	/* A search mostly ends within the next few slots, which may be in the next line. */
+	memory_prefetch(home, sizeof(*home) * SEARCH_SLOTS);
+}
+
+void *hash_peek(const struct hash_table *table, uint32_t hash)
+{
+	return hash_find(table, hash, NULL, is_any);
 }
 
 /* Where exactly this item stands; NULL: nowhere. */

@@ -57,6 +57,12 @@ int hash_reserve(struct hash_table *table, size_t count);
 int hash_insert(struct hash_table *table, uint32_t hash, void *item);
 void *hash_find(const struct hash_table *table, uint32_t hash, const void *key,
 		hash_equal_fn *equal);
+/*
+ * For who will ask for many at once from a table that no cache holds: first hash_prefetch() for all, then hash_peek(),
+ * the first item of this hash, whatever its key; NULL: there is none. Neither changes anything.
+ */
+void hash_prefetch(const struct hash_table *table, uint32_t hash);
+void *hash_peek(const struct hash_table *table, uint32_t hash);
 /* Removes exactly this item; true when it was there. */
 bool hash_remove(struct hash_table *table, uint32_t hash, const void *item);
 /* Puts another item, of the same hash, into the place of this one; false: it was not there. */

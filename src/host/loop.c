@@ -200,6 +200,7 @@ static int receive(struct tee_host *host, int first_max, uint64_t now_ns)
 					 "the link %s is gone (%s): start again when it is back",
 					 link->info.name, tee_strerror(count));
 		host->has_super = count > 0 && pkts[count - 1]->gso_size > 0;
+		tee_input_ahead(host->stack, host->netif, pkts, (unsigned)count);
 		for (int i = 0; i < count; i++) {
 			bytes += pkts[i]->len;
 			tee_input(host->stack, host->netif, pkts[i], now_ns);

@@ -232,6 +232,11 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	conn->rcv.last_ack_ms = coarse_ms(conn_now(conn));
 	if (!segment_octets(seg))
 		count(conn_engine(conn), COUNT_TCP_PURE_ACKS_IN);
+	if (bare_fin_is_out(conn)) {
+		if (bare_fin_acked(conn, seg))
+			return true;
+		(void)bare_fin_grow(conn);
+	}
 	if (!conn->tx || (conn->snd.una == conn->snd.nxt && !seg->h.options.sack_count))
 		return ack_without_flight(conn, seg);
 	ack_info_init(conn, seg, &info);

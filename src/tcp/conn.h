@@ -386,8 +386,9 @@ uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least);
 void conn_tell_writable(struct tcp_conn *conn);
 void conn_ack_now(struct tcp_conn *conn, enum tee_why why);
 void conn_raise(struct tcp_conn *conn, unsigned bits);
-struct tcp_tx *tx_get(struct tcp_conn *conn); /* NULL: no memory */
-struct tcp_rx *rx_get(struct tcp_conn *conn); /* the same */
+struct tcp_tx *tx_get(struct tcp_conn *conn);     /* NULL: no memory */
+void tx_free(struct tcp *tcp, struct tcp_tx *tx); /* NULL is legal */
+struct tcp_rx *rx_get(struct tcp_conn *conn);     /* the same */
 /* What the handshake agreed on; without memory there is no ECN. */
 void conn_set_ecn(struct tcp_conn *conn, const struct ecn *ecn);
 void conn_update_mss(struct tcp_conn *conn);
@@ -484,6 +485,18 @@ bool output_may_have_more(const struct tcp_conn *conn);
 /* After a frame: true where output_frame() would build no other; what it does then is done already. */
 bool output_has_ended(struct tcp_conn *conn);
 void output_note_limit(struct tcp_conn *conn);
+/* A record has just been sent: rate, recovery, controller, pacer and timers are told. */
+void output_note_sent(struct tcp_conn *conn, struct send_record *record, uint64_t bytes,
+		      bool is_retransmit);
+
+/* bare_fin.c: a FIN without a sender's half */
+bool bare_fin_is_fit(const struct tcp_conn *conn);
+void bare_fin_send(struct tcp_conn *conn, struct tee_frame *frame);
+bool bare_fin_is_out(const struct tcp_conn *conn);
+/* true: the segment acknowledges it and no more; the connection may have ended by that. */
+bool bare_fin_acked(struct tcp_conn *conn, const struct segment *seg);
+/* Makes the sender's half that it went without; false: no memory. */
+bool bare_fin_grow(struct tcp_conn *conn);
 
 /* segment_out.c: headers for every segment that a connection sends */
 struct out_segment {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/list.h"
+#include "base/memory.h"
 
 static bool has_ip4_only(const struct tcp_key *key)
 {
@@ -141,6 +142,25 @@ struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key
 	if (stub && stub->kind == TCP_NODE_CONN)
 		demux->last = CONTAINER_OF(stub, struct tcp_node, stub);
 	return stub;
+}
+
+void demux_ahead(const struct tcp_demux *demux, const struct tcp_key *keys, unsigned n)
+{
+	uint32_t hashes[DEMUX_AHEAD_MAX];
+
+	if (!demux_is_far(demux))
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		hashes[i] = hash_of(demux, &keys[i]);
+		hash_prefetch(&demux->table, hashes[i]);
+	}
+	/* While the last ones are on their way, the first are there. */
+	for (unsigned i = 0; i < n; i++) {
+		const void *item = hash_peek(&demux->table, hashes[i]);
+
+		if (item)
+			memory_prefetch(item, DEMUX_ITEM_BYTES);
+	}
 }
 
 int demux_insert(struct tcp_demux *demux, struct tcp_stub *stub)

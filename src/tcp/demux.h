@@ -67,6 +67,12 @@ struct tcp_demux {
 	uint32_t hash;         /* … and its hash */
 };
 
+enum {
+	DEMUX_AHEAD_MAX = 64,
+	DEMUX_NEAR_BYTES = 1 << 20, /* a table up to this size is taken to be in the cache */
+	DEMUX_ITEM_BYTES = 480,     /* what is brought of each: a connection is about as large */
+};
+
 /* `memory` (NULL: none) for the table when it is large. */
 void demux_init(struct tcp_demux *demux, const struct siphash_key *secret,
 		const struct tee_memory *memory);
@@ -82,6 +88,15 @@ static inline struct tcp_stub *demux_find(struct tcp_demux *demux, const struct 
 	if (last && memcmp(&last->key, key, sizeof(last->key)) == 0)
 		return &last->stub;
 	return demux_search(demux, key);
+}
+/*
+ * Begins to bring what belongs to these keys into the cache, where the table is too large to be there anyway; the
+ * searches for them come a little later. Changes nothing. `n`: at most DEMUX_AHEAD_MAX.
+ */
+void demux_ahead(const struct tcp_demux *demux, const struct tcp_key *keys, unsigned n);
+static inline bool demux_is_far(const struct tcp_demux *demux)
+{
+	return demux->table.now.count > DEMUX_NEAR_BYTES / sizeof(struct hash_slot);
 }
 int demux_insert(struct tcp_demux *demux, struct tcp_stub *stub); /* 0, -TEE_ENOMEM */
 void demux_remove(struct tcp_demux *demux, struct tcp_stub *stub);

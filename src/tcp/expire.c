@@ -237,6 +237,9 @@ void conn_expire(void *context, struct timer *timer)
 	struct tcp_conn *conn = CONTAINER_OF(timer, struct tcp_conn, timer);
 	uint64_t now = conn_now(conn), next = TEE_NEVER;
 
+	/* No memory: as if the FIN had been sent now. */
+	if (bare_fin_is_out(conn) && !bare_fin_grow(conn))
+		conn->deadlines[CONN_RTO] = now + timers_rto_ns(conn);
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++) {
 		enum conn_timer which = expire_order[i];
 

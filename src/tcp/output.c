@@ -106,7 +106,7 @@ static void note_cwnd_limited(struct tcp_conn *conn)
 	conn->tx->cwnd_round_end = conn->snd.nxt;
 }
 
-static void note_sent(struct tcp_conn *conn, struct send_record *record, uint64_t bytes,
+void output_note_sent(struct tcp_conn *conn, struct send_record *record, uint64_t bytes,
 		      bool is_retransmit)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -151,7 +151,7 @@ static int send_record_again(struct tcp_conn *conn, struct send_record *record, 
 	if (end == conn->sndq.end)
 		out.flags |= TEE_TCP_PSH;
 	recovery_on_retransmit(conn, sent);
-	note_sent(conn, sent, end - start, true);
+	output_note_sent(conn, sent, end - start, true);
 	segment_out(conn, &out, frame);
 	return 1;
 }
@@ -244,7 +244,7 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 	if (out.len && ((conn->ack_why == TEE_WHY_ACK_HANDSHAKE && !was_in_syn) ||
 			coarse_ms(conn_now(conn)) - conn->rcv.last_data_ms < conn->rcv.ato_ms))
 		conn->flags |= CONN_PINGPONG;
-	note_sent(conn, record, end - record->start, false);
+	output_note_sent(conn, record, end - record->start, false);
 	segment_out(conn, &out, frame);
 	/* NOTSENT_LOWAT: what was unsent is less now, which no ACK would tell for a round trip. */
 	if (conn_has(conn, CONN_WRITE_WAITED))
@@ -361,6 +361,10 @@ static int output_new(struct tcp_conn *conn, struct tee_frame *frame)
 	unsent = conn_written(conn) > conn->snd.nxt ? conn_written(conn) - conn->snd.nxt : 0;
 	if (!unsent && !wants_fin)
 		return 0;
+	if (bare_fin_is_fit(conn)) {
+		bare_fin_send(conn, frame);
+		return 1;
+	}
 	if (!conn->tx && !tx_get(conn)) {
 		timers_set(conn, CONN_PACE, conn_now(conn) + 10 * TEE_NS_PER_MS);
 		return 0;
@@ -540,7 +544,7 @@ bool output_may_have_more(const struct tcp_conn *conn)
 
 bool output_has_ended(struct tcp_conn *conn)
 {
-	if (!conn_config(conn)->tcp_fast_path || !conn->tx || conn->tx->frto_new_data ||
+	if (!conn_config(conn)->tcp_fast_path || (conn->tx && conn->tx->frto_new_data) ||
 	    output_may_have_more(conn))
 		return false;
 	note_idle(conn);

@@ -182,6 +182,17 @@ void ports_mark_listening(struct port_bind *bind, bool listening)
 		bind->listening = listening;
 }
 
+/* Who opens a great number opens the next one soon, which will look here first. */
+static void look_ahead(const struct tcp *tcp, const struct tcp_key *key, uint16_t next_port)
+{
+	struct tcp_key next = *key;
+
+	if (!demux_is_far(&tcp->demux))
+		return;
+	next.local_port = next_port;
+	demux_ahead(&tcp->demux, &next, 1);
+}
+
 /* RFC 6056 algorithm 3: from an offset that depends on the peer, on by a counter. */
 int ports_choose(struct tcp *tcp, struct tcp_key *key)
 {
@@ -191,11 +202,14 @@ int ports_choose(struct tcp *tcp, struct tcp_key *key)
 					  key->remote_port);
 
 	for (uint32_t i = 0; i < span; i++) {
-		key->local_port =
-			(uint16_t)(config->port_min + (offset + tcp->port_counter++) % span);
+		uint32_t at = offset + tcp->port_counter++;
+
+		key->local_port = (uint16_t)(config->port_min + at % span);
 		if (!demux_find(&tcp->demux, key) &&
-		    !ports_is_bound(tcp, &key->local_ip, key->local_port))
+		    !ports_is_bound(tcp, &key->local_ip, key->local_port)) {
+			look_ahead(tcp, key, (uint16_t)(config->port_min + (at + 1) % span));
 			return 0;
+		}
 	}
 	return -TEE_EADDRNOTAVAIL;
 }

@@ -187,7 +187,7 @@ bool conn_is_synchronized(const struct tcp_conn *conn)
 	return conn->state >= TEE_TCP_ESTABLISHED;
 }
 
-static void tx_free(struct tcp *tcp, struct tcp_tx *tx)
+void tx_free(struct tcp *tcp, struct tcp_tx *tx)
 {
 	if (!tx)
 		return;
@@ -667,6 +667,8 @@ void conn_check(const struct tcp_conn *conn)
 	CHECK(conn->state != TEE_TCP_LISTEN);
 	if (conn->tx)
 		check_sender(conn);
+	else if (bare_fin_is_out(conn) && conn->state != TEE_TCP_CLOSED)
+		CHECK(timers_armed(conn, CONN_RTO));
 	if (conn_ooo(conn)) {
 		reassembly_check(conn_ooo(conn));
 		struct rb_node *first = rb_first(&conn_ooo(conn)->tree);
