@@ -34,15 +34,22 @@ uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least)
 	return MAX(MIN(rtt_ns, TEE_NS_PER_S) * PATH_BYTES_PER_US / TEE_NS_PER_US, least);
 }
 
+/* What the send queue may hold in any case, which is nearly always all that one need know. */
+static uint32_t sndbuf_least(const struct tcp_conn *conn)
+{
+	const struct tcp_settings *s = &conn->settings->s;
+
+	return s->flags & TCP_SET_SNDBUF_LOCKED ? s->sndbuf : conn_config(conn)->tcp_sndbuf_initial;
+}
+
 /* Bytes the send queue may hold: as set, or grown with the congestion window. */
 static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 {
-	const struct tcp_settings *s = &conn->settings->s;
 	const struct tee_config *config = conn_config(conn);
-	uint64_t want = config->tcp_sndbuf_initial;
+	uint64_t want = sndbuf_least(conn);
 
-	if (s->flags & TCP_SET_SNDBUF_LOCKED)
-		return s->sndbuf;
+	if (conn->settings->s.flags & TCP_SET_SNDBUF_LOCKED)
+		return (uint32_t)want;
 	if (conn->tx && config->tcp_autotuning) {
 		/* What is in flight, and what is sent while the first of it is repaired; a controller that
 		   keeps its rate in recovery sends a window more until then. */
@@ -53,14 +60,6 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 		want = MAX(want, conn->tx->sndbuf_grown);
 	}
 	return (uint32_t)MIN(want, MAX(config->tcp_sndbuf_max, config->tcp_sndbuf_initial));
-}
-
-/* What the limit never is below, which is nearly always all that one need know. */
-static uint32_t sndbuf_least(const struct tcp_conn *conn)
-{
-	const struct tcp_settings *s = &conn->settings->s;
-
-	return s->flags & TCP_SET_SNDBUF_LOCKED ? s->sndbuf : conn_config(conn)->tcp_sndbuf_initial;
 }
 
 void sndbuf_keep(struct tcp_conn *conn)
@@ -86,7 +85,7 @@ static size_t send_room(const struct tcp_conn *conn, size_t want)
 
 	if (lowat != UINT32_MAX && unsent >= lowat)
 		return 0;
-	if (used + want > limit)
+	if (used >= limit || want > limit - used)
 		limit = sndbuf_limit(conn);
 	return used < limit ? (size_t)(limit - used) : 0;
 }
@@ -291,18 +290,21 @@ int tcp_conn_take_error(struct tcp_conn *conn)
 	return error;
 }
 
+static bool is_third_free(uint64_t used, uint64_t limit)
+{
+	return used < limit && (limit - used) * 2 >= used;
+}
+
 /* Writable while a third of the send buffer is free (or all that is unsent is below the low-water mark). */
 static bool is_writable(const struct tcp_conn *conn)
 {
-	uint64_t used = byteq_len(&conn->sndq), limit = sndbuf_least(conn);
+	uint64_t used = byteq_len(&conn->sndq);
 	uint64_t unsent = conn_written(conn) - MIN(conn_written(conn), conn->snd.nxt);
 	uint32_t lowat = notsent_lowat(conn);
 
 	if (lowat != UINT32_MAX && 2 * unsent >= lowat)
 		return false;
-	if (used >= limit || (limit - used) * 2 < used)
-		limit = sndbuf_limit(conn);
-	return used < limit && (limit - used) * 2 >= used;
+	return is_third_free(used, sndbuf_least(conn)) || is_third_free(used, sndbuf_limit(conn));
 }
 
 unsigned tcp_conn_readiness(const struct tcp_conn *conn)

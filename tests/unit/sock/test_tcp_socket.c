@@ -610,6 +610,34 @@ static void test_zero_copy(void **state)
 	pair_fini(&pair);
 }
 
+/* Who reserves without limit gets what there is, also of a buffer that has grown. */
+static void test_reserve_all(void **state)
+{
+	static const size_t wants[] = {1, 1000, SIZE_MAX - 4096, SIZE_MAX};
+	static const char text[4096];
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+	struct tee_config config;
+	void *ptr = NULL;
+	size_t len = 0;
+
+	(void)state;
+	tee_config_init(&config);
+	config.tcp_sndbuf_initial = sizeof(text);
+	pair_init(&pair, &config);
+	listener = pair_listen(&pair, 80);
+	pair_connect(&pair, listener, 80, ends);
+	/* With what is sent first the buffer begins to follow the congestion window. */
+	assert_int_equal(tee_send(ends[0], text, 1, 0), 1);
+	pair_run(&pair);
+	assert_int_equal(tee_send(ends[0], text, sizeof(text), 0), sizeof(text));
+	for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++) {
+		assert_int_equal(tee_send_reserve(ends[0], wants[i], &ptr, &len), 0);
+		assert_in_range(len, 1, wants[i]);
+	}
+	pair_fini(&pair);
+}
+
 static void test_small(void **state)
 {
 	(void)state;
@@ -639,6 +667,7 @@ int main(void)
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_zero_copy),
+		cmocka_unit_test(test_reserve_all),
 		cmocka_unit_test(test_small),
 	};
 
