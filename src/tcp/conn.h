@@ -426,10 +426,9 @@ void ack_update_window(struct tcp_conn *conn, const struct segment *seg);
 /* receive.c */
 void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pkt);
 void receive_fin(struct tcp_conn *conn);
-uint32_t receive_window(struct tcp_conn *conn); /* to advertise now, bytes; moves rcv.adv */
-/* The same as it stands in a header, scaled down, to the right of `nxt`. */
+uint32_t receive_window_peek(const struct tcp_conn *conn); /* to advertise now, bytes */
+/* The same to the right of `nxt`, scaled down, for a header that leaves now: moves rcv.adv. */
 uint16_t header_window(struct tcp_conn *conn, uint64_t nxt);
-uint32_t receive_window_peek(const struct tcp_conn *conn);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);
 /* The peer's sender lost something, or took it for lost: the next ACKs are not delayed. */

@@ -187,11 +187,12 @@ int open_syn_frame(struct tcp_conn *conn, struct tee_frame *frame)
 	bool is_reply = conn->state == TEE_TCP_SYN_RECEIVED;
 	struct tcp_header header = {.flags = TEE_TCP_SYN, .seq = conn->snd.iss};
 	enum tee_why why = is_reply ? TEE_WHY_SYN_ACK : TEE_WHY_SYN;
-	uint32_t window = MIN(receive_window(conn), 65535u), data_max = 0;
+	uint32_t window = MIN(receive_window_peek(conn), 65535u), data_max = 0;
 
 	conn->flags &= ~(uint32_t)CONN_SYN_DUE;
 	frame_init(frame);
 	header.window = (uint16_t)window;
+	conn->rcv.adv = MAX(conn->rcv.adv, conn->rcv.nxt + window);
 	put_syn_options(conn, &header.options);
 	conn->snd.nxt = MAX(conn->snd.nxt, 1);
 	if (is_reply) {

@@ -84,11 +84,16 @@ bool receive_is_worth_reading(const struct tcp_conn *conn)
 			  conn->rcv.adv <= conn->rcv.nxt + conn->rcv.mss);
 }
 
+static uint8_t window_scale(const struct tcp_conn *conn)
+{
+	return conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+}
+
 /* What the right edge would be if a segment left now. */
 static uint64_t window_edge(const struct tcp_conn *conn)
 {
 	uint64_t nxt = conn->rcv.nxt, space = free_space(conn), edge;
-	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+	uint8_t scale = window_scale(conn);
 
 	space = MIN(space, UINT64_C(65535) << scale);
 	edge = nxt + (space >> scale << scale);
@@ -102,30 +107,37 @@ static uint64_t window_edge(const struct tcp_conn *conn)
 	return edge;
 }
 
-uint32_t receive_window_peek(const struct tcp_conn *conn)
+/*
+ * The window to the right of `nxt` as a header has it, in units of the scale. RFC 7323 2.4: a part of a unit counts as
+ * a whole one, since to leave it out would take back a part of the promise. But each time that promises a little more, so
+ * a peer that sent less than a unit at a time would never find the window closed: an eighth beyond the buffer the
+ * part is left out after all.
+ */
+static uint32_t scaled_window(const struct tcp_conn *conn, uint64_t nxt, uint8_t scale)
 {
-	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
-	uint64_t window = window_edge(conn) - conn->rcv.nxt;
+	uint64_t unit = UINT64_C(1) << scale, window = window_edge(conn) - nxt;
+	uint64_t most = conn->rcvq.start + conn->rcv.buf + MAX(conn->rcv.buf / 8, unit);
+	uint64_t units = (window + unit - 1) >> scale;
 
-	/* RFC 7323 2.4: rounded up, since rounding down would take back a part of the promise. */
-	window = (window + (1u << scale) - 1) >> scale;
-	return (uint32_t)(MIN(window, 65535u) << scale);
+	if (nxt + (units << scale) > MAX(conn->rcv.adv, most))
+		units = window >> scale;
+	return (uint32_t)MIN(units, 65535u);
 }
 
-uint32_t receive_window(struct tcp_conn *conn)
+uint32_t receive_window_peek(const struct tcp_conn *conn)
 {
-	uint32_t window = receive_window_peek(conn);
+	uint8_t scale = window_scale(conn);
 
-	conn->rcv.adv = MAX(conn->rcv.adv, conn->rcv.nxt + window);
-	return window;
+	return scaled_window(conn, conn->rcv.nxt, scale) << scale;
 }
 
 uint16_t header_window(struct tcp_conn *conn, uint64_t nxt)
 {
-	uint8_t scale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
-	uint64_t window = receive_window(conn) + (conn->rcv.nxt - nxt);
+	uint8_t scale = window_scale(conn);
+	uint32_t window = scaled_window(conn, nxt, scale);
 
-	return (uint16_t)MIN(window >> scale, 65535u);
+	conn->rcv.adv = MAX(conn->rcv.adv, nxt + (window << scale));
+	return (uint16_t)window;
 }
 
 /* ---- when to acknowledge ---- */

@@ -74,6 +74,8 @@ struct rig {
 	uint32_t ack; /* what the peer acknowledges */
 	uint32_t ecr; /* our TSval that it saw last */
 	uint32_t window;
+	uint32_t edge;  /* the right one, as the window told it last */
+	uint32_t slack; /* how far it may move to the left: then nothing else is told */
 	uint8_t wscale;
 	char told[TEXT_MAX];
 };
@@ -106,6 +108,7 @@ static void tell_frame(struct rig *rig, const uint8_t *packet, size_t len)
 	assert_int_equal(tcp_parse(packet + ip.header_len, ip.total_len - ip.header_len, &header),
 			 0);
 	if (header.flags & TEE_TCP_SYN) {
+		rig->edge = header.ack.raw + header.window;
 		rig->ack = header.seq.raw + 1;
 		rig->ecr = header.options.ts_val;
 		rig->wscale = header.options.wscale;
@@ -115,6 +118,11 @@ static void tell_frame(struct rig *rig, const uint8_t *packet, size_t len)
 	assert_int_equal(header.seq.raw, rig->ack);
 	rig->ecr = header.options.ts_val;
 	rig->window = (uint32_t)header.window << rig->wscale;
+	/* SHLD-14: it doesn't move to the left, neither from note to note. */
+	assert_false(seq_lt(seq32(header.ack.raw + rig->window + rig->slack), seq32(rig->edge)));
+	rig->edge = header.ack.raw + rig->window;
+	if (rig->slack)
+		return;
 	tell(rig, rig->told[0] ? " " : "", place(rig, header.ack));
 	assert_int_equal(header.options.has_ts, rig->burst->has_ts);
 	if (header.options.has_ts)
@@ -368,9 +376,45 @@ static void test_window_growth(void **state)
 		assert_int_equal(tee_recv(rig.socket, bytes, sizeof(bytes), 0), flight * MSS);
 		rig.told[0] = 0;
 		pull(&rig);
-		assert_in_range(rig.window, 2 * flight * MSS, initial + 2 * at * MSS + 4096);
+		/* Each ACK rounds it up to a unit. */
+		assert_in_range(rig.window, 2 * flight * MSS, initial + 2 * at * MSS + 8192);
 	}
 	assert_true(rig.window > 2 * initial);
+	close_rig(&rig);
+}
+
+/*
+ * Nobody reads. A window is told in units, and what is left of one is rounded up; but to a peer that sends less than a
+ * unit at a time it closes too.
+ */
+static void test_window_closes(void **state)
+{
+	static const struct burst plain = {"closing", true, true, "", ""};
+	struct tcp_header header = {.flags = TEE_TCP_ACK};
+	uint32_t sent = 0, most;
+	struct tee_config config;
+	struct rig rig;
+
+	(void)state;
+	tee_config_init(&config);
+	open_rig(&rig, &plain);
+	rig.slack = (1u << rig.wscale) - 1;
+	assert_in_range(PIECE, 1, rig.slack);
+	most = config.tcp_rcvbuf_initial / 8 * 9;
+	header.ack = seq32(rig.ack);
+	header.options.ts_val = TS_BASE;
+	for (; sent < 2 * most; sent += PIECE) {
+		header.seq = seq32(rig.iss + 1 + sent);
+		header.options.ts_ecr = rig.ecr;
+		if (seq_lt(seq32(rig.edge), seq32(header.seq.raw + PIECE)))
+			break;
+		give(&rig, &header, PIECE, false);
+		pull(&rig);
+		rig.now_ns += TEE_NS_PER_S; /* for an ACK that is delayed */
+		tee_advance(rig.stack, rig.now_ns);
+		pull(&rig);
+	}
+	assert_in_range(sent, config.tcp_rcvbuf_initial - PIECE, most);
 	close_rig(&rig);
 }
 
@@ -379,7 +423,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bursts),        cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_abandoned),     cmocka_unit_test(test_quick_after_loss),
-		cmocka_unit_test(test_window_growth),
+		cmocka_unit_test(test_window_growth), cmocka_unit_test(test_window_closes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
