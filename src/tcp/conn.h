@@ -545,9 +545,8 @@ void listen_conn_ready(struct tcp_conn *conn);
 void listen_forget(struct tcp_conn *conn);
 
 /* request.c */
-struct tcp_request *request_new(struct tcp *tcp, const struct tcp_key *key); /* NULL: no memory */
-void request_dispose(struct tcp *tcp, struct tcp_request *request);
-void request_copy(struct tcp_request *to, const struct tcp_request *from);
+/* A copy that stays: in the table and in its listener's queue; its timer is not armed. NULL: no memory. */
+struct tcp_request *request_keep(const struct tcp_request *filled);
 /* true: the packet was consumed as a connection's first segment. */
 bool request_segment(struct tcp_request *request, struct ip_packet *packet, struct segment *seg);
 void request_expire(void *context, struct timer *timer);

@@ -16,7 +16,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 
-static bool has_ip4_only(const struct tcp_key *key)
+bool tcp_key_is4(const struct tcp_key *key)
 {
 	return ip_is4(&key->local_ip) && ip_is4(&key->remote_ip);
 }
@@ -32,16 +32,11 @@ static struct tcp_key4 shortened(const struct tcp_key *key)
 
 /* ---- keys of stubs ---- */
 
-size_t stub_key_bytes(const struct tcp_key *key)
-{
-	return has_ip4_only(key) ? sizeof(struct tcp_key4) : sizeof(struct tcp_key);
-}
-
 void stub_set_key(struct tcp_stub *stub, const struct tcp_key *key)
 {
 	struct tcp_key4 key4;
 
-	stub->has_key4 = has_ip4_only(key);
+	stub->has_key4 = tcp_key_is4(key);
 	if (stub->has_key4) {
 		key4 = shortened(key);
 		memcpy(stub + 1, &key4, sizeof(key4));
@@ -79,7 +74,7 @@ static uint32_t hash_of(const struct tcp_demux *demux, const struct tcp_key *key
 {
 	struct tcp_key4 key4;
 
-	if (!has_ip4_only(key))
+	if (!tcp_key_is4(key))
 		return siphash_place(&demux->secret, key, sizeof(*key));
 	key4 = shortened(key);
 	return siphash_place(&demux->secret, &key4, sizeof(key4));
@@ -136,7 +131,7 @@ static bool has_key(const void *item, const void *arg)
 
 struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key)
 {
-	struct sought sought = {.key = key, .key4 = shortened(key), .is4 = has_ip4_only(key)};
+	struct sought sought = {.key = key, .key4 = shortened(key), .is4 = tcp_key_is4(key)};
 	struct tcp_stub *stub = hash_find(&demux->table, demux_hash(demux, key), &sought, has_key);
 
 	if (stub && stub->kind == TCP_NODE_CONN)

@@ -103,9 +103,9 @@ void demux_remove(struct tcp_demux *demux, struct tcp_stub *stub);
 /* Puts `fresh` where `old` is (same key): a request becomes a connection, that a TIME-WAIT. */
 void demux_replace(struct tcp_demux *demux, struct tcp_stub *old, struct tcp_stub *fresh);
 
-/* Bytes that a stub needs behind itself for this key. */
-size_t stub_key_bytes(const struct tcp_key *key);
-/* Writes the key, in the form that stub_key_bytes() counted. */
+/* Are both addresses IPv4, so that a stub has the key as a struct tcp_key4? */
+bool tcp_key_is4(const struct tcp_key *key);
+/* Writes the key behind the stub, in that form or whole. */
 void stub_set_key(struct tcp_stub *stub, const struct tcp_key *key);
 struct tcp_key stub_key(const struct tcp_stub *stub);
 

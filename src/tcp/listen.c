@@ -184,8 +184,9 @@ bool listen_queue_is_full(const struct tcp_listener *listener)
 static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, struct segment *seg)
 {
 	struct tcp *tcp = listener->tcp;
+	union request_room room = {.bytes = {0}};
+	struct tcp_request *request = &room.request;
 	struct syncookie cookie;
-	struct tcp_request *request;
 	struct seq32 irs = seq_add(seg->h.seq, (uint32_t)-1),
 		     iss = seq_add(seg->h.ack, (uint32_t)-1);
 	struct tcp_key key = {packet->ip.dst, packet->ip.src, seg->h.dst_port, seg->h.src_port};
@@ -198,9 +199,6 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 		count(tcp->engine, COUNT_TCP_SYN_COOKIES_BAD);
 		return false;
 	}
-	request = request_new(tcp, &key);
-	if (!request)
-		return true;
 	count(tcp->engine, COUNT_TCP_SYN_COOKIES_OK);
 	request_fill(tcp, request, listener, packet, seg);
 	request->irs = irs;
@@ -219,10 +217,10 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 		if (cookie.ecn)
 			request->stub.flags = ECN_MODE_CLASSIC << 4;
 	}
-	listener->request_count++;
-	if (demux_insert(&tcp->demux, &request->stub) < 0) {
-		listener->request_count--;
-		request_dispose(tcp, request);
+	request = request_keep(request);
+	if (!request) {
+		drop(tcp->engine, DROP_NO_MEMORY);
+		srcroutes_forget(&tcp->srcroutes, &key);
 		return true;
 	}
 	request_complete(request, packet, seg);
@@ -271,7 +269,7 @@ static void listen_syn(struct tcp_listener *listener, struct ip_packet *packet, 
 				    seg->h.src_port};
 	union request_room room = {.bytes = {0}};
 	struct tcp_request *local = &room.request, *request;
-	bool give_cookie = false, is_fast, queue_is_full;
+	bool give_cookie = false, is_fast;
 
 	if (trace_on(tcp->engine))
 		trace_bare(tcp, &key, &seg->h, seg->len, TEE_WHY_NONE, true);
@@ -288,29 +286,22 @@ static void listen_syn(struct tcp_listener *listener, struct ip_packet *packet, 
 		local->options |= REQUEST_FASTOPEN_EXP;
 	if (is_fast && fastopen_child(tcp, local, packet, seg))
 		return;
-	queue_is_full = listener->request_count >= config->syn_queue_max;
-	if (queue_is_full) {
-		if (config->tcp_syn_cookies)
-			request_answer_with_cookie(tcp, local);
-		else
-			drop(tcp->engine, DROP_TCP_SYN_QUEUE_FULL);
-		return;
-	}
-	request = request_new(tcp, &key);
-	if (!request) {
+	if (listener->request_count < config->syn_queue_max) {
+		request = request_keep(local);
+		if (request) {
+			engine_arm(tcp->engine, &request->timer,
+				   tcp->engine->now_ns + config->tcp_rto_initial_ns);
+			request_answer(request, TEE_WHY_SYN_ACK);
+			return;
+		}
 		drop(tcp->engine, DROP_NO_MEMORY);
-		return;
+	} else if (config->tcp_syn_cookies) {
+		request_answer_with_cookie(tcp, local);
+	} else {
+		drop(tcp->engine, DROP_TCP_SYN_QUEUE_FULL);
 	}
-	request_copy(request, local);
-	if (demux_insert(&tcp->demux, &request->stub) < 0) {
-		drop(tcp->engine, DROP_NO_MEMORY);
-		request_dispose(tcp, request);
-		return;
-	}
-	list_push_back(&listener->requests, &request->siblings);
-	listener->request_count++;
-	engine_arm(tcp->engine, &request->timer, tcp->engine->now_ns + config->tcp_rto_initial_ns);
-	request_answer(request, TEE_WHY_SYN_ACK);
+	/* Nothing stays of it, so neither does the way back. */
+	srcroutes_forget(&tcp->srcroutes, &key);
 }
 
 /* RFC 9293 3.10.7.2. */

@@ -16,31 +16,40 @@
 #include "tcp/isn.h"
 #include "tcp/syncookie.h"
 
-struct tcp_request *request_new(struct tcp *tcp, const struct tcp_key *key)
+static struct slab *slab_of(struct tcp *tcp, const struct tcp_request *request)
 {
-	bool is_short = stub_key_bytes(key) == sizeof(struct tcp_key4);
-	struct tcp_request *request = slab_new_zeroed(is_short ? &tcp->requests4 : &tcp->requests6);
+	return request->stub.has_key4 ? &tcp->requests4 : &tcp->requests6;
+}
+
+struct tcp_request *request_keep(const struct tcp_request *filled)
+{
+	struct tcp_listener *listener = filled->listener;
+	struct tcp *tcp = listener->tcp;
+	struct tcp_request *request = slab_new(slab_of(tcp, filled));
 
 	if (!request)
 		return NULL;
+	memcpy(request, filled, filled->stub.has_key4 ? REQUEST_BYTES4 : REQUEST_BYTES6);
 	timer_init(&request->timer, TIMER_TCP_REQUEST);
 	list_init(&request->siblings);
-	stub_set_key(&request->stub, key);
+	if (demux_insert(&tcp->demux, &request->stub) < 0) {
+		slab_free(slab_of(tcp, request), request);
+		return NULL;
+	}
+	list_push_back(&listener->requests, &request->siblings);
+	listener->request_count++;
 	return request;
 }
 
-/* Its memory only: it is in no table and no queue. */
-void request_dispose(struct tcp *tcp, struct tcp_request *request)
+/* Leaves its listener's queue; the table has something else in its place, or nothing. */
+static void request_dispose(struct tcp_request *request)
 {
-	slab_free(request->stub.has_key4 ? &tcp->requests4 : &tcp->requests6, request);
-}
+	struct tcp *tcp = request->listener->tcp;
 
-/* Between two of the same key, neither of which is armed or in a queue. */
-void request_copy(struct tcp_request *to, const struct tcp_request *from)
-{
-	memcpy(to, from, from->stub.has_key4 ? REQUEST_BYTES4 : REQUEST_BYTES6);
-	timer_init(&to->timer, TIMER_TCP_REQUEST);
-	list_init(&to->siblings);
+	engine_disarm(tcp->engine, &request->timer);
+	list_remove(&request->siblings);
+	request->listener->request_count--;
+	slab_free(slab_of(tcp, request), request);
 }
 
 void request_free(struct tcp_request *request)
@@ -50,10 +59,7 @@ void request_free(struct tcp_request *request)
 
 	srcroutes_forget(&tcp->srcroutes, &key);
 	demux_remove(&tcp->demux, &request->stub);
-	engine_disarm(tcp->engine, &request->timer);
-	list_remove(&request->siblings);
-	request->listener->request_count--;
-	request_dispose(tcp, request);
+	request_dispose(request);
 }
 
 /* What goes into a SYN-ACK, for a request, or for a cookie when `cookie_iss` is given. */
@@ -318,10 +324,7 @@ void request_complete(struct tcp_request *request, struct ip_packet *packet, str
 	if (!conn)
 		return; /* counted; the client's next segment tries again */
 	demux_replace(&tcp->demux, &request->stub, &conn->node.stub);
-	engine_disarm(tcp->engine, &request->timer);
-	list_remove(&request->siblings);
-	listener->request_count--;
-	request_dispose(tcp, request);
+	request_dispose(request);
 	count(tcp->engine, COUNT_TCP_PASSIVE_OPENS);
 	tcp_segment_arrives(conn, seg, packet->pkt);
 	/* Had it not been believed, nobody would own what is left: no timer, and no place in a queue. */

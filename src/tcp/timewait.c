@@ -107,8 +107,7 @@ struct timewait *timewait_new(struct timewait_queue *queue, const struct tcp_nod
 			      struct seq32 snd_nxt, struct seq32 rcv_nxt, bool has_ts,
 			      uint32_t ts_recent, uint64_t now_ns)
 {
-	bool is_short = stub_key_bytes(&node->key) == sizeof(struct tcp_key4);
-	struct timewait *tw = slab_new(entries_of(queue, is_short));
+	struct timewait *tw = slab_new(entries_of(queue, tcp_key_is4(&node->key)));
 
 	if (!tw)
 		return NULL;

@@ -19,6 +19,7 @@ struct lab {
 	struct pair pair;
 	struct seen seen[2];
 	struct tee_socket *listener, *client, *server;
+	bool is_cut; /* what the server sends is lost */
 };
 
 /* What every router on the way does (RFC 791 section 3.1), at once. */
@@ -64,7 +65,11 @@ static void carry(struct lab *lab)
 					if (lab->seen[i].option_type)
 						forward(ip);
 				}
-				tee_input(pair->stack[!i], pair->netif[!i], pkt, pair->now_ns);
+				if (i == 1 && lab->is_cut)
+					tee_pkt_release(pkt);
+				else
+					tee_input(pair->stack[!i], pair->netif[!i], pkt,
+						  pair->now_ns);
 			}
 		}
 	}
@@ -75,7 +80,7 @@ static struct tee_ip router(uint8_t n)
 	return TEE_IP4(10, 0, 0, (uint8_t)(100 + n));
 }
 
-static void lab_init(struct lab *lab, bool believed)
+static void lab_init_with(struct lab *lab, bool believed, uint32_t syn_queue_max)
 {
 	struct tee_config config;
 	struct tee_endpoint at = {.port = 80};
@@ -83,6 +88,7 @@ static void lab_init(struct lab *lab, bool believed)
 	memset(lab, 0, sizeof(*lab));
 	tee_config_init(&config);
 	config.ip_source_route = believed;
+	config.syn_queue_max = syn_queue_max;
 	pair_init(&lab->pair, &config);
 	at.ip = lab->pair.ip4[1];
 	assert_int_equal(tee_socket_open(lab->pair.stack[1], TEE_SOCKET_TCP, TEE_FAMILY_IPV4,
@@ -92,6 +98,11 @@ static void lab_init(struct lab *lab, bool believed)
 	assert_int_equal(
 		tee_socket_open(lab->pair.stack[0], TEE_SOCKET_TCP, TEE_FAMILY_IPV4, &lab->client),
 		0);
+}
+
+static void lab_init(struct lab *lab, bool believed)
+{
+	lab_init_with(lab, believed, 16);
 }
 
 static void lab_connect(struct lab *lab)
@@ -184,6 +195,28 @@ static void test_applications_route_goes_first(void **state)
 	lab_fini(&lab);
 }
 
+/* Of a SYN that was answered with a cookie nothing is kept, neither its route. */
+static void test_forgotten_with_the_syn(void **state)
+{
+	struct lab lab;
+	struct tee_ip hop = router(1);
+
+	(void)state;
+	lab_init_with(&lab, true, 0);
+	lab.is_cut = true;
+	assert_int_equal(tee_set_source_route(lab.client, &hop, 1, false), 0);
+	lab_connect(&lab);
+	assert_int_equal(lab.seen[1].first_hop, 101);
+	assert_int_equal(tee_set_source_route(lab.client, NULL, 0, false), 0);
+	lab.is_cut = false;
+	lab.pair.now_ns += 2 * TEE_NS_PER_S;
+	tee_advance(lab.pair.stack[0], lab.pair.now_ns);
+	carry(&lab);
+	assert_int_equal(lab.seen[0].option_type, 0);
+	assert_int_equal(lab.seen[1].option_type, 0);
+	lab_fini(&lab);
+}
+
 static void test_refused_unless_configured(void **state)
 {
 	struct lab lab;
@@ -220,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_route_is_named_and_followed_back),
 		cmocka_unit_test(test_later_route_replaces_earlier),
 		cmocka_unit_test(test_applications_route_goes_first),
+		cmocka_unit_test(test_forgotten_with_the_syn),
 		cmocka_unit_test(test_refused_unless_configured),
 		cmocka_unit_test(test_bad_arguments),
 	};
