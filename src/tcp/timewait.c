@@ -6,11 +6,9 @@
  * end, and one timer serves all. An entry that ends early (its port is used anew, the limit is reached) leaves
  * the demux at once and the queue when its turn comes.
  *
- * A repeated FIN starts an entry's time anew. Being in the middle of the queue it can't move, so a copy
- * goes to the end and takes its place in the demux. Where the end of the next entry is at most
- * a sixteenth of the life away, the entry only gets its new end and is waited for in its old place:
- * the ones behind it last that much longer, nobody ends early, and a flood of FINs makes at most
- * sixteen copies in a life.
+ * A repeated FIN starts an entry's time anew. In the middle of the queue it can't move, so it is marked, and goes
+ * to the end when its turn comes, there to wait as long as the one before it does. So nobody ends early, nobody else
+ * waits longer, a flood of FINs costs nothing, and the entry itself may stay for up to one life too long.
  *
  * An orphan in FIN-WAIT-2 may live here too (TIMEWAIT_IN_FIN_WAIT_2): it waits for the FIN.
  */
@@ -126,43 +124,52 @@ struct timewait *timewait_new(struct timewait_queue *queue, const struct tcp_nod
 	return tw;
 }
 
+/* The head's time was started anew: behind the others, and not before them. */
+static void move_to_end(struct timewait_queue *queue)
+{
+	struct timewait *tw = queue->head;
+	uint32_t last_tick = queue->tail->expires_tick;
+
+	tw->stub.flags &= (uint8_t)~TIMEWAIT_RESTARTED;
+	if ((int32_t)(last_tick - tw->expires_tick) > 0)
+		tw->expires_tick = last_tick;
+	if (tw == queue->tail)
+		return;
+	queue->head = tw->next;
+	push(queue, tw);
+}
+
+/* A live entry's time isn't over. Further ahead than a whole life the clock leapt over half the ticks' range. */
+static bool is_waiting(const struct timewait_queue *queue, uint64_t at_ns, uint64_t now_ns)
+{
+	return at_ns > now_ns && at_ns - now_ns <= queue->life_ns + (UINT64_C(2) << TICK_SHIFT);
+}
+
 uint64_t timewait_expire(struct timewait_queue *queue, uint64_t now_ns)
 {
 	while (queue->head) {
 		struct timewait *tw = queue->head;
+		uint64_t at_ns = instant_of(tw->expires_tick, now_ns);
+		bool is_live = !(tw->stub.flags & TIMEWAIT_DEAD);
 
-		if (!(tw->stub.flags & TIMEWAIT_DEAD)) {
-			uint64_t at_ns = instant_of(tw->expires_tick, now_ns);
-
-			/* Further ahead than a whole life: the clock leapt over half the ticks' range. */
-			if (at_ns > now_ns &&
-			    at_ns - now_ns <= queue->life_ns + (UINT64_C(2) << TICK_SHIFT))
+		if (is_live && is_waiting(queue, at_ns, now_ns)) {
+			if (!(tw->stub.flags & TIMEWAIT_RESTARTED))
 				return at_ns;
-			timewait_end(queue, tw);
+			move_to_end(queue);
+			continue;
 		}
+		if (is_live)
+			timewait_end(queue, tw);
 		free_head(queue);
 	}
 	return UINT64_MAX;
 }
 
-void timewait_restart(struct timewait_queue *queue, struct timewait *tw, uint64_t now_ns)
+void timewait_restart(const struct timewait_queue *queue, struct timewait *tw, uint64_t now_ns)
 {
-	uint32_t tick = tick_of(now_ns + queue->life_ns);
-	uint32_t slack = (uint32_t)((queue->life_ns / 16) >> TICK_SHIFT);
-	bool is_short = tw->stub.has_key4;
-	struct timewait *fresh = NULL;
-
-	if (tw->next && (int32_t)(tick - (tw->next->expires_tick + slack)) > 0)
-		fresh = slab_new(entries_of(queue, is_short));
-	if (!fresh) {
-		tw->expires_tick = tick;
-		return;
-	}
-	memcpy(fresh, tw, is_short ? TIMEWAIT_BYTES4 : TIMEWAIT_BYTES6);
-	fresh->expires_tick = tick;
-	demux_replace(queue->demux, &tw->stub, &fresh->stub);
-	tw->stub.flags |= TIMEWAIT_DEAD;
-	push(queue, fresh);
+	tw->expires_tick = tick_of(now_ns + queue->life_ns);
+	if (tw->next)
+		tw->stub.flags |= TIMEWAIT_RESTARTED;
 }
 
 /* MAY-2 as RFC 6191 section 2 and RFC 9293 3.6.1 narrow it: is this SYN of a new incarnation? */

@@ -12,7 +12,13 @@
 #include "tcp/demux.h"
 #include "tcp/segment.h"
 
-enum { TIMEWAIT_HAS_TS = 1, TIMEWAIT_DEAD = 2, TIMEWAIT_IN_FIN_WAIT_2 = 4, TIMEWAIT_ANSWERED = 8 };
+enum {
+	TIMEWAIT_HAS_TS = 1,
+	TIMEWAIT_DEAD = 2,
+	TIMEWAIT_IN_FIN_WAIT_2 = 4,
+	TIMEWAIT_ANSWERED = 8,
+	TIMEWAIT_RESTARTED = 16, /* and not moved to the queue's end yet */
+};
 
 struct timewait {
 	struct timewait *next; /* queue of expiry */
@@ -68,8 +74,7 @@ enum timewait_verdict {
 /* RFC 9293 3.10.7.4 for state TIME-WAIT, with RFC 1337 (RST ignored) and RFC 6191. */
 enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_header *header,
 					  uint32_t payload_len);
-/* Start 2 MSL again: moves to the queue's end. `tw` may have been replaced by a copy in the demux; it stays
-   readable until the next call on the queue. */
-void timewait_restart(struct timewait_queue *queue, struct timewait *tw, uint64_t now_ns);
+/* Starts 2 MSL again. */
+void timewait_restart(const struct timewait_queue *queue, struct timewait *tw, uint64_t now_ns);
 
 #endif
