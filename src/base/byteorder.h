@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Big-endian loads and stores at any alignment, on hosts of either byte order. */
+/* Loads and stores of numbers in a known byte order, at any alignment, on hosts of either order. */
 #ifndef TEE_BASE_BYTEORDER_H
 #define TEE_BASE_BYTEORDER_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): 2-4, two rounds a word and four
- * to finish, where a value is shown to others; 1-3 for tables, whose places nobody sees. Without the key nobody can predict a value or make two inputs collide, which is what
- * initial sequence numbers (RFC 6528), ports (RFC 6056), SYN cookies (RFC 4987) and hash tables that
- * strangers fill need.
+ * to finish, where a value is shown to others; 1-3 for tables, whose places nobody sees. Without the key
+ * nobody can predict a value or make two inputs collide, which is what initial sequence numbers (RFC 6528),
+ * ports (RFC 6056), SYN cookies (RFC 4987) and hash tables that strangers fill need.
  */
 #include "base/siphash.h"
 #include "base/byteorder.h"

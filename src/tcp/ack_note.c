@@ -21,7 +21,7 @@
  *	twice			each DSACK (RFC 2883: one a segment)
  *
  * Notes are bounded in number; what finds no room is told by the last ACK. A connection has memory for
- * them only until they have left, which is to the end of the turn.
+ * them only until they have left, which is to the end of the turn, or until it ends itself.
  */
 #include <stdlib.h>
 #include "tcp/conn.h"

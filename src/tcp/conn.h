@@ -7,8 +7,9 @@
  * Offsets are positions in sequence space, 64-bit: 0 is the SYN, 1 the first byte, the FIN follows
  * the last. iss + offset (mod 2^32) is the number on the wire.
  *
- * What only a sender needs (send map, controller, RACK …) is in `struct tcp_tx`, allocated when the
- * first byte is queued, so that a connection that only waits stays small.
+ * What only a sender needs (send map, controller, RACK …) is in `struct tcp_tx`, allocated when the first
+ * byte is to be sent; what only received text needs is in `struct tcp_rx`. So a connection that only waits stays
+ * small.
  */
 #ifndef TEE_TCP_CONN_H
 #define TEE_TCP_CONN_H

@@ -3,8 +3,9 @@
  * SEGMENT ARRIVES: RFC 9293 section 3.10.7, to be read beside it.
  *
  * A packet comes from ip by tcp_protocol_input(). The most common kind is dealt with in fast.c; the others go
- * the whole way: checksum, parse, one probe of the demux. What is found there decides: a connection (tcp_segment_arrives), a half-open request or a listener
- * (listen.c, request.c), a TIME-WAIT (timewait.c), or nobody, who answers RST (reply.c).
+ * the whole way: checksum, parse, one probe of the demux. What is found there decides: a connection
+ * (tcp_segment_arrives), a half-open request or a listener (listen.c, request.c), a TIME-WAIT (timewait.c), or
+ * nobody, who answers RST (reply.c).
  *
  * The RFC's eight steps for a connection:
  *	first to fourth	 sequence number, RST, security, SYN	validate.c

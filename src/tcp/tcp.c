@@ -211,7 +211,6 @@ static void conn_free(struct tcp_conn *conn)
 {
 	byteq_clear(&conn->sndq);
 	byteq_clear(&conn->rcvq);
-	ack_notes_free(conn);
 	rx_free(conn->tcp, conn->rx);
 	tx_free(conn->tcp, conn->tx);
 	if (conn->ecn != &conn->tcp->ecn_off)
@@ -271,6 +270,7 @@ static void conn_unlink(struct tcp_conn *conn)
 		if (timers_armed(conn, i))
 			timers_clear(conn, i);
 	list_remove(&conn->due);
+	ack_notes_free(conn);
 	if (!is_kept_for_accept(conn))
 		listen_forget(conn);
 	ports_unbind(tcp, conn->bind);
