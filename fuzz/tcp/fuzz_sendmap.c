@@ -75,7 +75,7 @@ static void model_split(struct model *model, unsigned idx, uint64_t at)
 	model->count++;
 	left[1].start = at;
 	left[0].end = at;
-	left[0].flags &= ~(unsigned)(SENT_FIN | SENT_EOR);
+	left[0].flags &= ~(unsigned)SENT_FIN;
 	left[0].segs = segs_of(&left[0]);
 	left[1].segs = segs_of(&left[1]);
 }
@@ -158,13 +158,13 @@ static void model_merge(struct model *model)
 	for (unsigned i = 0; i + 1 < model->count;) {
 		struct flat *flat = &model->records[i];
 
-		if (!(flat[0].flags & flat[1].flags & SENT_SACKED) || flat->flags & SENT_EOR) {
+		if (!(flat[0].flags & flat[1].flags & SENT_SACKED)) {
 			i++;
 			continue;
 		}
 		flat[0].end = flat[1].end;
 		flat[0].segs += flat[1].segs;
-		flat[0].flags |= flat[1].flags & (SENT_EVER_RETRANS | SENT_FIN | SENT_EOR);
+		flat[0].flags |= flat[1].flags & (SENT_EVER_RETRANS | SENT_FIN);
 		model_remove(model, i + 1);
 	}
 }
@@ -285,7 +285,7 @@ static void send_op(struct pair *pair, struct input *in)
 	struct model *model = &pair->model;
 	uint64_t len = 1 + take_wide(in) % (12 * MSS);
 	unsigned kind = take(in);
-	unsigned flags = kind < 20 ? SENT_EOR : kind > 250 ? SENT_FIN : 0;
+	unsigned flags = kind > 250 ? SENT_FIN : 0;
 
 	if (model->nxt - model->una + len > WINDOW_MAX || model->count > RECORDS_MAX / 2)
 		return;

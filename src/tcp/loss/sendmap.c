@@ -230,7 +230,7 @@ struct send_record *sendmap_split(struct sendmap *map, struct send_record *recor
 	right->segs = segs_of(record_len(right), right->mss);
 	record->end = at;
 	record->segs = segs_of(record_len(record), record->mss);
-	record->flags &= (uint16_t) ~(SENT_FIN | SENT_EOR);
+	record->flags &= (uint16_t)~SENT_FIN;
 	add_sums(map, record, 1);
 	tree_insert(map, right);
 	record_enter(map, right, &record->by_time);
@@ -386,13 +386,13 @@ static struct send_record *merge_next(struct sendmap *map, struct send_record *r
 {
 	struct send_record *next = sendmap_next(record);
 
-	if (!next || !(next->flags & record->flags & SENT_SACKED) || record->flags & SENT_EOR)
+	if (!next || !(next->flags & record->flags & SENT_SACKED))
 		return record;
 	record_leave(map, next);
 	add_sums(map, record, -1);
 	record->end = next->end;
 	record->segs += next->segs;
-	record->flags |= next->flags & (SENT_EVER_RETRANS | SENT_FIN | SENT_EOR);
+	record->flags |= next->flags & (SENT_EVER_RETRANS | SENT_FIN);
 	add_sums(map, record, 1);
 	record_free(map, next);
 	return record;
@@ -419,7 +419,7 @@ static struct send_record *sack_record(struct sendmap *map, struct send_record *
 	map->highest_sacked = MAX(map->highest_sacked, record->end);
 	merge_next(map, record);
 	prev = rb_prev(&record->node);
-	if (prev && record_of(prev)->flags & SENT_SACKED && !(record_of(prev)->flags & SENT_EOR))
+	if (prev && record_of(prev)->flags & SENT_SACKED)
 		return merge_next(map, record_of(prev));
 	return record;
 }

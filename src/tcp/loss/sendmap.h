@@ -41,8 +41,7 @@ enum {
 	SENT_EVER_RETRANS = 8,
 	SENT_FIN = 16, /* the last offset of the range is the FIN */
 	SENT_APP_LIMITED = 32,
-	SENT_PROBE = 64, /* last sent as tail loss probe */
-	SENT_EOR = 128,  /* a record of the application ends here: never merged with the next */
+	SENT_PROBE = 64, /* last sent as the probe of a closed window */
 };
 
 struct send_record {
@@ -80,7 +79,7 @@ void sendmap_fini(struct sendmap *map); /* frees all records */
 
 /*
  * Notes that [map->nxt, end) was sent for the first time; returns its record, whose snapshot the caller fills by
- * rate_on_sent(). NULL: no memory, nothing changed. `flags`: SENT_FIN, SENT_EOR or 0.
+ * rate_on_sent(). NULL: no memory, nothing changed. `flags`: SENT_FIN or 0.
  */
 struct send_record *sendmap_sent(struct sendmap *map, uint64_t end, uint32_t mss, unsigned flags,
 				 uint64_t now_ns);

@@ -132,26 +132,6 @@ static void test_sack_storm(void **state)
 	sendmap_fini(&map);
 }
 
-/* The end of an application's record keeps neighbours apart. */
-static void test_eor_is_kept(void **state)
-{
-	struct sendmap map;
-	struct ack_info info;
-
-	(void)state;
-	sendmap_init(&map, KIT_START);
-	assert_non_null(sendmap_sent(&map, SEG(1), KIT_MSS, SENT_EOR, 5));
-	assert_non_null(sendmap_sent(&map, SEG(3), KIT_MSS, SENT_EOR, 5));
-	info = kit_info(&map, 50);
-	kit_sack(&map, 0, 3, &info);
-	assert_int_equal(map.record_count, 2);
-	sendmap_mark_all_lost(&map, true);
-	assert_non_null(sendmap_split(&map, sendmap_last(&map), SEG(2)));
-	assert_false(sendmap_next(sendmap_first(&map))->flags & SENT_EOR);
-	assert_true(sendmap_last(&map)->flags & SENT_EOR);
-	sendmap_fini(&map);
-}
-
 /* Karn: what was sent more than once gives no RTT and is no proof of reordering. */
 static void test_karn(void **state)
 {
@@ -376,7 +356,6 @@ int main(void)
 		cmocka_unit_test(test_sack_edges),
 		cmocka_unit_test(test_sack_without_fin),
 		cmocka_unit_test(test_sack_storm),
-		cmocka_unit_test(test_eor_is_kept),
 		cmocka_unit_test(test_karn),
 		cmocka_unit_test(test_no_reordering_within_an_ack),
 		cmocka_unit_test(test_delivered_once),
