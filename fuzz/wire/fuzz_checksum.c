@@ -35,25 +35,13 @@ static uint64_t sum_in_pieces(const uint8_t *bytes, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size + 1);
-	uint16_t expected = plain_sum(data, size), copied_sum;
+	uint16_t expected = plain_sum(data, size);
 
 	CHECK(copy);
 	CHECK(checksum_fold(checksum_add(0, data, size)) == expected);
 	CHECK(checksum_fold(sum_in_pieces(data, size)) == expected);
 	CHECK(checksum_fold(checksum_add_copy(0, copy, data, size)) == expected);
 	CHECK(size == 0 || memcmp(copy, data, size) == 0);
-	if (size >= 2) {
-		uint16_t before = checksum_finish(checksum_add(0, data, size));
-		uint16_t from = (uint16_t)(data[0] << 8 | data[1]);
-		uint16_t to = (uint16_t)(from * 31u + 7);
-
-		copy[0] = (uint8_t)(to >> 8);
-		copy[1] = (uint8_t)to;
-		copied_sum = plain_sum(copy, size);
-		/* Of all zeros the sum has two names; an update may give the other. */
-		if (copied_sum != 0)
-			CHECK(checksum_update16(before, from, to) == 0xffff - copied_sum);
-	}
 	free(copy);
 	return 0;
 }

@@ -113,24 +113,6 @@ bool net_is_group(struct net *net, const struct tee_ip *ip)
 	return false;
 }
 
-bool net_local_address(struct net *net, unsigned idx, struct tee_ip *ret_ip)
-{
-	for (unsigned i = 0; i < net->netif_count; i++) {
-		LIST_FOR_EACH(node, &net->netifs[i]->addrs)
-		{
-			const struct netif_addr *addr = addr_of(node);
-
-			if (!netif_addr_is_usable(addr))
-				continue;
-			if (idx-- == 0) {
-				*ret_ip = addr->ip;
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 /* ---- coming and going ---- */
 
 void netif_addr_set_state(struct netif_addr *addr, enum tee_addr_state state)

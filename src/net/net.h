@@ -108,8 +108,6 @@ uint32_t net_pmtu_update(struct net *net, const struct tee_ip *dst, uint32_t mtu
 bool net_is_local(struct net *net, const struct tee_ip *ip);
 /* May it be bound to: ours, any, or a group (UDP). */
 bool net_is_group(struct net *net, const struct tee_ip *ip); /* multicast or a broadcast of ours */
-/* Bumped also whenever an address comes or goes. The idx-th usable local address; false past it. */
-bool net_local_address(struct net *net, unsigned idx, struct tee_ip *ret_ip);
 
 /* ---- sending ---- */
 

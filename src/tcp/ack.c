@@ -174,16 +174,14 @@ static bool ack_without_flight(struct tcp_conn *conn, struct segment *seg)
 	return true;
 }
 
-static void ack_info_init(struct tcp_conn *conn, const struct segment *seg, struct ack_info *info)
+static void ack_info_init(struct tcp_conn *conn, struct ack_info *info)
 {
 	*info = (struct ack_info){
 		.now_ns = conn_now(conn),
 		.una_before = conn->snd.una,
 		.una_after = conn->snd.una,
 		.nxt = conn->snd.nxt,
-		.prior_pipe_bytes = recovery_pipe(conn),
 		.prior_highest_sacked = conn->tx->map.highest_sacked,
-		.has_data = seg->len != 0,
 		.reordered_from = UINT64_MAX,
 	};
 }
@@ -239,13 +237,12 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	}
 	if (!conn->tx || (conn->snd.una == conn->snd.nxt && !seg->h.options.sack_count))
 		return ack_without_flight(conn, seg);
-	ack_info_init(conn, seg, &info);
+	ack_info_init(conn, &info);
 	apply_sack(conn, seg, &info);
 	if (seg->ack > (int64_t)conn->snd.una)
 		advance_una(conn, (uint64_t)seg->ack, &info);
 	take_rtt(conn, seg, &info);
 	ack_update_window(conn, seg);
-	info.window_changed = wnd_before != conn->snd.wnd;
 	info.is_dupack = is_duplicate(conn, seg, wnd_before) && !info.cum_acked_bytes;
 	note_ecn(conn, seg, &info);
 	recovery_on_ack(conn, &info, seg);

@@ -22,18 +22,15 @@ struct rate_sample {
 	bool is_app_limited;
 	/* of the newest record, while choosing it */
 	uint64_t newest_sent_at_ns, newest_end, newest_first_sent_at_ns;
-	bool newest_is_retrans;
 };
 
 struct ack_info {
 	/* set by ack.c before anything else */
 	uint64_t now_ns;
 	uint64_t una_before, nxt; /* offsets */
-	uint64_t prior_pipe_bytes;
 	uint64_t prior_highest_sacked;
 	bool has_ece;      /* the segment carried ECE, or AccECN told of new CE marks */
 	uint32_t ce_bytes; /* AccECN: newly reported as CE-marked */
-	bool has_data, window_changed;
 	/* from the SACK option */
 	bool has_sack; /* at least one valid block that isn't a DSACK */
 	bool has_dsack;

@@ -81,14 +81,12 @@ enum {
 	CONN_SYN_DATA = 1 << 20,     /* our SYN carried data (RFC 7413) */
 	CONN_SYN_DATA_ACKED = 1 << 21,
 	CONN_SYN_FASTOPEN = 1 << 22, /* our SYN carried the fast-open option */
-	CONN_NEVER_TX = 1 << 23, /* nothing but the handshake was sent: cwnd restart not needed */
-	CONN_R1_REPORTED = 1 << 24, /* negative advice given for this run of timeouts (MUST-20) */
-	CONN_CHILD_FASTOPEN = 1 << 25, /* passive, created by a SYN with a valid cookie */
-	CONN_MORE_COMES = 1 << 26,     /* the last send said TEE_MSG_MORE */
-	CONN_WAS_WINDOW_LIMITED = 1 << 27,
-	CONN_OPEN_DEFERRED = 1 << 28, /* fast open: the SYN waits for the first send */
-	CONN_SOURCE_ROUTED = 1 << 30, /* tcp->srcroutes has a route for it */
-	CONN_WANTS_COOKIE = 1 << 29,  /* passive: a fast-open cookie goes into the SYN-ACK */
+	CONN_R1_REPORTED = 1 << 23,  /* negative advice given for this run of timeouts (MUST-20) */
+	CONN_CHILD_FASTOPEN = 1 << 24, /* passive, created by a SYN with a valid cookie */
+	CONN_MORE_COMES = 1 << 25,     /* the last send said TEE_MSG_MORE */
+	CONN_WAS_WINDOW_LIMITED = 1 << 26,
+	CONN_SOURCE_ROUTED = 1 << 27, /* tcp->srcroutes has a route for it */
+	CONN_WANTS_COOKIE = 1 << 28,  /* passive: a fast-open cookie goes into the SYN-ACK */
 };
 
 /* The sender's half, allocated lazily by tx_get(). */
@@ -609,7 +607,6 @@ void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct t
 /* ports.c */
 int ports_choose(struct tcp *tcp, struct tcp_key *key);
 bool ports_is_bound(struct tcp *tcp, const struct tee_ip *ip, uint16_t port);
-void ports_add_user(struct port_bind *bind);
 struct port_bind *ports_share(struct port_bind *bind); /* one more holder */
 /* The bind moves from a bound socket to its listener or connection; NULL is legal. */
 void ports_hand_over(struct port_bind *bind);

@@ -10,7 +10,6 @@
  *
  *   reassembly_add    a segment above rcv.nxt
  *   reassembly_take   what rcv.nxt has reached moves to the receive queue
- *   reassembly_prune  memory is short: the data furthest away goes (it was only SACKed)
  *
  * A list keeps the ranges in the order of their last touch, for RFC 2018 section 4: the first block
  * reports the range of the segment that triggered the ACK, the next ones the ones before.
@@ -159,8 +158,6 @@ static int fill(struct reassembly *ooo, struct tee_pool *pool, struct ooo_range 
 					    (uint32_t)(stop - at));
 			if (failed < 0)
 				return failed;
-			if (next)
-				result->filled_part = true;
 			at = stop;
 		}
 		if (!next || next->bytes.start != at)
@@ -256,15 +253,6 @@ uint64_t reassembly_take(struct reassembly *ooo, struct byteq *queue)
 	return queue->end - before;
 }
 
-uint64_t reassembly_prune(struct reassembly *ooo, uint64_t bytes_max)
-{
-	uint64_t before = ooo->bytes;
-
-	while (ooo->bytes > bytes_max)
-		range_free(ooo, range_of(rb_last(&ooo->tree)));
-	return before - ooo->bytes;
-}
-
 unsigned reassembly_sack_blocks(const struct reassembly *ooo, uint64_t (*blocks)[2], unsigned n)
 {
 	unsigned count = 0;
@@ -280,18 +268,6 @@ unsigned reassembly_sack_blocks(const struct reassembly *ooo, uint64_t (*blocks)
 		count++;
 	}
 	return count;
-}
-
-bool reassembly_covers(const struct reassembly *ooo, uint64_t start, uint64_t end,
-		       uint64_t *ret_start, uint64_t *ret_end)
-{
-	const struct ooo_range *range = find_before(ooo, start);
-
-	if (!range || range->bytes.end < end)
-		return false;
-	*ret_start = range->bytes.start;
-	*ret_end = range->bytes.end;
-	return true;
 }
 
 void reassembly_check(const struct reassembly *ooo)

@@ -33,7 +33,6 @@ struct reassembly_result {
 	bool is_duplicate;               /* all or a part of it was already here … */
 	uint64_t dup_start, dup_end;     /* … the first such part (for DSACK) */
 	uint64_t range_start, range_end; /* the range it fell into */
-	bool filled_part;                /* it closed or narrowed a hole between ranges */
 };
 
 void reassembly_init(struct reassembly *ooo);
@@ -50,14 +49,8 @@ int reassembly_add(struct reassembly *ooo, struct tee_pool *pool, uint64_t start
  * bytes moved.
  */
 uint64_t reassembly_take(struct reassembly *ooo, struct byteq *queue);
-/* Frees the ranges furthest from rcv.nxt until at most `bytes_max` remain (reneging as RFC 2018 section 8 permits);
-   returns bytes dropped. */
-uint64_t reassembly_prune(struct reassembly *ooo, uint64_t bytes_max);
 /* Fills up to n blocks, most recently touched first; returns how many. */
 unsigned reassembly_sack_blocks(const struct reassembly *ooo, uint64_t (*blocks)[2], unsigned n);
-/* The range that contains [start, end) entirely; false: none. */
-bool reassembly_covers(const struct reassembly *ooo, uint64_t start, uint64_t end,
-		       uint64_t *ret_start, uint64_t *ret_end);
 void reassembly_check(const struct reassembly *ooo);
 
 #endif

@@ -126,12 +126,6 @@ unsigned udp_ports_list(const struct udp *udp, bool is_ping, uint16_t *ret_ports
 	return count;
 }
 
-void demux_unbind(struct udp_endpoint *endpoint)
-{
-	list_remove(&endpoint->bucket);
-	endpoint->local.port = 0;
-}
-
 /* ---- who gets it ---- */
 
 /* 0: it doesn't fit; the more, the more specific. */

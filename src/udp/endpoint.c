@@ -157,11 +157,6 @@ struct udp_endpoint_options *udp_endpoint_options(struct udp_endpoint *endpoint)
 	return &endpoint->options;
 }
 
-bool udp_endpoint_is_ping(const struct udp_endpoint *endpoint)
-{
-	return endpoint->is_ping;
-}
-
 struct udp_endpoint *udp_endpoint_next(struct udp *udp, uint64_t *cursor)
 {
 	struct list *at = *cursor ? (struct list *)(uintptr_t)*cursor : &udp->all;

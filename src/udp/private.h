@@ -53,7 +53,6 @@ struct udp {
 bool demux_is_family_ok(const struct udp_endpoint *endpoint, bool is4);
 /* Takes a local port (0: chosen by chance, RFC 6056) and files the endpoint. -TEE_EADDRINUSE. */
 int demux_bind(struct udp_endpoint *endpoint, const struct tee_endpoint *local);
-void demux_unbind(struct udp_endpoint *endpoint);
 
 /* What a datagram says of itself, from our side. */
 struct demux_key {

@@ -57,6 +57,5 @@ void udp_endpoint_set_receiver(struct udp_endpoint *endpoint, udp_receiver_fn *r
 void udp_check(const struct udp *udp);
 /* Walks all endpoints; NULL at the end. */
 struct udp_endpoint *udp_endpoint_next(struct udp *udp, uint64_t *cursor);
-bool udp_endpoint_is_ping(const struct udp_endpoint *endpoint);
 
 #endif

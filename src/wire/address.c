@@ -90,18 +90,6 @@ struct tee_ip ip6_solicited_node(const struct tee_ip *ip)
 	return group;
 }
 
-struct tee_ip ip6_from_mac(const struct tee_ip *prefix, const struct tee_mac *mac)
-{
-	struct tee_ip ip = *prefix;
-
-	memcpy(&ip.byte[8], mac->byte, 3);
-	ip.byte[8] ^= 0x02; /* the universal/local bit, the other way round */
-	ip.byte[11] = 0xff;
-	ip.byte[12] = 0xfe;
-	memcpy(&ip.byte[13], &mac->byte[3], 3);
-	return ip;
-}
-
 const char *ip_protocol_name(uint8_t protocol)
 {
 	switch (protocol) {

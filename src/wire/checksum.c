@@ -170,9 +170,3 @@ uint64_t checksum_pseudo(const struct tee_ip *src, const struct tee_ip *dst, uin
 	}
 	return sum;
 }
-
-/* RFC 1624 equation 3, the one that is also right when the result is zero. */
-uint16_t checksum_update16(uint16_t checksum, uint16_t from, uint16_t to)
-{
-	return (uint16_t)~checksum_fold((uint64_t)(uint16_t)~checksum + (uint16_t)~from + to);
-}

@@ -26,7 +26,5 @@ static inline uint16_t checksum_finish(uint64_t sum)
 {
 	return (uint16_t)~checksum_fold(sum);
 }
-/* New checksum (host order, as on the wire) after a 16-bit field went from `from` to `to` (RFC 1624). */
-uint16_t checksum_update16(uint16_t checksum, uint16_t from, uint16_t to);
 
 #endif

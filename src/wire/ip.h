@@ -137,8 +137,6 @@ bool ip_is_valid_source(const struct tee_ip *ip);
 bool ip_prefix_match(const struct tee_ip *ip, const struct tee_ip *prefix, unsigned bits);
 struct tee_ip ip_directed_broadcast(const struct tee_ip *ip, unsigned bits);
 struct tee_ip ip6_solicited_node(const struct tee_ip *ip);
-/* The IPv6 address of a prefix of 64 bits and the modified EUI-64 of a MAC (RFC 4291 appendix A). */
-struct tee_ip ip6_from_mac(const struct tee_ip *prefix, const struct tee_mac *mac);
 /* A neutral text of type/protocol numbers. */
 const char *ip_protocol_name(uint8_t protocol);
 

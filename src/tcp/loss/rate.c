@@ -53,7 +53,6 @@ void rate_on_delivered(struct rate_sample *sample, const struct send_record *rec
 	sample->newest_sent_at_ns = record->sent_at_ns;
 	sample->newest_end = record->end;
 	sample->newest_first_sent_at_ns = record->first_sent_at_ns;
-	sample->newest_is_retrans = (record->flags & SENT_EVER_RETRANS) != 0;
 	sample->prior_delivered_bytes = record->delivered_bytes;
 	sample->prior_delivered_at_ns = record->delivered_at_ns;
 	sample->prior_in_flight_bytes = record->in_flight_bytes;

@@ -266,15 +266,6 @@ void sendmap_unsend(struct sendmap *map, struct send_record *record)
 	map->judged = MIN(map->judged, map->nxt);
 }
 
-void sendmap_set_mss(struct sendmap *map, struct send_record *record, uint32_t mss)
-{
-	CHECK(mss > 0);
-	add_sums(map, record, -1);
-	record->mss = mss;
-	record->segs = segs_of(record_len(record), mss);
-	add_sums(map, record, 1);
-}
-
 /* ---- what an ACK delivers ---- */
 
 /* RFC 8985 6.2 step 2: sent later, and among equals the one that ends later. */

@@ -115,8 +115,6 @@ bool sendmap_mark_lost(struct sendmap *map, struct send_record *record);
 uint64_t sendmap_mark_all_lost(struct sendmap *map, bool reneged);
 /* Undo: nothing is lost any more (the originals arrived after all). */
 void sendmap_clear_lost(struct sendmap *map);
-/* The path's segment size changed: what a resent record counts as. */
-void sendmap_set_mss(struct sendmap *map, struct send_record *record, uint32_t mss);
 /* Splits at `at` (inside); returns the right part, NULL: no memory. */
 struct send_record *sendmap_split(struct sendmap *map, struct send_record *record, uint64_t at);
 

@@ -91,23 +91,22 @@ static void test_ranges(void **state)
 		const char *segments[6];
 		const char *blocks;
 		const char *last_duplicate; /* what of the last one was here */
-		bool last_filled;
 	} cases[] = {
-		{{"cd"}, "cd", "", false},
-		{{"cd", "fg"}, "fg cd", "", false},
-		{{"fg", "cd"}, "cd fg", "", true},
-		{{"cd", "ef"}, "cdef", "", false},
-		{{"ef", "cd"}, "cdef", "", true},
-		{{"cd", "fg", "e"}, "cdefg", "", true},
-		{{"cd", "cd"}, "cd", "cd", false},
-		{{"cdef", "de"}, "cdef", "de", false},
-		{{"de", "cdef"}, "cdef", "de", true},
-		{{"cd", "def"}, "cdef", "d", false},
-		{{"ef", "cde"}, "cdef", "e", true},
-		{{"cd", "fg", "ij", "bcdefghijk"}, "bcdefghijk", "cd", true},
-		{{"cd", "fg", "ij", "ef"}, "cdefg ij", "f", true},
-		{{"cd", "fg", "ij", "cd"}, "cd ij fg", "cd", false},
-		{{"cd", "fg", "ij", "lm", "fghi"}, "fghij lm cd", "fg", true},
+		{{"cd"}, "cd", ""},
+		{{"cd", "fg"}, "fg cd", ""},
+		{{"fg", "cd"}, "cd fg", ""},
+		{{"cd", "ef"}, "cdef", ""},
+		{{"ef", "cd"}, "cdef", ""},
+		{{"cd", "fg", "e"}, "cdefg", ""},
+		{{"cd", "cd"}, "cd", "cd"},
+		{{"cdef", "de"}, "cdef", "de"},
+		{{"de", "cdef"}, "cdef", "de"},
+		{{"cd", "def"}, "cdef", "d"},
+		{{"ef", "cde"}, "cdef", "e"},
+		{{"cd", "fg", "ij", "bcdefghijk"}, "bcdefghijk", "cd"},
+		{{"cd", "fg", "ij", "ef"}, "cdefg ij", "f"},
+		{{"cd", "fg", "ij", "cd"}, "cd ij fg", "cd"},
+		{{"cd", "fg", "ij", "lm", "fghi"}, "fghij lm cd", "fg"},
 	};
 	struct kit *kit = *state;
 
@@ -117,14 +116,13 @@ static void test_ranges(void **state)
 		for (unsigned n = 0; n < 6 && cases[i].segments[n]; n++)
 			result = add(kit, cases[i].segments[n]);
 		assert_blocks(kit, cases[i].blocks);
-		assert_int_equal(result.filled_part, cases[i].last_filled);
 		assert_int_equal(result.is_duplicate, cases[i].last_duplicate[0] != '\0');
 		if (result.is_duplicate) {
 			assert_int_equal(result.dup_start, AT(cases[i].last_duplicate[0]));
 			assert_int_equal(result.dup_end - result.dup_start,
 					 strlen(cases[i].last_duplicate));
 		}
-		reassembly_prune(&kit->ooo, 0);
+		reassembly_fini(&kit->ooo);
 		assert_int_equal(kit->ooo.memory, 0);
 	}
 }
@@ -183,35 +181,6 @@ static void test_limits(void **state)
 	assert_int_equal(add_text(kit, "m", "m", 9, 0, &result), -TEE_ENOBUFS);
 }
 
-/* Memory is short: the furthest goes first. */
-static void test_prune(void **state)
-{
-	struct kit *kit = *state;
-
-	add(kit, "jk");
-	add(kit, "cd");
-	add(kit, "fgh");
-	assert_int_equal(reassembly_prune(&kit->ooo, 7), 0);
-	assert_int_equal(reassembly_prune(&kit->ooo, 6), 2);
-	assert_blocks(kit, "fgh cd");
-	assert_int_equal(reassembly_prune(&kit->ooo, 4), 3);
-	assert_blocks(kit, "cd");
-	reassembly_check(&kit->ooo);
-}
-
-static void test_covers(void **state)
-{
-	struct kit *kit = *state;
-	uint64_t start, end;
-
-	add(kit, "cdef");
-	assert_true(reassembly_covers(&kit->ooo, AT('d'), AT('f'), &start, &end));
-	assert_int_equal(start, AT('c'));
-	assert_int_equal(end, AT('g'));
-	assert_false(reassembly_covers(&kit->ooo, AT('b'), AT('d'), &start, &end));
-	assert_false(reassembly_covers(&kit->ooo, AT('e'), AT('h'), &start, &end));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,8 +188,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_first_copy_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take_drops_what_is_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_prune, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_covers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

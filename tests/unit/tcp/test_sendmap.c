@@ -333,22 +333,6 @@ static void test_unsend(void **state)
 	sendmap_fini(&map);
 }
 
-/* A smaller path MTU: what is left counts as more segments. */
-static void test_set_mss(void **state)
-{
-	struct sendmap map;
-
-	(void)state;
-	sendmap_init(&map, KIT_START);
-	assert_non_null(sendmap_sent(&map, SEG(4), KIT_MSS, 0, 1));
-	sendmap_mark_all_lost(&map, false);
-	sendmap_set_mss(&map, sendmap_first(&map), 500);
-	assert_int_equal(map.segs, 8);
-	assert_int_equal(map.lost_segs, 8);
-	sendmap_check(&map);
-	sendmap_fini(&map);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,7 +348,6 @@ int main(void)
 		cmocka_unit_test(test_clear_lost_amid_a_flight),
 		cmocka_unit_test(test_reneging),
 		cmocka_unit_test(test_unsend),
-		cmocka_unit_test(test_set_mss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
