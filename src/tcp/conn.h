@@ -130,7 +130,8 @@ struct tcp_tx {
 	/* statistics */
 	uint64_t bytes_retrans, busy_ns, rwnd_limited_ns, sndbuf_limited_ns, limit_since_ns;
 	uint64_t first_timeout_at_ns; /* of this run of RTOs; 0: none */
-	uint64_t rto_time_ns;
+	uint64_t rto_since_ns;        /* recovery from a timeout began; 0: none is under way */
+	uint64_t rto_time_ns;         /* of those that are over */
 	uint32_t total_retrans_segs, dsack_dups, delivered_segs, total_rto, total_rto_recoveries;
 	uint8_t limit_kind; /* enum tx_limit, since limit_since_ns */
 	uint32_t

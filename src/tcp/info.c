@@ -53,6 +53,8 @@ static void info_of_tx(const struct tcp_conn *conn, struct tee_tcp_info *info)
 	info->total_rto = tx->total_rto;
 	info->total_rto_recoveries = tx->total_rto_recoveries;
 	info->total_rto_time_ns = tx->rto_time_ns;
+	if (tx->rto_since_ns)
+		info->total_rto_time_ns += conn_now(conn) - tx->rto_since_ns;
 }
 
 /* Before there is a sender's half: what it will start from. */

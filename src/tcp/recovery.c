@@ -339,7 +339,6 @@ static bool loss_state_on_ack(struct tcp_conn *conn, struct ack_info *info)
 	if (conn->snd.una >= tx->recover) {
 		if (undo_on_recovery_end(conn))
 			return true;
-		tx->total_rto_recoveries++;
 		tx->retrans_ts_set = false;
 		set_state(conn, TEE_RECOVERY_OPEN, "recovered from the timeout");
 	}
@@ -456,6 +455,10 @@ void recovery_on_ack(struct tcp_conn *conn, struct ack_info *info, const struct 
 	if (info->has_ece && conn->snd.una >= tx->cwr_end)
 		enter_cwr(conn, CC_ECN, info->delivered_bytes, "ECN congestion");
 	step_states(conn, info);
+	if (tx->rto_since_ns && tx->recovery != TEE_RECOVERY_LOSS) {
+		tx->rto_time_ns += conn_now(conn) - tx->rto_since_ns;
+		tx->rto_since_ns = 0;
+	}
 	/* RFC 2018 8: the head SACKed but not acknowledged: the peer took its word back. */
 	if (sendmap_first(&tx->map) && (sendmap_first(&tx->map)->flags & SENT_SACKED)) {
 		uint64_t soon = MAX(tx->rto.srtt_ns / 2, 10 * TEE_NS_PER_MS);
@@ -514,6 +517,10 @@ void recovery_on_rto(struct tcp_conn *conn)
 		tx->rate.lost_bytes += rack_mark_on_rto(&tx->rack, &tx->map, &args);
 	if (is_first)
 		start_undo(conn);
+	if (!tx->rto_since_ns) {
+		tx->rto_since_ns = MAX(conn_now(conn), 1);
+		tx->total_rto_recoveries++;
+	}
 	cc_on_rto(&tx->cc, is_first, &round);
 	tx->cc.cwnd_bytes = recovery_pipe(conn) + tx->cc.mss;
 	tx->recover = conn->snd.nxt;

@@ -69,6 +69,48 @@ static void test_tail_probe_of_what_arrived(void **state)
 	pair_fini(&pair);
 }
 
+/* What tcp_info says of timeouts: one recovery, told while it is under way, and how long it took. */
+static void test_time_of_timeouts(void **state)
+{
+	struct pair pair;
+	struct tee_socket *listener, *ends[2];
+	struct tee_tcp_info info;
+	uint64_t began_ns, took_ns;
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	pair_connect(&pair, listener, 80, ends);
+	assert_int_equal(tee_send(ends[0], "x", 1, 0), 1);
+	do {
+		pair_carry(&pair, 0);
+		pair.now_ns = tee_deadline(pair.stack[0]);
+		tee_advance(pair.stack[0], pair.now_ns);
+		assert_int_equal(tee_socket_info(ends[0], &info), 0);
+	} while (!info.total_rto);
+	began_ns = pair.now_ns;
+	pair_carry(&pair, 0);
+	while (info.total_rto < 3) {
+		assert_int_equal(info.total_rto_recoveries, 1);
+		assert_true(info.total_rto_time_ns == pair.now_ns - began_ns);
+		pair.now_ns = tee_deadline(pair.stack[0]);
+		tee_advance(pair.stack[0], pair.now_ns);
+		pair_carry(&pair, info.total_rto < 2 ? 0 : -1);
+		assert_int_equal(tee_socket_info(ends[0], &info), 0);
+	}
+	took_ns = pair.now_ns - began_ns;
+	/* It ends with the ACK, which is a delayed one. */
+	for (unsigned i = 0; i < 2; i++) {
+		pair_wait(&pair, TEE_NS_PER_S);
+		assert_int_equal(tee_socket_info(ends[0], &info), 0);
+		assert_int_equal(info.unacked_segs, 0);
+		assert_int_equal(info.total_rto_recoveries, 1);
+		assert_in_range(info.total_rto_time_ns, took_ns, took_ns + TEE_NS_PER_S / 2);
+	}
+	assert_true(took_ns > 0);
+	pair_fini(&pair);
+}
+
 /* A socket in TIME-WAIT holds a husk: options may be set, but no timer may outlive the close. */
 static void test_keepalive_in_time_wait(void **state)
 {
@@ -319,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tail_probe_of_what_arrived),
+		cmocka_unit_test(test_time_of_timeouts),
 		cmocka_unit_test(test_keepalive_in_time_wait),
 		cmocka_unit_test(test_rcvlowat_beyond_the_window),
 		cmocka_unit_test(test_notsent_lowat),
