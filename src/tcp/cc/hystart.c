@@ -15,7 +15,6 @@ enum {
 	MIN_RTT_DIVISOR = 8,
 	N_RTT_SAMPLE = 8,
 	CSS_GROWTH_DIVISOR = 4,
-	LIMIT_SEGS = 8, /* L, of a sender that does not pace */
 };
 #define NONE UINT32_MAX
 
@@ -65,10 +64,8 @@ static void look_for_delay(struct hystart *hystart)
 }
 
 uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t rtt_ns,
-			uint64_t una, uint64_t nxt, uint32_t mss, bool is_paced, bool *ret_exit)
+			uint64_t una, uint64_t nxt, bool *ret_exit)
 {
-	uint64_t growth = is_paced ? acked_bytes : MIN(acked_bytes, (uint64_t)LIMIT_SEGS * mss);
-
 	*ret_exit = false;
 	if (hystart->window_end == 0)
 		hystart->window_end = nxt;
@@ -84,13 +81,13 @@ uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t 
 		hystart->css_baseline_min_rtt_us = NONE;
 	}
 	if (hystart->in_css)
-		growth /= CSS_GROWTH_DIVISOR;
+		acked_bytes /= CSS_GROWTH_DIVISOR;
 	if (una >= hystart->window_end) {
 		start_round(hystart, nxt);
 		if (hystart->in_css && ++hystart->css_rounds >= HYSTART_CSS_ROUNDS)
 			*ret_exit = true;
 	}
-	return growth;
+	return acked_bytes;
 }
 
 /*
@@ -119,8 +116,7 @@ uint64_t hystart_grow(struct cc *cc, struct hystart *hystart, const struct ack_i
 
 	/* RFC 9406 4.3: only in the first slow start, while nothing is known of the path. */
 	if (cc->hystart && cc->ssthresh_bytes == CC_SSTHRESH_INFINITE)
-		growth = hystart_on_ack(hystart, bytes, rtt_ns, round->una, round->nxt, cc->mss,
-					true, &is_over);
+		growth = hystart_on_ack(hystart, bytes, rtt_ns, round->una, round->nxt, &is_over);
 	if (!round->is_cwnd_limited)
 		growth = 0;
 	if (cc->cwnd_bytes + growth >= cc->ssthresh_bytes) {

@@ -21,17 +21,16 @@ struct hystart {
 void hystart_init(struct hystart *hystart);
 /*
  * One ACK in slow start: `rtt_ns` 0: no sample. Returns how many bytes the window may grow for
- * `acked_bytes` (limited to 8 * mss when not paced), and in *ret_exit whether slow start is over
- * (set ssthresh to cwnd).
+ * `acked_bytes`, and in *ret_exit whether slow start is over (set ssthresh to cwnd). The RFC's L is infinite here,
+ * as if paced: ACKs of super-segments are the rule, and the pacer, where it is on, spreads what they let out.
  */
 uint64_t hystart_on_ack(struct hystart *hystart, uint64_t acked_bytes, uint64_t rtt_ns,
-			uint64_t una, uint64_t nxt, uint32_t mss, bool is_paced, bool *ret_exit);
+			uint64_t una, uint64_t nxt, bool *ret_exit);
 
 /*
  * One ACK of a controller in slow start: grows the window, with HyStart++ as long as ssthresh is
  * infinite, and only if it was in use to the full. Returns the bytes that ssthresh left over, for congestion
- * avoidance. L is taken as infinite, as if paced: ACKs of super-segments are the rule here, and the
- * pacer, where it is on, spreads what they let out.
+ * avoidance.
  */
 uint64_t hystart_grow(struct cc *cc, struct hystart *hystart, const struct ack_info *info,
 		      const struct cc_round *round);
