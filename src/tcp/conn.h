@@ -512,9 +512,9 @@ struct out_segment {
  * (len 0): it counts as sent, and as lost if it was.
  */
 void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct tee_frame *frame);
-/* The same for a header that the caller composed (SYN, SYN-ACK). `ip_ecn`: the two ECN bits. */
-void segment_finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
-		    enum tee_why why, struct tee_frame *frame);
+/* The same for a SYN or SYN-ACK, whose header the caller composed. */
+void segment_finish(struct tcp_conn *conn, struct tcp_header *header, enum tee_why why,
+		    struct tee_frame *frame);
 /* A bare ACK as it was noted. */
 void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct tee_frame *frame);
 bool segment_has_sack_news(const struct tcp_conn *conn);

@@ -213,7 +213,7 @@ int open_syn_frame(struct tcp_conn *conn, struct tee_frame *frame)
 		conn->syn_sent_at_ns = conn_now(conn);
 	if (!timers_armed(conn, CONN_RTO))
 		timers_arm_rto(conn);
-	segment_finish(conn, &header, ECN_NOT_ECT, why, frame);
+	segment_finish(conn, &header, why, frame);
 	return 1;
 }
 

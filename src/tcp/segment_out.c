@@ -191,10 +191,11 @@ static void put_header(struct tcp_conn *conn, struct tcp_header *header, uint8_t
 	finish(conn, at, header_len, ip_ecn, why, mss, frame);
 }
 
-void segment_finish(struct tcp_conn *conn, struct tcp_header *header, uint8_t ip_ecn,
-		    enum tee_why why, struct tee_frame *frame)
+/* RFC 3168 6.1.1: never ECN-capable. What data it carries is one segment. */
+void segment_finish(struct tcp_conn *conn, struct tcp_header *header, enum tee_why why,
+		    struct tee_frame *frame)
 {
-	put_header(conn, header, ip_ecn, why, MAX(frame->len, 1u), frame);
+	put_header(conn, header, ECN_NOT_ECT, why, MAX(frame->len, 1u), frame);
 	receive_on_ack_sent(conn);
 }
 
