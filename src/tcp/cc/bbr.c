@@ -414,7 +414,10 @@ static void make_sample(struct bbr *bbr, const struct ack_info *info, const stru
 		.rtt_ns = info->last_acked_sent_at_ns || bbr->min_rtt_ns == BBR_INFINITE
 				  ? info->rtt_ns
 				  : 0,
-		.any_rtt_ns = info->rtt_ns,
+		/* An echoed timestamp is too coarse to tell a queue. */
+		.any_rtt_ns = info->last_acked_sent_at_ns || info->last_sacked_sent_at_ns
+				      ? info->rtt_ns
+				      : 0,
 		.pipe_bytes = round->pipe_bytes,
 		.is_cwnd_limited = round->is_cwnd_limited,
 		.in_recovery = round->in_recovery || round->in_loss,
@@ -499,6 +502,7 @@ static void bbr_on_lost(struct cc *cc, void *state, const struct cc_lost *lost,
 		save_for_undo(bbr, round->now_ns);
 	note_loss(bbr, round->delivered_total_bytes);
 	bbr->round_lost_bytes += lost->bytes;
+	bbr_loss_on_lost(bbr, lost->bytes);
 	bbr->loss_round_lost_bytes += lost->bytes;
 	if (bbr->probe_samples &&
 	    lost->since_sent_bytes > bbr_loss_allowed(cc, bbr, lost->tx_in_flight_bytes))

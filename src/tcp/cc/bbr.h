@@ -63,6 +63,11 @@ struct bbr {
 	uint64_t calm_at_ns, queue_seen_ns;
 	bool sees_queues;
 	uint8_t calm_rounds;
+	uint64_t tally_bytes[2], tally_lost_bytes[2]; /* the queue short, and long */
+	uint64_t tally_at_ns;
+	uint8_t tally_rounds;
+	uint64_t rtt_sum_ns, rtt_mean_ns; /* of this round, of the last one */
+	uint32_t rtt_count;
 	uint64_t rtt_before_ns;                   /* the last sample of all */
 	uint64_t rtt_peak_ns[2], rtt_floor_ns[2]; /* of the last round and of this one */
 
@@ -149,6 +154,7 @@ uint64_t bbr_send_quantum(const struct cc *cc);
 /* ---- bbr_loss.c ---- */
 
 void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs);
+void bbr_loss_on_lost(struct bbr *bbr, uint64_t bytes);
 /* Before the shortest round trip is replaced. */
 void bbr_on_new_min_rtt(struct bbr *bbr, uint64_t min_rtt_ns);
 bool bbr_has_queue(const struct cc *cc, const struct bbr *bbr);

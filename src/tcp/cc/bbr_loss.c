@@ -10,15 +10,22 @@
  *		carry (Cruise), or before it was ever full (Startup). It has a spread: what noise takes of a
  *		flight is the mean and two standard deviations of as many packets.
  *   ceiling	tcp_bbr_random_loss_percent. A round trip that loses more is congested or policed, queue or no queue.
+ *   tally	what was lost and what arrived, kept apart by whether the round trip was shorter or longer than it was on
+ *		average, a probe's samples always with the longer. A queue drops when it is full, so one that drops
+ *		shows as a difference however short it is; noise takes of both alike.
  *
  * A flight is too large when more than 2% above the noise is lost (bbr_loss_allowed()): a probe is stopped when it
  * loses more than Cruise did. A round between probes is congested (bbr_is_round_congested()) with a queue when it
  * loses more than the noise, and without one when it loses more than the ceiling.
  *
  * All this holds on paths whose queues we can see: one has shown in the last ten seconds, as Startup and each
- * probe make it when there is room for it. Where a queue is a sixteenth of the round trip or less, several
- * senders can keep it full for ever while each takes what it drops for noise; there the draft's rule stands, as it
- * does with a ceiling of 0. Only Startup, which can't have seen a queue yet, goes by the noise alone.
+ * probe make it when there is room for it. Where none shows, either nothing but ourselves limits the rate, or a queue
+ * is so short, a sixteenth of the round trip or less, that several senders can keep it full for ever while each takes
+ * what it drops for noise. There the tally decides. While losses don't go with the delay (by two standard
+ * deviations), noise is what the samples of the shorter round trips lost and three deviations, half the ceiling at
+ * most. A round that loses more is congested, and a flight that loses more than that and 2% was too large; Startup ends
+ * at half the ceiling. Otherwise, and when all samples together lose more than half the ceiling, the draft's rule
+ * stands, as it does with a ceiling of 0.
  */
 #include "tcp/cc/bbr.h"
 
@@ -34,6 +41,10 @@ enum {
 	/* Of more segments than that and as many round trips the older half is forgotten. */
 	CALM_SEGS_MAX = 1024,
 	CALM_ROUNDS_MAX = 16,
+	/* The same for the tally: it tells two shares apart, which takes more. */
+	TALLY_SEGS_MAX = 4096,
+	TALLY_ROUNDS_MAX = 16,
+	TALLY_DEVIATIONS = 3,
 	/* A queue: some take longer by a part of the round trip and the time of so many bursts … */
 	PEAK_SHARE = 16,
 	PEAK_BURSTS = 2,
@@ -50,15 +61,97 @@ static uint64_t square_root(uint64_t value)
 	return root;
 }
 
+static uint64_t with_deviations(const struct cc *cc, uint64_t mean_bytes, unsigned count)
+{
+	return mean_bytes + count * square_root(mean_bytes * cc->mss);
+}
+
 /* Losses of this mean seldom take more. */
 static uint64_t with_spread(const struct cc *cc, uint64_t mean_bytes)
 {
-	return mean_bytes + 2 * square_root(mean_bytes * cc->mss);
+	return with_deviations(cc, mean_bytes, 2);
 }
 
 static bool is_above_ceiling(const struct cc *cc, uint64_t lost_bytes, uint64_t flight_bytes)
 {
 	return lost_bytes > with_spread(cc, flight_bytes * cc->random_loss_percent / 100);
+}
+
+/* ---- where no queue shows ---- */
+
+/* The queue seems longer than it mostly is, or we make it longer. */
+static bool is_long(const struct bbr *bbr)
+{
+	return bbr->ack_phase == BBR_ACKS_PROBE_FEEDBACK ||
+	       bbr->ack_phase == BBR_ACKS_PROBE_STOPPING ||
+	       (bbr->rtt_mean_ns && bbr->rtt_before_ns > bbr->rtt_mean_ns);
+}
+
+void bbr_loss_on_lost(struct bbr *bbr, uint64_t bytes)
+{
+	unsigned i = is_long(bbr);
+
+	bbr->tally_bytes[i] += bytes;
+	bbr->tally_lost_bytes[i] += bytes;
+}
+
+static void forget_tally(struct bbr *bbr)
+{
+	for (unsigned i = 0; i < 2; i++)
+		bbr->tally_bytes[i] = bbr->tally_lost_bytes[i] = 0;
+	bbr->tally_rounds = 0;
+}
+
+static void end_tally_round(const struct cc *cc, struct bbr *bbr, uint64_t now_ns)
+{
+	if (now_ns > bbr->tally_at_ns + CALM_AGE_NS)
+		forget_tally(bbr);
+	bbr->tally_at_ns = now_ns;
+	if (bbr->rtt_count)
+		bbr->rtt_mean_ns = bbr->rtt_sum_ns / bbr->rtt_count;
+	bbr->rtt_sum_ns = bbr->rtt_count = 0;
+	if (bbr->tally_rounds < TALLY_ROUNDS_MAX)
+		bbr->tally_rounds++;
+	if (bbr->tally_rounds < TALLY_ROUNDS_MAX ||
+	    bbr->tally_bytes[0] + bbr->tally_bytes[1] < (uint64_t)TALLY_SEGS_MAX * cc->mss)
+		return;
+	bbr->tally_rounds /= 2;
+	for (unsigned i = 0; i < 2; i++) {
+		bbr->tally_bytes[i] /= 2;
+		bbr->tally_lost_bytes[i] /= 2;
+	}
+}
+
+/*
+ * Losses that come whether the queue is long or short, and whether we make it longer or not, aren't a queue's. Where none
+ * was ever seen we may be mistaken: half of the ceiling must do.
+ */
+static bool is_independent(const struct cc *cc, const struct bbr *bbr)
+{
+	const uint64_t *bytes = bbr->tally_bytes, *lost = bbr->tally_lost_bytes;
+	uint64_t few = (uint64_t)CALM_SEGS_MIN * cc->mss, expected, variance;
+
+	if (bytes[0] < few ||
+	    lost[0] + lost[1] >
+		    with_spread(cc, (bytes[0] + bytes[1]) * cc->random_loss_percent / 200))
+		return false;
+	if (bytes[1] < few)
+		return true;
+	/* One more than was lost: none of a few tells little. Both shares have their chance. */
+	expected = muldiv(lost[0] + cc->mss, bytes[1], bytes[0]);
+	variance = expected + muldiv(expected, bytes[1], bytes[0]);
+	return lost[1] <= expected + 2 * square_root(variance * cc->mss);
+}
+
+static uint64_t unseen_noise_of(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes)
+{
+	uint64_t mean;
+
+	if (!cc->random_loss_percent || !is_independent(cc, bbr))
+		return 0;
+	mean = muldiv(flight_bytes, bbr->tally_lost_bytes[0], bbr->tally_bytes[0]);
+	return with_deviations(cc, MIN(mean, flight_bytes * cc->random_loss_percent / 200),
+			       TALLY_DEVIATIONS);
 }
 
 static bool is_noise_known(const struct cc *cc, const struct bbr *bbr)
@@ -69,8 +162,9 @@ static bool is_noise_known(const struct cc *cc, const struct bbr *bbr)
 /* What noise alone may take of a flight. */
 static uint64_t noise_of(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes)
 {
-	if (!is_noise_known(cc, bbr) || !bbr->calm_lost_bytes || !cc->random_loss_percent ||
-	    (!bbr->sees_queues && bbr->phase != BBR_STARTUP))
+	if (!bbr->sees_queues)
+		return unseen_noise_of(cc, bbr, flight_bytes);
+	if (!is_noise_known(cc, bbr) || !bbr->calm_lost_bytes || !cc->random_loss_percent)
 		return 0;
 	return with_spread(cc, muldiv(flight_bytes, bbr->calm_lost_bytes, bbr->calm_bytes));
 }
@@ -146,6 +240,7 @@ void bbr_on_new_min_rtt(struct bbr *bbr, uint64_t min_rtt_ns)
 	if (change_ns <= before_ns / FLOOR_SHARE)
 		return;
 	bbr->calm_bytes = bbr->calm_lost_bytes = bbr->calm_rounds = 0;
+	forget_tally(bbr);
 	bbr->queue_seen_ns = 0;
 	bbr->sees_queues = false;
 }
@@ -158,10 +253,14 @@ void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_samp
 		bbr->rtt_peak_ns[1] =
 			MAX(bbr->rtt_peak_ns[1], MIN(rs->any_rtt_ns, bbr->rtt_before_ns));
 		bbr->rtt_before_ns = rs->any_rtt_ns;
+		bbr->rtt_sum_ns += rs->any_rtt_ns;
+		bbr->rtt_count++;
 	}
+	bbr->tally_bytes[is_long(bbr)] += rs->newly_acked_bytes;
 	if (!bbr->round_start)
 		return;
 	learn_noise(cc, bbr, rs->now_ns);
+	end_tally_round(cc, bbr, rs->now_ns);
 	if (has_met_queue(cc, bbr))
 		bbr->queue_seen_ns = rs->now_ns;
 	bbr->sees_queues = bbr->queue_seen_ns && rs->now_ns <= bbr->queue_seen_ns + CALM_AGE_NS;
@@ -178,7 +277,14 @@ void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_samp
 
 uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes)
 {
-	return flight_bytes / 50 + noise_of(cc, bbr, flight_bytes);
+	uint64_t noise = noise_of(cc, bbr, flight_bytes);
+
+	if (bbr->sees_queues)
+		return flight_bytes / 50 + noise;
+	/* What Startup sends too fast costs far more than noise has by chance in a few hundred packets. */
+	if (noise && bbr->phase == BBR_STARTUP)
+		return with_spread(cc, flight_bytes * cc->random_loss_percent / 200);
+	return MAX(flight_bytes / 50, noise);
 }
 
 bool bbr_is_inflight_too_high(const struct cc *cc, const struct bbr *bbr,
@@ -192,8 +298,10 @@ bool bbr_is_round_congested(const struct cc *cc, const struct bbr *bbr)
 	uint64_t lost = bbr->loss_round_lost_bytes, flight = bbr->inflight_latest + lost;
 
 	/* A timeout, a mark, and losses that nobody counted (without SACK) leave no doubt. */
-	if (!cc->random_loss_percent || !bbr->sees_queues || bbr->is_certain || !lost)
+	if (!cc->random_loss_percent || bbr->is_certain || !lost)
 		return true;
+	if (!bbr->sees_queues)
+		return !is_independent(cc, bbr) || lost > unseen_noise_of(cc, bbr, flight);
 	return bbr_has_queue(cc, bbr) ? lost > noise_of(cc, bbr, flight)
 				      : is_above_ceiling(cc, lost, flight);
 }

@@ -42,6 +42,7 @@ struct world {
 	uint64_t now_ns, busy_until_ns, min_rtt_ns, srtt_ns;
 	uint64_t recover, next_send_ns;
 	bool in_recovery, is_app_limited;
+	uint64_t window_bytes; /* the receiver's */
 	struct packet packets[PACKETS_MAX];
 	unsigned head, count;
 	/* measured since the last reset */
@@ -59,6 +60,7 @@ static struct world *world_new(const struct path *path)
 	random_init(&w->random, 42);
 	assert_int_equal(cc_init(&w->cc, &cc_bbr, MSS, 10, true, w->now_ns), 0);
 	w->cc.random_loss_percent = 10;
+	w->window_bytes = UINT64_MAX;
 	pacer_init(&w->pacer);
 	rate_init(&w->rate, w->now_ns);
 	sendmap_init(&w->map, START);
@@ -208,7 +210,8 @@ static void run(struct world *w, uint64_t for_ns)
 
 	while (w->now_ns < end_ns) {
 		bool may_send = !w->is_app_limited &&
-				sendmap_pipe_bytes(&w->map) + MSS <= w->cc.cwnd_bytes;
+				sendmap_pipe_bytes(&w->map) + MSS <=
+					MIN(w->cc.cwnd_bytes, w->window_bytes);
 		uint64_t next_ns = w->count ? w->packets[w->head].arrives_ns : end_ns;
 
 		if (may_send)
@@ -320,6 +323,38 @@ static void test_random_loss(void **state)
 		reset_measures(w);
 		run(w, MS(20000));
 		assert_in_range(utilisation(w), cases[i].utilisation_min, cases[i].utilisation_max);
+		world_free(w);
+	}
+}
+
+/* Nothing but the window limits, so no queue ever shows: what is lost doesn't depend on what we send. */
+static void test_no_rate(void **state)
+{
+	static const struct {
+		uint64_t rtt_ns;
+		unsigned window_segs, loss_per_mille, percent;
+		unsigned share_min, share_max; /* percent of a window each round trip */
+	} cases[] = {
+		{MS(1), 100, 30, 10, 85, 100},   {MS(20), 300, 30, 10, 85, 100},
+		{MS(100), 300, 30, 10, 75, 100}, {MS(20), 300, 10, 10, 90, 100},
+		{MS(20), 300, 30, 0, 1, 60},     {MS(20), 300, 80, 10, 1, 60},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct path path = {1250000000, cases[i].rtt_ns, 10000000, cases[i].loss_per_mille};
+		struct world *w = world_new(&path);
+		uint64_t most;
+
+		w->window_bytes = cases[i].window_segs * MSS;
+		w->cc.random_loss_percent = (uint8_t)cases[i].percent;
+		run(w, 50 * cases[i].rtt_ns);
+		reset_measures(w);
+		run(w, 200 * cases[i].rtt_ns);
+		assert_false(bbr_of(w)->sees_queues);
+		most = 200 * w->window_bytes;
+		assert_in_range(w->delivered_bytes * 100 / most, cases[i].share_min,
+				cases[i].share_max);
 		world_free(w);
 	}
 }
@@ -605,9 +640,12 @@ static void test_overtaking(void **state)
 	info.now_ns = w->now_ns;
 	cc_on_ack(&w->cc, &info, &round);
 	assert_int_equal(bbr_of(w)->min_rtt_ns, min_rtt_ns);
+	/* An echoed timestamp counts milliseconds: that tells no queue. */
+	assert_true(bbr_of(w)->rtt_before_ns != MS(5));
 	info.last_acked_sent_at_ns = w->now_ns - MS(5);
 	cc_on_ack(&w->cc, &info, &round);
 	assert_int_equal(bbr_of(w)->min_rtt_ns, MS(5));
+	assert_int_equal(bbr_of(w)->rtt_before_ns, MS(5));
 	world_free(w);
 }
 
@@ -617,6 +655,7 @@ int main(void)
 		cmocka_unit_test(test_finds_rate_and_round_trip),
 		cmocka_unit_test(test_phases),
 		cmocka_unit_test(test_random_loss),
+		cmocka_unit_test(test_no_rate),
 		cmocka_unit_test(test_shallow_queue),
 		cmocka_unit_test(test_losses_between_probes),
 		cmocka_unit_test(test_mark_is_certain),
