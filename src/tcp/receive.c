@@ -21,6 +21,7 @@
 
 enum {
 	QUICK_ACKS_MAX = 16,
+	LOSS_QUICK_ACKS = 128, /* a sender that loses one in a hundred gets them all so */
 	RCV_MSS_MIN = 88,
 	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path */
 	INITIAL_FLIGHT_SEGS = 10,    /* what most senders begin with (RFC 6928) */
@@ -354,11 +355,12 @@ void receive_urgent(struct tcp_conn *conn, const struct segment *seg)
 
 /*
  * The peer's sender mends a loss, or took one for granted: its window is small now, and one segment alone that waits
- * for our delayed ACK (40 ms) can be all that it has out. So the next ACKs are quick, as those of slow start.
+ * for our delayed ACK (40 ms) can be all that it has out; in a window of ten segments an odd one that waits for the next
+ * flight is a tenth of it. So the next ACKs are quick, as those of slow start.
  */
 void receive_feed_recovery(struct tcp_conn *conn)
 {
-	conn->rcv.quick_acks = QUICK_ACKS_MAX;
+	conn->rcv.quick_acks = LOSS_QUICK_ACKS;
 }
 
 static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
