@@ -23,6 +23,7 @@ import json
 import math
 import statistics
 import sys
+import time
 import zlib
 
 import lab as live
@@ -127,6 +128,8 @@ class Road:
                                 *words)
         client.check_exit(0, timeout_s)
         result = json.loads(client.output())
+        # The end of the connection has to cross, behind a queue of a round trip, or the peer would go on with it.
+        time.sleep(0.1 + 2 * self.cell[1] / 1000)
         bridge.kill()
         for process in (client, bridge):
             process.forget()

@@ -110,6 +110,10 @@ static void run_bulk(int fd, bool sends, uint64_t measure_ns)
 	tcp_info_of(fd, &info, &timeouts);
 	bench_report_road(sends ? info.tcpi_bytes_acked : received, now_ns - start_ns,
 			  info.tcpi_total_retrans, timeouts, info.tcpi_rtt / 1e3);
+	/* Aborted, as ours is: what is left to send would go on beside the next run, over the same line. */
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+		       sizeof(struct linger)) < 0)
+		bench_fail("can't abort: %s", strerror(errno));
 }
 
 /* The flows of one thread, one after the other. */
