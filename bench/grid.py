@@ -67,7 +67,7 @@ def seed_of(*what):
 
 
 # kind of work -> (how many at once, how many times the rounds)
-KINDS = {"starved": (16, 3), "limited": (12, 1), "halting": (4, 3), "heavy": (1, 1)}
+KINDS = {"starved": (20, 3), "limited": (12, 1), "halting": (4, 3), "heavy": (1, 1)}
 
 
 def kind_of(cell, controller):
