@@ -30,9 +30,9 @@ static inline void memory_touch(void *ptr, size_t bytes)
 	volatile uint8_t *at = ptr;
 
 	for (size_t off = 0; off < bytes; off += MEMORY_PAGE_BYTES)
-		at[off] = at[off];
+		at[off] |= 0;
 	if (bytes > 0)
-		at[bytes - 1] = at[bytes - 1];
+		at[bytes - 1] |= 0;
 }
 
 #endif
