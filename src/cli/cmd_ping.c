@@ -210,6 +210,13 @@ static int ping_run(struct ping *ping)
 	return ping->received > 0 ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
+static void choose_family(struct argp_state *state, struct ping *ping, enum tee_family family)
+{
+	if (ping->family != TEE_FAMILY_ANY && ping->family != family)
+		argp_error(state, "-4 and -6 are two choices, of which one can be made");
+	ping->family = family;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct ping *ping = state->input;
@@ -222,11 +229,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 's': ping->size = cli_number(state, "-s", arg, 0, 65507 - ECHO_HEADER_SIZE); break;
 	case 'q': ping->is_quiet = true; break;
 	case '4':
-	case '6':
-		if (ping->family != TEE_FAMILY_ANY)
-			argp_error(state, "-4 and -6 are two choices, of which one can be made");
-		ping->family = key == '4' ? TEE_FAMILY_IPV4 : TEE_FAMILY_IPV6;
-		break;
+	case '6': choose_family(state, ping, key == '4' ? TEE_FAMILY_IPV4 : TEE_FAMILY_IPV6); break;
 	case ARGP_KEY_ARG:
 		if (ping->name)
 			argp_error(state, "one HOST, not also '%s'", arg);

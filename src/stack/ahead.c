@@ -17,14 +17,17 @@
 #include "wire/ethernet.h"
 #include "wire/ip.h"
 
-enum { PORTS_LEN = 4 };
+enum {
+	PORTS_LEN = 4,
+	FRAGMENT_MASK = 0x3fff, /* more of them follow, or some came before */
+};
 
 static bool peek4(const uint8_t *ip, size_t len, struct tcp_key *ret_key)
 {
 	const uint8_t *ports = ip + IP4_HEADER_LEN;
 
 	if (len < IP4_HEADER_LEN + PORTS_LEN || ip[0] != (4 << 4 | IP4_HEADER_LEN / 4) ||
-	    ip[9] != IP_PROTO_TCP)
+	    ip[9] != IP_PROTO_TCP || (load_be16(ip + 6) & FRAGMENT_MASK))
 		return false;
 	ret_key->remote_ip = TEE_IP4(ip[12], ip[13], ip[14], ip[15]);
 	ret_key->local_ip = TEE_IP4(ip[16], ip[17], ip[18], ip[19]);
