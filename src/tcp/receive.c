@@ -57,6 +57,17 @@ uint8_t receive_wscale(const struct tee_config *config, const struct tcp_setting
 	return scale;
 }
 
+static uint8_t window_scale(const struct tcp_conn *conn)
+{
+	return conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+}
+
+/* What a header's window counts in. */
+static uint64_t window_unit(const struct tcp_conn *conn)
+{
+	return UINT64_C(1) << window_scale(conn);
+}
+
 /* Free room that may be promised, before the rules of not shrinking and not crawling. */
 static uint64_t free_space(const struct tcp_conn *conn)
 {
@@ -67,6 +78,9 @@ static uint64_t free_space(const struct tcp_conn *conn)
 
 	if (conn->settings->s.window_clamp)
 		space = MIN(space, conn->settings->s.window_clamp);
+	/* Less than a unit can't be told, and once that is closed nothing would ever open it. */
+	if (!queued)
+		space = MAX(space, window_unit(conn));
 	/* Close to the memory limit nobody is promised more than a little. */
 	if (used > config->memory_bytes_max - config->memory_bytes_max / 8)
 		space = MIN(space, 2u * conn->rcv.mss);
@@ -75,19 +89,16 @@ static uint64_t free_space(const struct tcp_conn *conn)
 
 /*
  * Is there as much to read as the application asked for (RCVLOWAT)? What it asked for may be more
- * than the window will ever let in: then a window that is used up is enough, lest both wait for ever.
+ * than the window will ever let in: then a window that is used up is enough, lest both wait for ever. What is left of it
+ * may be less than a header can tell.
  */
 bool receive_is_worth_reading(const struct tcp_conn *conn)
 {
 	uint64_t queued = byteq_len(&conn->rcvq);
+	uint64_t least = MAX((uint64_t)conn->rcv.mss, window_unit(conn) - 1);
 
-	return queued && (queued >= conn->settings->s.rcvlowat ||
-			  conn->rcv.adv <= conn->rcv.nxt + conn->rcv.mss);
-}
-
-static uint8_t window_scale(const struct tcp_conn *conn)
-{
-	return conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
+	return queued &&
+	       (queued >= conn->settings->s.rcvlowat || conn->rcv.adv <= conn->rcv.nxt + least);
 }
 
 /* What the right edge would be if a segment left now. */

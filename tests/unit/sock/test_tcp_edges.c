@@ -155,6 +155,30 @@ static void test_rcvlowat_beyond_the_window(void **state)
 	pair_fini(&pair);
 }
 
+/* A limit below what a header's window can tell: then it is one unit, not a window that nothing opens again. */
+static void test_window_clamp_below_a_unit(void **state)
+{
+	enum { BYTES = 96 << 10, TURNS = 400 };
+	static uint8_t data[65536];
+	struct pair pair;
+	struct tee_socket *ends[2];
+	size_t got = 0;
+
+	(void)state;
+	pair_meet(&pair, ends);
+	assert_int_equal(tee_set_option(ends[1], TEE_OPT_WINDOW_CLAMP, 100), 0);
+	for (unsigned turn = 0; turn < TURNS && got < BYTES; turn++) {
+		ssize_t len;
+
+		(void)tee_send(ends[0], data, sizeof(data), 0);
+		pair_wait(&pair, 10 * TEE_NS_PER_S);
+		while ((len = tee_recv(ends[1], data, sizeof(data), 0)) > 0)
+			got += (size_t)len;
+	}
+	assert_in_range(got, BYTES, SIZE_MAX);
+	pair_fini(&pair);
+}
+
 static bool is_told_writable(struct tee_stack *stack, struct tee_socket *socket)
 {
 	struct tee_event event;
@@ -364,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_time_of_timeouts),
 		cmocka_unit_test(test_keepalive_in_time_wait),
 		cmocka_unit_test(test_rcvlowat_beyond_the_window),
+		cmocka_unit_test(test_window_clamp_below_a_unit),
 		cmocka_unit_test(test_notsent_lowat),
 		cmocka_unit_test(test_time_wait_reopened_by_peer),
 		cmocka_unit_test(test_time_wait_reopened_by_us),
