@@ -171,8 +171,7 @@ static void check_startup(struct cc *cc, struct bbr *bbr, const struct bbr_sampl
 
 static void check_drain(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs)
 {
-	if (bbr->phase == BBR_DRAIN &&
-	    rs->pipe_bytes <= bbr_inflight(cc, bbr, bbr_max_bw(bbr), BBR_UNIT))
+	if (bbr->phase == BBR_DRAIN && rs->pipe_bytes <= bbr_inflight(cc, bbr, bbr_max_bw(bbr)))
 		start_down(bbr, rs->now_ns);
 }
 
@@ -253,7 +252,7 @@ static bool is_time_to_cruise(const struct cc *cc, const struct bbr *bbr,
 			      const struct bbr_sample *rs)
 {
 	return rs->pipe_bytes <= bbr_inflight_with_headroom(cc, bbr) &&
-	       rs->pipe_bytes <= bbr_inflight(cc, bbr, bbr_max_bw(bbr), BBR_UNIT);
+	       rs->pipe_bytes <= bbr_inflight(cc, bbr, bbr_max_bw(bbr));
 }
 
 static bool is_time_to_go_down(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs)

@@ -38,7 +38,6 @@ struct bbr {
 	/* rounds, in packet-timed round trips */
 	uint64_t delivered; /* C.delivered */
 	uint64_t next_round_delivered, loss_round_delivered;
-	uint64_t round_count;
 	bool round_start, loss_round_start;
 
 	/* the path */
@@ -144,8 +143,8 @@ uint64_t bbr_max_bw(const struct bbr *bbr);
 uint64_t bbr_extra_acked(const struct bbr *bbr);
 /* gain * bw * min_rtt, without any allowance; the initial window while no RTT is known. */
 uint64_t bbr_bdp_multiple(const struct cc *cc, const struct bbr *bbr, uint64_t bw, unsigned gain);
-/* The same with what offloading and a window of a few segments need. */
-uint64_t bbr_inflight(const struct cc *cc, const struct bbr *bbr, uint64_t bw, unsigned gain);
+/* bw * min_rtt with what offloading and a window of a few segments need. */
+uint64_t bbr_inflight(const struct cc *cc, const struct bbr *bbr, uint64_t bw);
 uint64_t bbr_with_allowance(const struct cc *cc, const struct bbr *bbr, uint64_t bytes);
 uint64_t bbr_inflight_with_headroom(const struct cc *cc, const struct bbr *bbr);
 /* What offloading and the pacer let leave at once. */
@@ -157,7 +156,6 @@ void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_samp
 void bbr_loss_on_lost(struct bbr *bbr, uint64_t bytes);
 /* Before the shortest round trip is replaced. */
 void bbr_on_new_min_rtt(struct bbr *bbr, uint64_t min_rtt_ns);
-bool bbr_has_queue(const struct cc *cc, const struct bbr *bbr);
 /* How much of a flight may be lost before it was too large. */
 uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes);
 bool bbr_is_inflight_too_high(const struct cc *cc, const struct bbr *bbr,

@@ -185,7 +185,7 @@ static bool has_met_queue(const struct cc *cc, const struct bbr *bbr)
 	return bbr->min_rtt_ns != BBR_INFINITE && peak_ns > bbr->min_rtt_ns + jitter_ns(cc, bbr);
 }
 
-bool bbr_has_queue(const struct cc *cc, const struct bbr *bbr)
+static bool has_queue(const struct cc *cc, const struct bbr *bbr)
 {
 	uint64_t floor_ns = MIN(bbr->rtt_floor_ns[0], bbr->rtt_floor_ns[1]);
 
@@ -198,7 +198,7 @@ bool bbr_has_queue(const struct cc *cc, const struct bbr *bbr)
 /* No queue, and a path on which one would have shown. */
 static bool is_calm(const struct cc *cc, const struct bbr *bbr)
 {
-	return !bbr_has_queue(cc, bbr) && bbr->min_rtt_ns != BBR_INFINITE &&
+	return !has_queue(cc, bbr) && bbr->min_rtt_ns != BBR_INFINITE &&
 	       (bbr->min_rtt_ns < SHORT_RTT_NS || jitter_ns(cc, bbr) < bbr->min_rtt_ns / 4);
 }
 
@@ -302,6 +302,6 @@ bool bbr_is_round_congested(const struct cc *cc, const struct bbr *bbr)
 		return true;
 	if (!bbr->sees_queues)
 		return !is_independent(cc, bbr) || lost > unseen_noise_of(cc, bbr, flight);
-	return bbr_has_queue(cc, bbr) ? lost > noise_of(cc, bbr, flight)
-				      : is_above_ceiling(cc, lost, flight);
+	return has_queue(cc, bbr) ? lost > noise_of(cc, bbr, flight)
+				  : is_above_ceiling(cc, lost, flight);
 }

@@ -93,7 +93,6 @@ static void update_round(struct bbr *bbr, const struct bbr_sample *rs)
 	if (!bbr->round_start)
 		return;
 	bbr_start_round(bbr);
-	bbr->round_count++;
 	if (bbr->rounds_since_probe < UINT32_MAX)
 		bbr->rounds_since_probe++;
 }
@@ -268,9 +267,9 @@ uint64_t bbr_with_allowance(const struct cc *cc, const struct bbr *bbr, uint64_t
 	return bytes;
 }
 
-uint64_t bbr_inflight(const struct cc *cc, const struct bbr *bbr, uint64_t bw, unsigned gain)
+uint64_t bbr_inflight(const struct cc *cc, const struct bbr *bbr, uint64_t bw)
 {
-	return bbr_with_allowance(cc, bbr, bbr_bdp_multiple(cc, bbr, bw, gain));
+	return bbr_with_allowance(cc, bbr, bbr_bdp_multiple(cc, bbr, bw, BBR_UNIT));
 }
 
 uint64_t bbr_inflight_with_headroom(const struct cc *cc, const struct bbr *bbr)
