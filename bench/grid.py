@@ -5,8 +5,9 @@ hundred is lost.
 In each cell the kernel's TCP is the peer, in a network namespace of its own behind a bridge that impairs
 both directions at one place (bench/bridge.c). On the near TAP of that bridge sit both stacks: the kernel's
 as on any interface, ours on a packet socket beside it, with a MAC and an address of its own. The bridge is
-started anew for each run, and with the same seed for both: the nth packet of either meets the same fate. No TAP
-takes super-frames, and each has a queue so long that nothing is lost but what the impairment takes. What a run
+started anew for each run, and with the same seed for both: the nth packet of either meets the same fate
+(ARP requests go around the impairment, the far end has one answer to give to either, and there is no IPv6). No
+TAP takes super-frames, and each has a queue so long that nothing is lost but what the impairment takes. What a run
 counts is said in bench/road_kernel.c.
 
 A cell's runs take turns: ours, Linux's, ours … Cells that a rate keeps slow cost little, so several of
@@ -99,6 +100,7 @@ class Road:
         self.cell, self.servers = cell, {}
         self.far = self.lab.namespace(f"far{number}")
         for device, ns, address in (("near", None, self.KERNELS), ("far", self.far, self.FAR)):
+            self.lab.sysctl("net.ipv6.conf.default.disable_ipv6", 1, ns=ns)
             self.lab.ip("tuntap", "add", "dev", device, "mode", "tap", ns=ns)
             self.lab.ip("link", "set", device, "txqueuelen", TAP_QUEUE_PACKETS, ns=ns)
             self.lab.ip("addr", "add", f"{address}/24", "dev", device, ns=ns)

@@ -11,8 +11,11 @@
  *   6. reordering: a share of packets skips the delay and so overtakes; on a path without delay they are
  *      held back by `reorder_gap` instead, and are overtaken.
  *
- * Packets wait in a binary heap by (release time, order of entry). Chance comes from the seed alone: the
- * same packets at the same times meet the same fate, in each direction for itself.
+ * Packets wait in a binary heap by (release time, order of entry). Chance comes from the seed and a packet's
+ * number alone: each that enters draws from a generator of its own, in each direction for itself. So what befalls
+ * the nth packet, but for the line and its queue, doesn't hang on what befell others, how long they were, or
+ * whether the queue had room for them: two senders that are compared find the same road. A copy draws from its
+ * original's generator.
  *
  * What is held is bounded, WAY_BYTES_MAX and WAY_ITEMS_MAX; beyond it packets are lost and counted.
  */
@@ -31,7 +34,9 @@ void impair_way_init(struct impair_way *way, const struct tee_impairment *impair
 	memset(way, 0, sizeof(*way));
 	way->impairment = impairment;
 	way->kind = kind;
+	/* Spread, so that the numbers of two ways whose seeds are close don't overlap. */
 	random_init(&way->random, seed);
+	way->first_seed = random_u64(&way->random);
 }
 
 void impair_way_fini(struct impair_way *way)
@@ -108,6 +113,12 @@ static void heap_pop(struct impair_way *way, struct impair_item *ret_item)
 }
 
 /* ---- fate ---- */
+
+/* random_init() makes states that have nothing in common, of neighbouring numbers too. */
+static void begin_packet(struct impair_way *way)
+{
+	random_init(&way->random, way->first_seed + way->entered++);
+}
 
 static bool happens(struct impair_way *way, double probability)
 {
@@ -203,31 +214,48 @@ static uint64_t draw_delay(struct impair_way *way)
 	return drawn_ns > jitter_ns ? drawn_ns - jitter_ns : 0;
 }
 
-static uint64_t release_time(struct impair_way *way, uint64_t departs_ns)
+/* All that befalls a packet that is not lost, drawn before the line is asked whether it has room. */
+struct fate {
+	bool is_corrupted, is_reordered;
+	uint64_t delay_ns;
+};
+
+static struct fate draw_fate(struct impair_way *way)
+{
+	struct fate fate;
+
+	fate.is_corrupted = happens(way, way->impairment->corrupt);
+	fate.is_reordered = happens(way, way->impairment->reorder);
+	fate.delay_ns = draw_delay(way);
+	return fate;
+}
+
+static uint64_t release_time(struct impair_way *way, const struct fate *fate, uint64_t departs_ns)
 {
 	const struct tee_impairment *impairment = way->impairment;
 	bool has_delay = impairment->delay_ns > 0 || impairment->jitter_ns > 0;
 	uint64_t release_ns;
 
-	if (happens(way, impairment->reorder)) {
+	if (fate->is_reordered) {
 		uint64_t gap_ns = impairment->reorder_gap_ns ? impairment->reorder_gap_ns
 							     : TEE_NS_PER_MS;
 
 		way->counts.reordered++;
 		return has_delay ? departs_ns : departs_ns + gap_ns;
 	}
-	release_ns = departs_ns + draw_delay(way);
+	release_ns = departs_ns + fate->delay_ns;
 	if (release_ns < way->last_release_ns)
 		release_ns = way->last_release_ns;
 	way->last_release_ns = release_ns;
 	return release_ns;
 }
 
-static void send_on(struct impair_way *way, struct impair_item item, uint64_t now_ns)
+static void send_on(struct impair_way *way, struct impair_item item, const struct fate *fate,
+		    uint64_t now_ns)
 {
 	uint64_t departs_ns;
 
-	if (happens(way, way->impairment->corrupt) && !damage(way, item.pkt)) {
+	if (fate->is_corrupted && !damage(way, item.pkt)) {
 		tee_pkt_release(item.pkt);
 		return;
 	}
@@ -236,7 +264,7 @@ static void send_on(struct impair_way *way, struct impair_item item, uint64_t no
 		tee_pkt_release(item.pkt);
 		return;
 	}
-	item.release_ns = release_time(way, departs_ns);
+	item.release_ns = release_time(way, fate, departs_ns);
 	item.order = way->next_order++;
 	heap_push(way, &item);
 }
@@ -244,22 +272,26 @@ static void send_on(struct impair_way *way, struct impair_item item, uint64_t no
 void impair_way_put(struct impair_way *way, struct impair_item item, uint64_t now_ns)
 {
 	struct impair_item copy = item;
+	struct fate fate, copys_fate;
 
+	begin_packet(way);
 	if (is_lost(way)) {
 		tee_pkt_release(item.pkt);
 		return;
 	}
+	fate = draw_fate(way);
 	copy.pkt = NULL;
 	if (happens(way, way->impairment->duplicate)) {
+		copys_fate = draw_fate(way);
 		copy.pkt = pkt_copy(item.pkt);
 		if (copy.pkt)
 			way->counts.duplicated++;
 		else
 			way->counts.no_memory++;
 	}
-	send_on(way, item, now_ns);
+	send_on(way, item, &fate, now_ns);
 	if (copy.pkt)
-		send_on(way, copy, now_ns);
+		send_on(way, copy, &copys_fate, now_ns);
 }
 
 bool impair_way_take(struct impair_way *way, uint64_t now_ns, struct impair_item *ret_item)

@@ -22,8 +22,10 @@ struct impair_counts {
 struct impair_way {
 	const struct tee_impairment *impairment;
 	enum tee_netif_kind kind;
-	struct random random;
-	bool is_bad;              /* Gilbert-Elliott's state */
+	uint64_t first_seed;  /* of the first packet's generator; the next one's is one higher */
+	uint64_t entered;     /* packets */
+	struct random random; /* of the packet that enters */
+	bool is_bad;          /* Gilbert-Elliott's state */
 	uint64_t line_free_at_ns; /* when the rate-limited line has sent what it was given */
 	uint64_t last_release_ns; /* of packets that keep their order */
 	uint64_t next_order;

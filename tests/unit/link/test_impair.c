@@ -300,6 +300,65 @@ static void the_line_has_its_rate_and_its_queue(void **state)
 	run_end(&run);
 }
 
+/* How many of a number came, and how many of these before the delay was over. */
+struct fate {
+	uint8_t count, early_count;
+};
+
+/* The delay is longer than anybody waits for the line. */
+static void fates_of(struct fate *fates, const char *line, uint64_t gap_ns, bool is_full)
+{
+	char text[160];
+	struct run run;
+
+	snprintf(
+		text, sizeof(text),
+		"loss=3%%,burst=1%%/30%%,delay=400ms,jitter=20ms,reorder=10%%,duplicate=5%%,seed=4%s",
+		line);
+	memset(fates, 0, COUNT * sizeof(*fates));
+	run_begin(&run, text, 0);
+	send_numbers(&run, false, gap_ns);
+	for (unsigned i = 0; i < run.count; i++) {
+		const struct arrival *arrival = &run.arrivals[i];
+		uint64_t sent_ns = arrival->number * gap_ns;
+
+		fates[arrival->number].count++;
+		fates[arrival->number].early_count += arrival->at_ns <
+						      sent_ns + 200 * TEE_NS_PER_MS;
+	}
+	assert_int_equal(link_counter(run.near, "impair.tx_queue_dropped") > COUNT / 10, is_full);
+	run_end(&run);
+}
+
+/* Two runs over one road that keep its queue full in another way: who gets through both meets the same. */
+static void a_full_queue_changes_nobodys_luck(void **state)
+{
+	static struct fate free_fates[COUNT], fates[COUNT];
+	static const struct {
+		const char *line;
+		uint64_t gap_ns;
+	} cases[] = {
+		{",rate=8mbit,queue=64k", 100 * TEE_NS_PER_US},
+		{",rate=12mbit,queue=9k", 50 * TEE_NS_PER_US},
+	};
+
+	fates_of(free_fates, "", 100 * TEE_NS_PER_US, false);
+	for (unsigned c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		unsigned seen = 0;
+
+		fates_of(fates, cases[c].line, cases[c].gap_ns, true);
+		for (unsigned i = 0; i < COUNT; i++) {
+			/* Of two copies the queue may have taken one only. */
+			assert_true(fates[i].count <= free_fates[i].count);
+			if (fates[i].count != free_fates[i].count || !fates[i].count)
+				continue;
+			assert_int_equal(fates[i].early_count, free_fates[i].early_count);
+			seen++;
+		}
+		assert_true(seen > COUNT / 4 && seen < COUNT * 9 / 10);
+	}
+}
+
 static void super_frames_meet_their_fate_as_segments(void **state)
 {
 	const struct frame_spec spec = {
@@ -533,6 +592,7 @@ int main(void)
 		cmocka_unit_test(delay_and_jitter_keep_the_order),
 		cmocka_unit_test(reordered_packets_overtake),
 		cmocka_unit_test(the_line_has_its_rate_and_its_queue),
+		cmocka_unit_test(a_full_queue_changes_nobodys_luck),
 		cmocka_unit_test(super_frames_meet_their_fate_as_segments),
 		cmocka_unit_test(corruption_never_passes_for_good),
 		cmocka_unit_test(what_has_no_checksum_is_dropped_instead),
