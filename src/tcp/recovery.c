@@ -114,7 +114,8 @@ static void start_reduction(struct tcp_conn *conn, enum cc_congestion what, uint
 	rack_on_tlp_over(conn);
 	prr_start(&tx->prr, conn->snd.nxt - conn->snd.una - tx->map.sacked_bytes + fresh_bytes);
 	cc_on_congestion(&tx->cc, what, &round);
-	if (what == CC_ECN && conn->ecn->mode != ECN_MODE_OFF)
+	/* RFC 3168 6.1.2: whatever the reason is, the peer is told. */
+	if (conn->ecn->mode == ECN_MODE_CLASSIC)
 		conn->ecn->send_cwr = true;
 	tx->cwr_end = conn->snd.nxt;
 }
@@ -286,9 +287,10 @@ static void count_dupacks(struct tcp_conn *conn, struct ack_info *info)
 		}
 	} else if (info->cum_acked_bytes) {
 		uint64_t counted = (uint64_t)tx->dupacks * mss;
+		uint64_t hole = MIN(info->delivered_bytes, mss);
 
-		/* What duplicate ACKs announced was delivered then. */
-		info->delivered_bytes -= MIN(info->delivered_bytes, counted);
+		/* What duplicate ACKs announced was delivered then; what fills the hole before it is new. */
+		info->delivered_bytes -= MIN(info->delivered_bytes - hole, counted);
 		if (tx->recovery == TEE_RECOVERY_RECOVERY && conn->snd.una < tx->recover) {
 			uint64_t beyond = info->cum_acked_bytes / mss;
 
@@ -404,7 +406,9 @@ static void step_states(struct tcp_conn *conn, struct ack_info *info)
 	if (leave_states(conn))
 		return;
 	if (tx->recovery == TEE_RECOVERY_LOSS) {
-		if (loss_state_on_ack(conn, info) || tx->frto_new_data)
+		bool is_undone = loss_state_on_ack(conn, info);
+
+		if (tx->frto_new_data || (is_undone && tx->recovery == TEE_RECOVERY_LOSS))
 			return;
 		detect_losses(conn, info);
 		if (tx->recovery == TEE_RECOVERY_LOSS)
