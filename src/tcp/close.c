@@ -123,7 +123,8 @@ static void detach(struct tcp_conn *conn)
 
 void tcp_conn_close(struct tcp_conn *conn)
 {
-	bool has_unread = byteq_len(&conn->rcvq) != 0 || (conn_ooo(conn) && conn_ooo(conn)->bytes);
+	/* What waits behind a hole nobody could have read; data that fills it gets its RST then. */
+	bool has_unread = byteq_len(&conn->rcvq) != 0;
 	uint32_t flags = conn->settings->s.flags;
 
 	detach(conn);
