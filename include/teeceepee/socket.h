@@ -55,7 +55,8 @@ TEE_API int tee_accept(struct tee_socket *listener, struct tee_socket **ret_sock
 
 /*
  * Active OPEN; returns -TEE_EINPROGRESS (the normal case), 0 for UDP and PING, or the reason why
- * not. For UDP it sets the default peer; an all-zero endpoint dissolves that.
+ * not. For UDP it sets the default peer; an all-zero endpoint dissolves that, and for TCP it ends a connection
+ * (RST) or a listener, so that the socket is as fresh; a port that was bound stays.
  */
 TEE_API int tee_connect(struct tee_socket *socket, const struct tee_endpoint *remote);
 

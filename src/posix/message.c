@@ -334,12 +334,26 @@ static void add_cmsg(struct posix_msg *msg, int level, int type, int32_t value)
 		(struct posix_cmsg){.level = level, .type = type, .value = value};
 }
 
+/* POSIX' sockatmark(): what is read at once ends before the urgent octet, or begins with it. */
+static size_t up_to_mark(const struct posix_file *file, size_t len)
+{
+	uint64_t ahead;
+
+	if (tee_get_option(file->socket, TEE_OPT_URGENT_AHEAD, &ahead) < 0 || ahead < 2)
+		return len;
+	return MIN(len, ahead - 1);
+}
+
 /* Fills the pieces from the byte `from` on; returns how much came, or an error when none did. */
 static int64_t take_pieces(struct posix_file *file, const struct posix_msg *msg, size_t from,
 			   int flags)
 {
+	size_t most = up_to_mark(file, SIZE_MAX);
 	int64_t taken = 0;
 
+	/* Who wants no byte still learns whether there is one. */
+	if (!total_len(msg))
+		return -posix_errno((int)tee_recv(file->socket, NULL, 0, recv_flags(flags)));
 	for (unsigned i = 0; i < msg->iov_count; i++) {
 		uint8_t *buf = msg->iov[i].base;
 		size_t len = msg->iov[i].len;
@@ -349,13 +363,14 @@ static int64_t take_pieces(struct posix_file *file, const struct posix_msg *msg,
 			from -= len;
 			continue;
 		}
-		got = tee_recv(file->socket, buf ? buf + from : NULL, len - from,
+		got = tee_recv(file->socket, buf ? buf + from : NULL, MIN(len - from, most),
 			       recv_flags(flags));
 		if (got < 0)
 			return taken ? taken : -posix_errno((int)got);
 		taken += got;
+		most -= (size_t)got;
 		/* A peek always starts at the front, so only the first piece can be filled. */
-		if ((size_t)got < len - from || flags & LINUX_MSG_PEEK)
+		if ((size_t)got < len - from || !most || flags & LINUX_MSG_PEEK)
 			break;
 		from = 0;
 	}
@@ -372,6 +387,19 @@ static void tell_inq(const struct posix_file *file, struct posix_msg *msg)
 	if (tee_readiness(file->socket) & TEE_EV_RDHUP)
 		inq++;
 	add_cmsg(msg, LINUX_SOL_TCP, LINUX_TCP_INQ, (int32_t)inq);
+}
+
+/* How many bytes a read waits for: all of them, or SO_RCVLOWAT. A look at what there is waits for nothing more. */
+static size_t target(const struct posix_file *file, size_t len, int flags)
+{
+	uint64_t least = 1;
+
+	if (flags & LINUX_MSG_PEEK)
+		return 1;
+	if (flags & LINUX_MSG_WAITALL)
+		return len;
+	tee_get_option(file->socket, TEE_OPT_RCVLOWAT, &least);
+	return MIN(len, least);
 }
 
 static int64_t receive_stream(struct posix_world *world, struct posix_file *file,
@@ -392,8 +420,7 @@ static int64_t receive_stream(struct posix_world *world, struct posix_file *file
 		file->is_connecting = true;
 	}
 	got = take_pieces(file, msg, done, flags);
-	if (got == -LINUX_EAGAIN || (got > 0 && (flags & LINUX_MSG_WAITALL) &&
-				     !(flags & LINUX_MSG_PEEK) && done + (size_t)got < len)) {
+	if (got == -LINUX_EAGAIN || (got > 0 && done + (size_t)got < target(file, len, flags))) {
 		int64_t verdict;
 
 		done += got > 0 ? (size_t)got : 0;

@@ -403,6 +403,17 @@ int64_t posix_accept(struct posix_world *world, int fd, void *addr, uint32_t *ad
 	return child->fd;
 }
 
+/* connect() to AF_UNSPEC: whatever there was of a connection is no more. */
+static int disconnect(struct posix_file *file)
+{
+	const struct tee_endpoint nobody = {0};
+	int error = tee_connect(file->socket, &nobody);
+
+	if (!error)
+		file->is_connecting = file->was_connected = file->is_deferred = false;
+	return -posix_errno(error);
+}
+
 /* Has the handshake that connect() began come to its end? 0, an error, or POSIX_BLOCKED. */
 static int64_t finish_connect(struct posix_world *world, struct posix_file *file,
 			      struct posix_wait *wait)
@@ -416,10 +427,12 @@ static int64_t finish_connect(struct posix_world *world, struct posix_file *file
 		return posix_block(world, file, false, file->send_timeout_ns, wait, verdict);
 	}
 	file->is_connecting = false;
+	if (state != TEE_TCP_CLOSED)
+		return 0;
 	error = tee_take_error(file->socket);
-	if (error)
-		return -posix_errno(error);
-	return state == TEE_TCP_CLOSED ? -LINUX_ECONNABORTED : 0;
+	/* Once its failure is told the socket is as it was before. */
+	disconnect(file);
+	return error ? -posix_errno(error) : -LINUX_ECONNABORTED;
 }
 
 int64_t posix_connect(struct posix_world *world, int fd, const void *addr, uint32_t addr_len,
@@ -432,15 +445,16 @@ int64_t posix_connect(struct posix_world *world, int fd, const void *addr, uint3
 
 	if (!file)
 		return error;
+	if (addr && addr_len >= sizeof(family)) {
+		memcpy(&family, addr, sizeof(family));
+		if (family == LINUX_AF_UNSPEC)
+			return disconnect(file);
+	}
 	if (file->is_connecting)
 		return finish_connect(world, file, wait);
-	if (addr && addr_len >= sizeof(family))
-		memcpy(&family, addr, sizeof(family));
-	if (family != LINUX_AF_UNSPEC || !addr || addr_len < sizeof(family)) {
-		error = posix_read_sockaddr(addr, addr_len, &remote);
-		if (error < 0)
-			return error;
-	}
+	error = posix_read_sockaddr(addr, addr_len, &remote);
+	if (error < 0)
+		return error;
 	error = tee_connect(file->socket, &remote);
 	if (error == -TEE_EINPROGRESS) {
 		file->is_connecting = file->was_connected = true;
@@ -463,6 +477,9 @@ int posix_shutdown(struct posix_world *world, int fd, int how)
 		return error;
 	if (how < LINUX_SHUT_RD || how > LINUX_SHUT_RDWR)
 		return -LINUX_EINVAL;
+	/* RFC 9293 3.10.4, SYN-SENT: closing deletes the TCB. */
+	if (posix_is_tcp(file) && posix_tcp_state(file) == TEE_TCP_SYN_SENT)
+		return disconnect(file);
 	return -posix_errno(tee_shutdown(file->socket, (enum tee_shutdown)(how + 1)));
 }
 
@@ -490,7 +507,8 @@ int64_t posix_close(struct posix_world *world, int fd, struct posix_wait *wait)
 		if (lingers && wait) {
 			if (!wait->is_started)
 				tee_shutdown(file->socket, TEE_SHUT_WRITE);
-			if (!has_lingered(file) && posix_block(world, file, false, file->linger_ns,
+			/* Whether the socket blocks otherwise doesn't matter. */
+			if (!has_lingered(file) && posix_block(world, NULL, false, file->linger_ns,
 							       wait, 0) == POSIX_BLOCKED)
 				return POSIX_BLOCKED;
 		}

@@ -4,8 +4,8 @@
  *
  * Data: a TCP socket's draft (settings, bound port) goes into tcp_connect() or tcp_listen(), which
  * copy the settings and take the port over; on success the draft is freed. The other way round,
- * sock_redraft() makes a draft of a socket again whose attempt to connect failed, or whose listener
- * was shut down, so that it may be tried anew, with the same settings and port.
+ * sock_redraft() makes a draft of a socket again whose attempt to connect failed, whose listener
+ * was shut down, or whose connection was dissolved, so that it may be tried anew, with the same settings and port.
  *
  * A connect with fast open (RFC 7413, TEE_OPT_FASTOPEN_CONNECT) to a host whose cookie is known only
  * notes the destination: the first send (or receive, lest a client that listens first waits for
@@ -253,11 +253,25 @@ static int connect_again(struct tee_socket *socket, const struct tee_endpoint *r
 	}
 }
 
+/* TCP's "connected to nobody": what there is ends without the niceties. */
+static int dissolve_tcp(struct tee_socket *socket)
+{
+	int result = socket->state == SOCK_DRAFT ? 0 : sock_redraft(socket);
+
+	if (result < 0)
+		return result;
+	socket->is_accepted = false;
+	socket->u.draft->is_deferred = false;
+	return 0;
+}
+
 int tee_connect(struct tee_socket *socket, const struct tee_endpoint *remote)
 {
 	struct tee_endpoint fit = *remote;
 	int result;
 
+	if (socket->kind == TEE_SOCKET_TCP && fit.port == 0 && tee_ip_is_any(&fit.ip))
+		return dissolve_tcp(socket);
 	switch ((enum sock_state)socket->state) {
 	case SOCK_DRAFT: return connect_draft(socket, remote);
 	case SOCK_CONN: return connect_again(socket, remote);
