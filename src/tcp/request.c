@@ -150,10 +150,9 @@ void request_expire(void *context, struct timer *timer)
 	for (unsigned i = 0; i < request->retries && wait < config->tcp_rto_max_ns; i++)
 		wait *= 2;
 	engine_arm(tcp->engine, timer, tcp->engine->now_ns + MIN(wait, config->tcp_rto_max_ns));
-	/* A client that acknowledged and waits to be accepted is not asked again, unless a deferred
-	   accept has run out of patience. */
-	if (!(request->options & REQUEST_ACKED) ||
-	    (request->listener->settings->s.defer_accept_ms && !deferral_runs(request))) {
+	/* A client that acknowledged is asked again, too: where there was no room for it to be accepted, its next
+	   ACK may find some, and it may have nothing else to say. Only one whose data we wait for is left in peace. */
+	if (!(request->options & REQUEST_ACKED) || !deferral_runs(request)) {
 		request->options |= REQUEST_RETRANSMITTED;
 		request_answer(request, TEE_WHY_SYN_RETRANSMIT);
 	}
