@@ -33,19 +33,6 @@ bool bare_fin_is_fit(const struct tcp_conn *conn)
 	       !conn->settings->s.user_timeout_ms;
 }
 
-/* What the sender's half would begin with. */
-static void estimate(const struct tcp_conn *conn, struct rto *rto, uint64_t *ret_rto_ns)
-{
-	struct rto_limits limits;
-
-	rto_limits_of(conn, &limits);
-	rto_init(rto, &limits);
-	if (conn->syn_rtt_ns)
-		rto_sample(rto, conn->syn_rtt_ns, conn->snd.una, conn->snd.una, conn_now(conn),
-			   &limits);
-	*ret_rto_ns = rto_ns(rto, &limits);
-}
-
 void bare_fin_send(struct tcp_conn *conn, struct tee_frame *frame)
 {
 	const struct tee_config *config = conn_config(conn);
@@ -59,7 +46,7 @@ void bare_fin_send(struct tcp_conn *conn, struct tee_frame *frame)
 	struct rto rto;
 	uint64_t wait_ns, probe_ns;
 
-	estimate(conn, &rto, &wait_ns);
+	wait_ns = timers_first_rto_ns(conn, &rto);
 	timers_set(conn, CONN_RTO, conn_now(conn) + wait_ns);
 	if (config->tcp_tlp && config->tcp_rack && conn_has(conn, CONN_HAS_SACK)) {
 		probe_ns = conn_now(conn) + tlp_timeout_ns(rto.srtt_ns, config->tcp_rto_initial_ns,
@@ -95,7 +82,7 @@ bool bare_fin_grow(struct tcp_conn *conn)
 	struct send_record *record = NULL;
 	struct rto rto;
 
-	estimate(conn, &rto, &wait_ns);
+	wait_ns = timers_first_rto_ns(conn, &rto);
 	/* For this moment it is the moment when the FIN was sent. */
 	if (conn->deadlines[CONN_RTO] != TEE_NEVER && conn->deadlines[CONN_RTO] > wait_ns)
 		engine->now_ns = MIN(conn->deadlines[CONN_RTO] - wait_ns, now_ns);

@@ -587,6 +587,8 @@ void timers_on_heard(struct tcp_conn *conn);
 void timers_on_established(struct tcp_conn *conn);
 void timers_on_blocked(struct tcp_conn *conn); /* the window keeps us from sending */
 uint64_t timers_rto_ns(const struct tcp_conn *conn);
+/* What a sender's half would begin with after a handshake that went well, and its RTO. */
+uint64_t timers_first_rto_ns(const struct tcp_conn *conn, struct rto *ret_rto);
 void timers_arm_rto(struct tcp_conn *conn);
 void rto_limits_of(const struct tcp_conn *conn, struct rto_limits *ret_limits);
 

@@ -20,16 +20,18 @@ static struct tcp_settings *own_settings(struct tcp_conn *conn)
 	return &own->s;
 }
 
-static void keepalive_changed(struct tcp_conn *conn)
+/* Who is switched on late asks an idle time later; a new idle time counts from when the peer was heard. */
+static void keepalive_changed(struct tcp_conn *conn, enum tee_option option)
 {
 	uint64_t idle = conn->settings->s.keepidle_ms * TEE_NS_PER_MS;
+	uint64_t from = option == TEE_OPT_KEEPALIVE ? conn_now(conn) : conn->heard_at_ns;
 
 	/* What is in TIME-WAIT is but a husk for its socket: it has no timers. */
 	if (!conn_is_synchronized(conn) || conn->state == TEE_TCP_CLOSED ||
 	    conn->state == TEE_TCP_TIME_WAIT)
 		return;
 	if (conn->settings->s.flags & TCP_SET_KEEPALIVE)
-		timers_set(conn, CONN_KEEPALIVE, MAX(conn->heard_at_ns + idle, conn_now(conn) + 1));
+		timers_set(conn, CONN_KEEPALIVE, MAX(from + idle, conn_now(conn) + 1));
 	else
 		timers_clear(conn, CONN_KEEPALIVE);
 }
@@ -64,7 +66,7 @@ int tcp_conn_set(struct tcp_conn *conn, enum tee_option option, uint64_t value)
 	case TEE_OPT_KEEPALIVE:
 	case TEE_OPT_KEEPIDLE_NS:
 	case TEE_OPT_KEEPINTVL_NS:
-	case TEE_OPT_KEEPCNT: keepalive_changed(conn); break;
+	case TEE_OPT_KEEPCNT: keepalive_changed(conn, option); break;
 	case TEE_OPT_QUICKACK: quickack_changed(conn, value != 0); break;
 	case TEE_OPT_RCVBUF: conn->rcv.buf = s->rcvbuf; break;
 	case TEE_OPT_SNDBUF:

@@ -61,7 +61,10 @@ static void info_of_tx(const struct tcp_conn *conn, struct tee_tcp_info *info)
 static void info_without_tx(const struct tcp_conn *conn, struct tee_tcp_info *info)
 {
 	const struct tee_config *config = conn_config(conn);
+	struct rto rto;
 
+	if (conn_is_synchronized(conn) && conn->syn_rtt_ns)
+		info->rto_ns = timers_first_rto_ns(conn, &rto);
 	info->rtt_ns = conn->syn_rtt_ns;
 	info->min_rtt_ns = conn->syn_rtt_ns;
 	info->rttvar_ns = conn->syn_rtt_ns / 2;

@@ -62,6 +62,18 @@ uint64_t timers_rto_ns(const struct tcp_conn *conn)
 	return MIN(rto, limits.max_ns);
 }
 
+uint64_t timers_first_rto_ns(const struct tcp_conn *conn, struct rto *ret_rto)
+{
+	struct rto_limits limits;
+
+	rto_limits_of(conn, &limits);
+	rto_init(ret_rto, &limits);
+	if (conn->syn_rtt_ns)
+		rto_sample(ret_rto, conn->syn_rtt_ns, conn->snd.una, conn->snd.una, conn_now(conn),
+			   &limits);
+	return rto_ns(ret_rto, &limits);
+}
+
 /* When the oldest unacknowledged data was sent: what a user timeout counts from (RFC 5482). */
 static uint64_t stalled_since(const struct tcp_conn *conn)
 {
