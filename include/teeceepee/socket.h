@@ -45,7 +45,8 @@ TEE_API struct tee_stack *tee_socket_stack(const struct tee_socket *socket);
 TEE_API int tee_bind(struct tee_socket *socket, const struct tee_endpoint *local);
 
 /*
- * Passive OPEN (RFC 9293 3.9.1.1). `backlog`: connections that may wait for tee_accept().
+ * Passive OPEN (RFC 9293 3.9.1.1). `backlog`: connections that may wait for tee_accept(),
+ * at least one.
  * On a listening socket it changes the backlog.
  */
 TEE_API int tee_listen(struct tee_socket *socket, unsigned backlog);

@@ -381,9 +381,44 @@ static void test_route_lost_while_opening(void **state)
 	pair_fini(&pair);
 }
 
+/*
+ * Two clients finish their handshakes, and there is room for one. The other's ACK is passed over; it waits for the server
+ * to speak first, so only a SYN-ACK again can bring it in once there is room. A third is not answered at all.
+ */
+static void test_no_room_to_wait(void **state)
+{
+	struct tee_endpoint local = endpoint(TEE_IP_ANY, 80), remote;
+	struct tee_socket *listener, *clients[3], *accepted;
+	struct pair pair;
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_open(&pair, 1, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	assert_int_equal(tee_bind(listener, &local), 0);
+	assert_int_equal(tee_listen(listener, 1), 0);
+	for (unsigned i = 0; i < 2; i++)
+		clients[i] = pair_begin_connect(&pair, 80);
+	pair_run(&pair);
+	clients[2] = pair_begin_connect(&pair, 80);
+	pair_run(&pair);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(tee_readiness(clients[i]) & TEE_EV_WRITABLE,
+				 i < 2 ? TEE_EV_WRITABLE : 0);
+	assert_int_equal(tee_accept(listener, &accepted, &remote), 0);
+	assert_int_equal(tee_accept(listener, &accepted, &remote), -TEE_EAGAIN);
+	pair_wait(&pair, 1200 * TEE_NS_PER_MS);
+	/* Both that were left ask at the same time, and only one finds room. */
+	assert_int_equal(tee_accept(listener, &accepted, &remote), 0);
+	pair_wait(&pair, 5 * TEE_NS_PER_S);
+	assert_int_equal(tee_accept(listener, &accepted, &remote), 0);
+	assert_int_equal(tee_accept(listener, &accepted, &remote), -TEE_EAGAIN);
+	pair_fini(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_room_to_wait),
 		cmocka_unit_test(test_tail_probe_of_what_arrived),
 		cmocka_unit_test(test_time_of_timeouts),
 		cmocka_unit_test(test_keepalive_in_time_wait),
