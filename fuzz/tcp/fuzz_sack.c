@@ -218,6 +218,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sender *s = calloc(1, sizeof(*s));
 	struct input in = {data, size};
 	unsigned kind = take(&in);
+	struct tee_config config;
 
 	CHECK(s);
 	s->now_ns = 1000000;
@@ -228,7 +229,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rto_init(&s->rto, &limits);
 	prr_start(&s->prr, 10 * MSS);
 	pacer_init(&s->pacer);
-	CHECK(cc_init(&s->cc, cc_find(cc_name((kind >> 1) % 3)), MSS, 10, true, s->now_ns) == 0);
+	tee_config_init(&config);
+	CHECK(cc_init(&s->cc, cc_find(cc_name((kind >> 1) % 3)), MSS, 10, &config, s->now_ns) == 0);
 	for (unsigned ops = 0; in.left > 0 && ops < OPS_MAX; ops++) {
 		unsigned op = take(&in);
 

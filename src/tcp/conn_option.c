@@ -121,6 +121,6 @@ int tcp_conn_set_cc(struct tcp_conn *conn, const struct cc_ops *ops)
 		return -TEE_ENOMEM;
 	s->cc = ops;
 	if (conn->tx && conn->tx->cc.ops != ops)
-		return cc_switch(&conn->tx->cc, ops, conn_now(conn));
+		return cc_switch(&conn->tx->cc, ops, conn_config(conn), conn_now(conn));
 	return 0;
 }

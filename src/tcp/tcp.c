@@ -468,11 +468,10 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 	if (conn->syn_retries > 1)
 		initial_segs = 1;
 	if (cc_init(&tx->cc, conn->settings->s.cc, conn->snd.mss ? conn->snd.mss : 536,
-		    initial_segs, config->tcp_hystart, conn_now(conn)) < 0) {
+		    initial_segs, config, conn_now(conn)) < 0) {
 		slab_free(&conn->tcp->txs, tx);
 		return NULL;
 	}
-	tx->cc.random_loss_percent = config->tcp_bbr_random_loss_percent;
 	for (unsigned i = 0; i < ARRAY_LEN(tx->deadlines); i++)
 		tx->deadlines[i] = TEE_NEVER;
 	sendmap_init(&tx->map, MAX(conn->snd.una, 1));

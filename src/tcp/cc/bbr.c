@@ -390,11 +390,12 @@ static void set_cwnd(struct cc *cc, const struct bbr *bbr, const struct bbr_samp
 
 /* ---- the table's functions ---- */
 
-static void bbr_init(struct cc *cc, void *state, uint64_t now_ns)
+static void bbr_init(struct cc *cc, void *state, const struct tee_config *config, uint64_t now_ns)
 {
 	struct bbr *bbr = state;
 
 	bbr_model_init(bbr, now_ns);
+	bbr->random_loss_percent = config->tcp_bbr_random_loss_percent;
 	init_pacing_rate(cc, bbr, 0);
 	enter_startup(bbr);
 }

@@ -55,6 +55,7 @@ struct bbr {
 	uint8_t loss_events_in_round;
 
 	/* the path's own losses, told from those of a full queue */
+	uint8_t random_loss_percent;    /* configured: tcp_bbr_random_loss_percent */
 	bool is_certain;                /* in the loss round: a timeout or an ECN mark */
 	uint64_t loss_round_lost_bytes; /* since the loss round began */
 	uint64_t round_lost_bytes, round_delivered; /* lost in this round, delivered before it */

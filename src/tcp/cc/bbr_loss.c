@@ -72,9 +72,10 @@ static uint64_t with_spread(const struct cc *cc, uint64_t mean_bytes)
 	return with_deviations(cc, mean_bytes, 2);
 }
 
-static bool is_above_ceiling(const struct cc *cc, uint64_t lost_bytes, uint64_t flight_bytes)
+static bool is_above_ceiling(const struct cc *cc, const struct bbr *bbr, uint64_t lost_bytes,
+			     uint64_t flight_bytes)
 {
-	return lost_bytes > with_spread(cc, flight_bytes * cc->random_loss_percent / 100);
+	return lost_bytes > with_spread(cc, flight_bytes * bbr->random_loss_percent / 100);
 }
 
 /* ---- where no queue shows ---- */
@@ -133,7 +134,7 @@ static bool is_independent(const struct cc *cc, const struct bbr *bbr)
 
 	if (bytes[0] < few ||
 	    lost[0] + lost[1] >
-		    with_spread(cc, (bytes[0] + bytes[1]) * cc->random_loss_percent / 200))
+		    with_spread(cc, (bytes[0] + bytes[1]) * bbr->random_loss_percent / 200))
 		return false;
 	if (bytes[1] < few)
 		return true;
@@ -147,10 +148,10 @@ static uint64_t unseen_noise_of(const struct cc *cc, const struct bbr *bbr, uint
 {
 	uint64_t mean;
 
-	if (!cc->random_loss_percent || !is_independent(cc, bbr))
+	if (!bbr->random_loss_percent || !is_independent(cc, bbr))
 		return 0;
 	mean = muldiv(flight_bytes, bbr->tally_lost_bytes[0], bbr->tally_bytes[0]);
-	return with_deviations(cc, MIN(mean, flight_bytes * cc->random_loss_percent / 200),
+	return with_deviations(cc, MIN(mean, flight_bytes * bbr->random_loss_percent / 200),
 			       TALLY_DEVIATIONS);
 }
 
@@ -164,7 +165,7 @@ static uint64_t noise_of(const struct cc *cc, const struct bbr *bbr, uint64_t fl
 {
 	if (!bbr->sees_queues)
 		return unseen_noise_of(cc, bbr, flight_bytes);
-	if (!is_noise_known(cc, bbr) || !bbr->calm_lost_bytes || !cc->random_loss_percent)
+	if (!is_noise_known(cc, bbr) || !bbr->calm_lost_bytes || !bbr->random_loss_percent)
 		return 0;
 	return with_spread(cc, muldiv(flight_bytes, bbr->calm_lost_bytes, bbr->calm_bytes));
 }
@@ -209,7 +210,7 @@ static void learn_noise(const struct cc *cc, struct bbr *bbr, uint64_t now_ns)
 	uint64_t flight = bbr->delivered - bbr->round_delivered + lost;
 
 	if ((bbr->phase != BBR_PROBE_CRUISE && bbr->phase != BBR_STARTUP) || !is_calm(cc, bbr) ||
-	    is_above_ceiling(cc, lost, flight))
+	    is_above_ceiling(cc, bbr, lost, flight))
 		return;
 	/* Startup doubles: what comes with that isn't noise. */
 	if (bbr->phase == BBR_STARTUP && is_noise_known(cc, bbr) &&
@@ -283,7 +284,7 @@ uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t f
 		return flight_bytes / 50 + noise;
 	/* What Startup sends too fast costs far more than noise has by chance in a few hundred packets. */
 	if (noise && bbr->phase == BBR_STARTUP)
-		return with_spread(cc, flight_bytes * cc->random_loss_percent / 200);
+		return with_spread(cc, flight_bytes * bbr->random_loss_percent / 200);
 	return MAX(flight_bytes / 50, noise);
 }
 
@@ -298,10 +299,10 @@ bool bbr_is_round_congested(const struct cc *cc, const struct bbr *bbr)
 	uint64_t lost = bbr->loss_round_lost_bytes, flight = bbr->inflight_latest + lost;
 
 	/* A timeout, a mark, and losses that nobody counted (without SACK) leave no doubt. */
-	if (!cc->random_loss_percent || bbr->is_certain || !lost)
+	if (!bbr->random_loss_percent || bbr->is_certain || !lost)
 		return true;
 	if (!bbr->sees_queues)
 		return !is_independent(cc, bbr) || lost > unseen_noise_of(cc, bbr, flight);
 	return has_queue(cc, bbr) ? lost > noise_of(cc, bbr, flight)
-				  : is_above_ceiling(cc, lost, flight);
+				  : is_above_ceiling(cc, bbr, lost, flight);
 }

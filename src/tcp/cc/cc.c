@@ -78,7 +78,7 @@ static uint32_t initial_window(uint32_t mss, uint32_t segs)
 }
 
 int cc_init(struct cc *cc, const struct cc_ops *ops, uint32_t mss, uint32_t initial_segs,
-	    bool hystart, uint64_t now_ns)
+	    const struct tee_config *config, uint64_t now_ns)
 {
 	int result;
 
@@ -88,11 +88,11 @@ int cc_init(struct cc *cc, const struct cc_ops *ops, uint32_t mss, uint32_t init
 	if (result < 0)
 		return result;
 	cc->mss = mss;
-	cc->hystart = hystart;
+	cc->hystart = config->tcp_hystart;
 	cc->initial_cwnd_bytes = initial_window(mss, initial_segs);
 	cc->cwnd_bytes = cc->initial_cwnd_bytes;
 	cc->ssthresh_bytes = CC_SSTHRESH_INFINITE;
-	ops->init(cc, cc_state(cc), now_ns);
+	ops->init(cc, cc_state(cc), config, now_ns);
 	return 0;
 }
 
@@ -103,7 +103,8 @@ void cc_fini(struct cc *cc)
 	memset(cc, 0, sizeof(*cc));
 }
 
-int cc_switch(struct cc *cc, const struct cc_ops *ops, uint64_t now_ns)
+int cc_switch(struct cc *cc, const struct cc_ops *ops, const struct tee_config *config,
+	      uint64_t now_ns)
 {
 	int result;
 
@@ -112,7 +113,7 @@ int cc_switch(struct cc *cc, const struct cc_ops *ops, uint64_t now_ns)
 	result = state_new(cc, ops);
 	if (result < 0)
 		return result;
-	ops->init(cc, cc_state(cc), now_ns);
+	ops->init(cc, cc_state(cc), config, now_ns);
 	return 0;
 }
 

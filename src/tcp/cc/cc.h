@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <teeceepee/config.h>
 #include "tcp/ack_info.h"
 
 #define CC_SSTHRESH_INFINITE UINT64_MAX
@@ -31,8 +32,7 @@ struct cc {
 	uint64_t pacing_rate; /* bytes a second that the controller wants; 0: derive from cwnd */
 	uint32_t mss;
 	uint32_t initial_cwnd_bytes;
-	bool hystart;                /* configured */
-	uint8_t random_loss_percent; /* configured: tcp_bbr_random_loss_percent */
+	bool hystart; /* configured */
 	bool is_state_external;
 	union {
 		uint64_t align;
@@ -66,7 +66,8 @@ struct cc_ops {
 	uint32_t state_bytes;
 	bool wants_pacing;  /* needs departures spaced */
 	bool owns_recovery; /* sets cwnd during fast recovery itself (BBR) */
-	void (*init)(struct cc *cc, void *state, uint64_t now_ns);
+	/* The state is zeroed. What is configured is copied; `config` may go. */
+	void (*init)(struct cc *cc, void *state, const struct tee_config *config, uint64_t now_ns);
 	/* `info->delivered_bytes` > 0. Grows (or models). */
 	void (*on_ack)(struct cc *cc, void *state, const struct ack_info *info,
 		       const struct cc_round *round);
@@ -96,10 +97,11 @@ const char *cc_name(unsigned idx); /* NULL past the end */
 /* 0 or -TEE_ENOMEM. The initial window is min(initial_segs * mss, max(2 * mss, 14600)) for 10 (RFC 6928) — 
    scaled for other counts: initial_segs * mss. ssthresh infinite. */
 int cc_init(struct cc *cc, const struct cc_ops *ops, uint32_t mss, uint32_t initial_segs,
-	    bool hystart, uint64_t now_ns);
+	    const struct tee_config *config, uint64_t now_ns);
 void cc_fini(struct cc *cc);
 /* Another controller, same window; keeps the old one when memory is short. */
-int cc_switch(struct cc *cc, const struct cc_ops *ops, uint64_t now_ns);
+int cc_switch(struct cc *cc, const struct cc_ops *ops, const struct tee_config *config,
+	      uint64_t now_ns);
 void cc_set_mss(struct cc *cc, uint32_t mss); /* keeps cwnd, at least one segment */
 void *cc_state(struct cc *cc);
 

@@ -44,11 +44,12 @@ struct cubic {
 };
 _Static_assert(sizeof(struct cubic) <= CC_STATE_INLINE, "no allocation for CUBIC");
 
-static void cubic_init(struct cc *cc, void *state, uint64_t now_ns)
+static void cubic_init(struct cc *cc, void *state, const struct tee_config *config, uint64_t now_ns)
 {
 	struct cubic *cubic = state;
 
 	(void)cc;
+	(void)config;
 	(void)now_ns;
 	*cubic = (struct cubic){0};
 	hystart_init(&cubic->hystart);

@@ -20,11 +20,13 @@ struct newreno {
 	uint64_t acked_bytes; /* in congestion avoidance, since the last growth */
 };
 
-static void newreno_init(struct cc *cc, void *state, uint64_t now_ns)
+static void newreno_init(struct cc *cc, void *state, const struct tee_config *config,
+			 uint64_t now_ns)
 {
 	struct newreno *reno = state;
 
 	(void)cc;
+	(void)config;
 	(void)now_ns;
 	hystart_init(&reno->hystart);
 	reno->acked_bytes = 0;

@@ -53,18 +53,25 @@ struct world {
 static struct world *world_new(const struct path *path)
 {
 	struct world *w = calloc(1, sizeof(*w));
+	struct tee_config config;
 
 	assert_non_null(w);
 	w->path = *path;
 	w->now_ns = w->since_ns = MS(1000);
 	random_init(&w->random, 42);
-	assert_int_equal(cc_init(&w->cc, &cc_bbr, MSS, 10, true, w->now_ns), 0);
-	w->cc.random_loss_percent = 10;
+	tee_config_init(&config);
+	assert_int_equal(cc_init(&w->cc, &cc_bbr, MSS, 10, &config, w->now_ns), 0);
 	w->window_bytes = UINT64_MAX;
 	pacer_init(&w->pacer);
 	rate_init(&w->rate, w->now_ns);
 	sendmap_init(&w->map, START);
 	return w;
+}
+
+/* How much of a round trip's losses may be the path's own. */
+static void allow_percent(struct world *w, unsigned percent)
+{
+	((struct bbr *)cc_state(&w->cc))->random_loss_percent = (uint8_t)percent;
 }
 
 static void world_free(struct world *w)
@@ -318,7 +325,7 @@ static void test_random_loss(void **state)
 		struct path path = {1250000, MS(40), 200000, cases[i].loss_per_mille};
 		struct world *w = world_new(&path);
 
-		w->cc.random_loss_percent = (uint8_t)cases[i].percent;
+		allow_percent(w, cases[i].percent);
 		run(w, MS(3000));
 		reset_measures(w);
 		run(w, MS(20000));
@@ -347,7 +354,7 @@ static void test_no_rate(void **state)
 		uint64_t most;
 
 		w->window_bytes = cases[i].window_segs * MSS;
-		w->cc.random_loss_percent = (uint8_t)cases[i].percent;
+		allow_percent(w, cases[i].percent);
 		run(w, 50 * cases[i].rtt_ns);
 		reset_measures(w);
 		run(w, 200 * cases[i].rtt_ns);
@@ -374,7 +381,7 @@ static void test_shallow_queue(void **state)
 			struct path path = {12500000, MS(40), cases[i].queue_bytes, 0};
 			struct world *w = world_new(&path);
 
-			w->cc.random_loss_percent = (uint8_t)percent;
+			allow_percent(w, percent);
 			run(w, MS(5000));
 			assert_true(bbr_of(w)->sees_queues == cases[i].is_seen);
 			reset_measures(w);
@@ -407,7 +414,7 @@ static void test_losses_between_probes(void **state)
 		struct cc_round round;
 
 		run_until(w, BBR_PROBE_CRUISE);
-		w->cc.random_loss_percent = (uint8_t)cases[i].percent;
+		allow_percent(w, cases[i].percent);
 		w->path.rtt_ns += cases[i].queue_ns;
 		run(w, MS(150));
 		assert_int_equal(bbr_of(w)->phase, BBR_PROBE_CRUISE);
@@ -454,9 +461,9 @@ static void test_noise(void **state)
 	assert_in_range(bbr->calm_lost_bytes * 1000 / bbr->calm_bytes, 24, 36);
 	/* 2% more than that, and the spread of chance. */
 	assert_in_range(bbr_loss_allowed(&w->cc, bbr, 300 * MSS), 17 * MSS, 23 * MSS);
-	w->cc.random_loss_percent = 0;
+	allow_percent(w, 0);
 	assert_int_equal(bbr_loss_allowed(&w->cc, bbr, 300 * MSS), 6 * MSS);
-	w->cc.random_loss_percent = 10;
+	allow_percent(w, 10);
 	/* Shorter than was thought: a queue stood in what seemed calm. */
 	run_until(w, BBR_PROBE_CRUISE);
 	w->path.loss_per_mille = 0;
@@ -611,7 +618,7 @@ static void test_round_of_a_loss(void **state)
 	struct cc_round round;
 
 	(void)state;
-	w->cc.random_loss_percent = 0;
+	allow_percent(w, 0);
 	run_until(w, BBR_PROBE_CRUISE);
 	run(w, MS(100));
 	round = round_of(w);

@@ -30,14 +30,17 @@ static void test_tally(void **state)
 		{{1000, 1000}, {30, 30}, 0, 20},
 	};
 
+	struct tee_config config;
+
 	(void)state;
+	tee_config_init(&config);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct cc cc;
 		struct bbr *bbr;
 
-		assert_int_equal(cc_init(&cc, &cc_bbr, MSS, 10, true, 1), 0);
+		config.tcp_bbr_random_loss_percent = (uint8_t)cases[i].percent;
+		assert_int_equal(cc_init(&cc, &cc_bbr, MSS, 10, &config, 1), 0);
 		bbr = cc_state(&cc);
-		cc.random_loss_percent = (uint8_t)cases[i].percent;
 		for (unsigned j = 0; j < 2; j++) {
 			bbr->tally_bytes[j] = cases[i].segs[j] * MSS;
 			bbr->tally_lost_bytes[j] = cases[i].lost[j] * MSS;

@@ -26,10 +26,13 @@ struct kit {
 static void setup(struct kit *kit, const char *name, bool hystart)
 {
 	const struct cc_ops *ops = cc_find(name);
+	struct tee_config config;
 
 	assert_non_null(ops);
 	memset(kit, 0, sizeof(*kit));
-	assert_int_equal(cc_init(&kit->cc, ops, MSS, 10, hystart, 0), 0);
+	tee_config_init(&config);
+	config.tcp_hystart = hystart;
+	assert_int_equal(cc_init(&kit->cc, ops, MSS, 10, &config, 0), 0);
 	kit->round = (struct cc_round){
 		.now_ns = MS(1000),
 		.srtt_ns = MS(RTT_MS),
@@ -92,11 +95,15 @@ static void test_initial_window(void **state)
 		{8960, 10, 17920}, {1460, 3, 4380},   {1460, 1, 1460},   {1460, 100, 146000},
 	};
 
+	struct tee_config config;
+
 	(void)state;
+	tee_config_init(&config);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct cc cc;
 
-		assert_int_equal(cc_init(&cc, &cc_cubic, cases[i].mss, cases[i].segs, true, 0), 0);
+		assert_int_equal(cc_init(&cc, &cc_cubic, cases[i].mss, cases[i].segs, &config, 0),
+				 0);
 		assert_int_equal(cc.cwnd_bytes, cases[i].bytes);
 		assert_true(cc_in_slow_start(&cc));
 		cc_check(&cc);
@@ -237,17 +244,19 @@ static void test_idle(void **state)
 
 static void test_switch_and_mss(void **state)
 {
+	struct tee_config config;
 	struct kit kit;
 
 	(void)state;
+	tee_config_init(&config);
 	setup(&kit, "newreno", true);
 	kit.cc.cwnd_bytes = 33 * MSS;
 	for (unsigned i = 0; cc_name(i); i++) {
-		assert_int_equal(cc_switch(&kit.cc, cc_find(cc_name(i)), MS(5)), 0);
+		assert_int_equal(cc_switch(&kit.cc, cc_find(cc_name(i)), &config, MS(5)), 0);
 		assert_int_equal(kit.cc.cwnd_bytes, 33 * MSS);
 		cc_check(&kit.cc);
 	}
-	assert_int_equal(cc_switch(&kit.cc, &cc_newreno, MS(5)), 0);
+	assert_int_equal(cc_switch(&kit.cc, &cc_newreno, &config, MS(5)), 0);
 	assert_int_equal(kit.cc.pacing_rate, 0);
 	cc_set_mss(&kit.cc, 65000);
 	assert_true(kit.cc.cwnd_bytes >= 65000);
