@@ -116,7 +116,7 @@ struct tee_config {
 	bool tcp_prr;                   /* RFC 9937 */
 	bool tcp_hystart;               /* RFC 9406 */
 	/* Where queues show, BBR takes losses in round trips without one for the path's own, not for congestion, up
-	   to this share of a round trip; 0 to 50, 10 by default. Where none shows it does so up to half of it, and while
+	   to this share of a round trip, and sends what they take besides; 0 to 50, 10 by default. Where none shows it does so up to half of it, and while
 	   losses don't go with the delay. 0: as BBR's draft, where every loss counts. */
 	uint8_t tcp_bbr_random_loss_percent;
 	bool tcp_pacing;                /* pace every controller, not only those that demand it */

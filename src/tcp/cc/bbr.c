@@ -16,7 +16,11 @@
  * about as short as the minimum renews it, where the draft asks for a shorter one, so that a flow alone on its path
  * sees none of its time go into ProbeRTT; a window saved at the beginning of recovery comes
  * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
- * The pacing margin is taken only where a queue may be (set_pacing_rate()).
+ * The pacing margin is taken only where a queue may be (set_pacing_rate()). What the path's own losses take is sent
+ * besides (bbr_to_send()). And where the draft holds the rate at what arrived in a round with losses, it doesn't here when
+ * we had sent slower than the path in that round trip (Drain, Down, ProbeRTT): nine tenths, or half, would else be
+ * the rate until the next probe, and a loss in that time isn't rare, since it is when a queue is being emptied. Such a
+ * round bounds the flight only.
  * An ECN mark counts like a loss in its round. The chance that spreads the probes of several flows comes from
  * what this flow has delivered and when, so that a run can be repeated.
  */
@@ -48,6 +52,20 @@ static void set_gains(struct bbr *bbr, unsigned pacing_gain, unsigned cwnd_gain)
 	bbr->cwnd_gain = (uint16_t)cwnd_gain;
 }
 
+/* ---- times in which we held back ---- */
+
+/* The span lasts at least until now: what is in flight then belongs to it, and what is sent in the next round trip. */
+static void hold_back(struct bbr_span *span, const struct bbr *bbr, const struct bbr_sample *rs)
+{
+	span->until_delivered = bbr->delivered + MAX(rs->pipe_bytes, 1);
+}
+
+static bool is_within(const struct bbr_span *span, const struct rate_sample *rate)
+{
+	return span->until_delivered && rate->prior_delivered_bytes <= span->until_delivered &&
+	       rate->newest_sent_at_ns >= span->from_ns;
+}
+
 /* ---- pacing rate ---- */
 
 static void init_pacing_rate(struct cc *cc, struct bbr *bbr, uint64_t srtt_ns)
@@ -69,7 +87,8 @@ static void set_pacing_rate(struct cc *cc, const struct bbr *bbr, unsigned gain)
 	bool has_queue = bbr->rtt_ns > bbr->min_rtt_ns + bbr->min_rtt_ns / 16;
 	bool may_queue = has_queue && bbr->bw == bbr_max_bw(bbr);
 	unsigned percent = may_queue ? 100 - PACING_MARGIN_PERCENT : 100;
-	uint64_t rate = muldiv(muldiv(bbr->bw, gain, BBR_UNIT), percent, 100);
+	uint64_t sent = bbr_to_send(cc, bbr, muldiv(bbr->bw, gain, BBR_UNIT));
+	uint64_t rate = muldiv(sent, percent, 100);
 
 	/* Before the pipe is known to be full, a low sample doesn't slow us down. */
 	if (rate && (bbr->full_bw_reached || rate > cc->pacing_rate))
@@ -109,6 +128,8 @@ static void start_down(struct bbr *bbr, uint64_t now_ns)
 	bbr->cycle_at_ns = now_ns;
 	bbr->ack_phase = BBR_ACKS_PROBE_STOPPING;
 	bbr_start_round(bbr);
+	if (bbr->phase != BBR_DRAIN)
+		bbr->slow.from_ns = now_ns;
 	bbr->phase = BBR_PROBE_DOWN;
 	set_gains(bbr, GAIN_DOWN, CWND_GAIN);
 }
@@ -165,6 +186,7 @@ static void check_startup(struct cc *cc, struct bbr *bbr, const struct bbr_sampl
 	}
 	if (bbr->full_bw_reached) {
 		bbr->phase = BBR_DRAIN;
+		bbr->slow.from_ns = rs->now_ns;
 		set_gains(bbr, GAIN_DRAIN, CWND_GAIN);
 	}
 }
@@ -331,7 +353,7 @@ static void check_probe_rtt_done(struct cc *cc, struct bbr *bbr, uint64_t now_ns
 static void handle_probe_rtt(struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs)
 {
 	/* What is sent meanwhile says nothing about the bandwidth. */
-	bbr->limited_until = bbr->delivered + MAX(rs->pipe_bytes, 1);
+	hold_back(&bbr->limited, bbr, rs);
 	if (bbr->probe_rtt_done_ns == 0) {
 		if (rs->pipe_bytes > probe_rtt_cwnd(cc, bbr))
 			return;
@@ -354,7 +376,7 @@ static void check_probe_rtt(struct cc *cc, struct bbr *bbr, const struct bbr_sam
 		set_gains(bbr, BBR_UNIT, CWND_GAIN_PROBE_RTT);
 		bbr->probe_rtt_done_ns = 0;
 		bbr->ack_phase = BBR_ACKS_PROBE_STOPPING;
-		bbr->limited_from_ns = rs->now_ns;
+		bbr->limited.from_ns = rs->now_ns;
 		bbr_start_round(bbr);
 	}
 	if (bbr->phase == BBR_PROBE_RTT)
@@ -430,10 +452,8 @@ static void make_sample(struct bbr *bbr, const struct ack_info *info, const stru
 	ret_rs->delivered_bytes = rate->delivered_bytes;
 	ret_rs->lost_bytes = rate->lost_bytes;
 	ret_rs->tx_in_flight_bytes = rate->prior_in_flight_bytes;
-	ret_rs->is_app_limited = rate->is_app_limited ||
-				 (bbr->limited_until >= rate->prior_delivered_bytes &&
-				  bbr->limited_until &&
-				  rate->newest_sent_at_ns >= bbr->limited_from_ns);
+	ret_rs->is_app_limited = rate->is_app_limited || is_within(&bbr->limited, rate);
+	ret_rs->is_held_back = is_within(&bbr->slow, rate) || is_within(&bbr->limited, rate);
 	if (rate->interval_ns)
 		ret_rs->rate = muldiv(rate->delivered_bytes, NS_PER_S, rate->interval_ns);
 }
@@ -452,6 +472,8 @@ static void bbr_on_ack(struct cc *cc, void *state, const struct ack_info *info,
 	bbr_update_min_rtt(bbr, &rs);
 	check_probe_rtt(cc, bbr, &rs);
 	bbr_model_finish(bbr, &rs);
+	if (bbr->phase == BBR_DRAIN || bbr->phase == BBR_PROBE_DOWN)
+		hold_back(&bbr->slow, bbr, &rs);
 
 	if (!bbr->has_seen_rtt && round->srtt_ns)
 		init_pacing_rate(cc, bbr, round->srtt_ns);

@@ -30,6 +30,11 @@ enum bbr_ack_phase {
 	BBR_ACKS_PROBE_STOPPING,
 };
 
+/* A time in which we held back, by what was sent in it: from then on, until so much had been delivered. */
+struct bbr_span {
+	uint64_t from_ns, until_delivered;
+};
+
 struct bbr {
 	uint8_t phase;     /* enum bbr_phase */
 	uint8_t ack_phase; /* enum bbr_ack_phase */
@@ -90,8 +95,8 @@ struct bbr {
 	/* probing for the round trip */
 	uint64_t probe_rtt_done_ns; /* 0: the flight isn't small enough yet */
 	bool probe_rtt_round_done, idle_restart;
-	uint64_t limited_from_ns,
-		limited_until; /* samples of data sent while we held back ourselves */
+	struct bbr_span limited; /* ProbeRTT: its samples count as app-limited */
+	struct bbr_span slow;    /* Drain, Down: theirs say how fast we sent, no more */
 
 	uint64_t saved_cwnd_bytes;
 	bool has_seen_rtt;
@@ -116,6 +121,7 @@ struct bbr_sample {
 	uint64_t any_rtt_ns; /* also of what came out of order; 0: none */
 	uint64_t pipe_bytes;
 	bool is_valid, is_app_limited, is_cwnd_limited, in_recovery;
+	bool is_held_back; /* of data that we sent slower than the path carries */
 };
 
 static inline bool bbr_is_probing_cycle(const struct bbr *bbr)
@@ -157,6 +163,8 @@ void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_samp
 void bbr_loss_on_lost(struct bbr *bbr, uint64_t bytes);
 /* Before the shortest round trip is replaced. */
 void bbr_on_new_min_rtt(struct bbr *bbr, uint64_t min_rtt_ns);
+/* How much has to be sent for so many bytes to arrive, as far as the path's own losses are known. */
+uint64_t bbr_to_send(const struct cc *cc, const struct bbr *bbr, uint64_t bytes);
 /* How much of a flight may be lost before it was too large. */
 uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes);
 bool bbr_is_inflight_too_high(const struct cc *cc, const struct bbr *bbr,

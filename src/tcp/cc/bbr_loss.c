@@ -14,6 +14,9 @@
  *		average, a probe's samples always with the longer. A queue drops when it is full, so one that drops
  *		shows as a difference however short it is; noise takes of both alike.
  *
+ * What is known to be noise is sent besides (bbr_to_send()), so that max_bw arrives, while no queue shows. Where the path
+ * loses before its bottleneck or behind it is no matter: max_bw is what arrived.
+ *
  * A flight is too large when more than 2% above the noise is lost (bbr_loss_allowed()): a probe is stopped when it
  * loses more than Cruise did. A round between probes is congested (bbr_is_round_congested()) with a queue when it
  * loses more than the noise, and without one when it loses more than the ceiling.
@@ -176,6 +179,17 @@ static uint64_t jitter_ns(const struct cc *cc, const struct bbr *bbr)
 	uint64_t burst_ns = muldiv(bbr_send_quantum(cc), NS_PER_S, MAX(bbr->bw, 1));
 
 	return MAX(bbr->min_rtt_ns / PEAK_SHARE, MIN(PEAK_BURSTS * burst_ns, bbr->min_rtt_ns / 2));
+}
+
+/* A queue says that enough is sent, or that the noise is less than it was. */
+uint64_t bbr_to_send(const struct cc *cc, const struct bbr *bbr, uint64_t bytes)
+{
+	uint64_t most = muldiv(bbr->calm_bytes, bbr->random_loss_percent, 100);
+
+	if (!bbr->sees_queues || !is_noise_known(cc, bbr) ||
+	    bbr->rtt_before_ns > bbr->min_rtt_ns + jitter_ns(cc, bbr))
+		return bytes;
+	return muldiv(bytes, bbr->calm_bytes, bbr->calm_bytes - MIN(bbr->calm_lost_bytes, most));
 }
 
 /* Some packets met one: beyond doubt. */

@@ -10,7 +10,7 @@
  *
  * The long-term bound moves when a probe meets more than 2% loss (down) or goes beyond it unharmed
  * (up). The short-term bounds shrink by 0.7 in each round trip with a loss, but never below what that round trip
- * delivered, and are forgotten when the next probe begins.
+ * delivered, and are forgotten when the next probe begins. What we had sent slower than the path shrinks the flight only.
  */
 #include "tcp/cc/bbr.h"
 
@@ -130,7 +130,7 @@ static uint64_t seven_tenths(uint64_t value)
 	return muldiv(value, 7, 10);
 }
 
-static void adapt_shortterm(const struct cc *cc, struct bbr *bbr)
+static void adapt_shortterm(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs)
 {
 	if (is_probing_bw(bbr) || !bbr->loss_in_round || !bbr_is_round_congested(cc, bbr))
 		return;
@@ -138,7 +138,9 @@ static void adapt_shortterm(const struct cc *cc, struct bbr *bbr)
 		bbr->bw_shortterm = bbr_max_bw(bbr);
 	if (bbr->inflight_shortterm == BBR_INFINITE)
 		bbr->inflight_shortterm = cc->cwnd_bytes;
-	bbr->bw_shortterm = MAX(bbr->bw_latest, seven_tenths(bbr->bw_shortterm));
+	/* What arrives of a time in which we held back is what we sent: it bounds the flight, but not the rate. */
+	if (!rs->is_held_back)
+		bbr->bw_shortterm = MAX(bbr->bw_latest, seven_tenths(bbr->bw_shortterm));
 	bbr->inflight_shortterm = MAX(bbr->inflight_latest, seven_tenths(bbr->inflight_shortterm));
 }
 
@@ -152,7 +154,7 @@ static void update_congestion_signals(const struct cc *cc, struct bbr *bbr,
 			bbr->loss_events_in_round++;
 	}
 	if (bbr->loss_round_start)
-		adapt_shortterm(cc, bbr);
+		adapt_shortterm(cc, bbr, rs);
 }
 
 /* ---- aggregation ---- */

@@ -66,7 +66,7 @@ struct cc_ops {
 	uint32_t state_bytes;
 	bool wants_pacing;  /* needs departures spaced */
 	bool owns_recovery; /* sets cwnd during fast recovery itself (BBR) */
-	/* The state is zeroed. What is configured is copied; `config` may go. */
+	/* The state is zeroed. */
 	void (*init)(struct cc *cc, void *state, const struct tee_config *config, uint64_t now_ns);
 	/* `info->delivered_bytes` > 0. Grows (or models). */
 	void (*on_ack)(struct cc *cc, void *state, const struct ack_info *info,
@@ -94,8 +94,8 @@ extern const struct cc_ops cc_newreno, cc_cubic, cc_bbr;
 const struct cc_ops *cc_find(const char *name);
 const char *cc_name(unsigned idx); /* NULL past the end */
 
-/* 0 or -TEE_ENOMEM. The initial window is min(initial_segs * mss, max(2 * mss, 14600)) for 10 (RFC 6928) — 
-   scaled for other counts: initial_segs * mss. ssthresh infinite. */
+/* 0 or -TEE_ENOMEM. `config` is read and may go. The initial window is min(initial_segs * mss, max(2 * mss, 14600)) for
+   10 (RFC 6928), and initial_segs * mss for other counts. ssthresh infinite. */
 int cc_init(struct cc *cc, const struct cc_ops *ops, uint32_t mss, uint32_t initial_segs,
 	    const struct tee_config *config, uint64_t now_ns);
 void cc_fini(struct cc *cc);
