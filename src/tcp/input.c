@@ -54,13 +54,18 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 		.flags = TEE_TCP_ACK, .seq = tw->snd_nxt, .ack = tw->rcv_nxt, .window = 65535};
 	const struct tcp_key key = stub_key(&tw->stub);
 
-	switch (timewait_on_segment(tw, &seg->h, seg->len)) {
-	case TIMEWAIT_REUSE: {
-		struct tcp_listener *listener = listen_find(tcp, &key, netif_number(packet->netif));
+	enum timewait_verdict verdict = timewait_on_segment(tw, &seg->h, seg->len);
+	struct tcp_listener *listener = NULL;
 
-		/* MAY-2: the new SYN is let in; our ISN will be larger than any number used before. */
+	if (verdict == TIMEWAIT_REUSE) {
+		listener = listen_find(tcp, &key, netif_number(packet->netif));
+		/* RFC 5961 4.2: with nobody to open it again, it is a SYN like any other. */
 		if (!listener)
-			break;
+			verdict = TIMEWAIT_ACK;
+	}
+	switch (verdict) {
+	case TIMEWAIT_REUSE:
+		/* MAY-2: the new SYN is let in; our ISN will be larger than any number used before. */
 		count(tcp->engine, COUNT_TCP_TIMEWAIT_REUSED);
 		tcp->isn_above = tw->snd_nxt;
 		tcp->has_isn_above = true;
@@ -68,7 +73,6 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 		listen_segment(listener, packet, seg);
 		tcp->has_isn_above = false;
 		return;
-	}
 	case TIMEWAIT_ACK_RESTART:
 		timewait_restart(&tcp->timewait, tw, tcp->engine->now_ns);
 		/* fallthrough */
@@ -90,7 +94,6 @@ static void timewait_segment(struct tcp *tcp, struct timewait *tw, struct ip_pac
 	case TIMEWAIT_RST_END: timewait_end(&tcp->timewait, tw); return;
 	case TIMEWAIT_IGNORE: drop(tcp->engine, DROP_TCP_AFTER_CLOSE); return;
 	}
-	drop(tcp->engine, DROP_TCP_AFTER_CLOSE);
 }
 
 /* CLOSED and LISTEN, 3.10.7.1 and 3.10.7.2. */
@@ -201,10 +204,10 @@ static void segment_text(struct tcp_conn *conn, struct segment *seg, struct tee_
 			receive_data(conn, seg, pkt);
 		return;
 	default:
-		/* "This should not occur since a FIN has been received": text is ignored, but a
-		   retransmitted FIN is acknowledged again, as is text that came twice. */
+		/* "This should not occur since a FIN has been received from the remote side. Ignore the segment
+		   text": it lies behind the stream's end. A FIN that came twice, the first step has answered. */
 		if (segment_octets(seg))
-			answer_out_of_window(conn, seg);
+			drop(conn_engine(conn), DROP_TCP_OUT_OF_WINDOW);
 		return;
 	}
 }

@@ -323,13 +323,13 @@ void listen_segment(struct tcp_listener *listener, struct ip_packet *packet, str
 		reply_rst(tcp, packet, seg);
 		return;
 	}
-	/* Third: SYN; one that carries FIN too is nobody's honest SYN. */
-	if (segment_has(seg, TEE_TCP_SYN) && !segment_has(seg, TEE_TCP_FIN)) {
+	/* Third: SYN. A FIN that rides in it is like text: not refused, and not acknowledged before it comes again. */
+	if (segment_has(seg, TEE_TCP_SYN)) {
 		listen_syn(listener, packet, seg);
 		return;
 	}
 	/* Fourth: anything else. */
-	drop(tcp->engine, segment_has(seg, TEE_TCP_SYN) ? DROP_TCP_BAD_SYN : DROP_TCP_NO_ACK);
+	drop(tcp->engine, DROP_TCP_NO_ACK);
 }
 
 /* ---- waiting for accept ---- */

@@ -128,9 +128,10 @@ static void reset_arrived(struct tcp_conn *conn)
 					       ? 0
 					       : TEE_ECONNREFUSED);
 		return;
-	case TEE_TCP_CLOSING:
-	case TEE_TCP_LAST_ACK: conn_end(conn, 0); return;
-	default: conn_end(conn, TEE_ECONNRESET); return;
+	default:
+		/* CLOSING and LAST-ACK too: nobody acknowledged all that the application wrote. */
+		conn_end(conn, TEE_ECONNRESET);
+		return;
 	}
 }
 
