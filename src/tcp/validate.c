@@ -9,7 +9,7 @@
  */
 #include "tcp/conn.h"
 
-/* May an answer to a segment without data go out now? One each oow_ack_interval_ns. */
+/* May an answer to a segment that may be an answer itself go out now? One each oow_ack_interval_ns. */
 static bool answer_is_due(struct tcp_conn *conn)
 {
 	uint64_t now = conn_now(conn);
@@ -66,7 +66,8 @@ void answer_out_of_window(struct tcp_conn *conn, const struct segment *seg)
 		if (conn->rx->dsack_start < conn->rx->dsack_end)
 			conn->flags |= CONN_DSACK_DUE;
 	}
-	if ((!seg->len || segment_has(seg, TEE_TCP_SYN)) && !answer_is_due(conn)) {
+	/* Who sends data or a FIN, answers no ACK. */
+	if ((seg->end == seg->seq || segment_has(seg, TEE_TCP_SYN)) && !answer_is_due(conn)) {
 		count(conn_engine(conn), COUNT_TCP_CHALLENGE_LIMITED);
 		return;
 	}
