@@ -2,6 +2,8 @@
 /* struct tcp_info, as getsockopt(TCP_INFO) returns it on Linux, from the stack's own account. */
 #include "posix/posix.h"
 
+enum { TIMESTAMPS_LEN = 12 };
+
 static const uint8_t state_of[] = {
 	[TEE_TCP_CLOSED] = LINUX_TCP_CLOSE,
 	[TEE_TCP_LISTEN] = LINUX_TCP_LISTEN,
@@ -92,7 +94,8 @@ void posix_fill_tcp_info(const struct tee_tcp_info *from, struct linux_tcp_info 
 			  (from->fastopen_client_fail & 3) << 1);
 	to->snd_mss = from->snd_mss;
 	to->rcv_mss = from->rcv_mss;
-	to->advmss = from->advmss;
+	/* Linux tells what is left of it beside the timestamps of each segment. */
+	to->advmss = from->advmss - (from->options & TEE_TCP_HAS_TIMESTAMPS ? TIMESTAMPS_LEN : 0);
 	to->pmtu = from->pmtu;
 	to->snd_cwnd = from->snd_cwnd_segs;
 	to->snd_ssthresh = from->snd_ssthresh_segs;

@@ -65,6 +65,7 @@ static void info_without_tx(const struct tcp_conn *conn, struct tee_tcp_info *in
 
 	if (conn_is_synchronized(conn) && conn->syn_rtt_ns)
 		info->rto_ns = timers_first_rto_ns(conn, &rto);
+	info->unacked_segs = conn->snd.nxt != conn->snd.una; /* a SYN, or a FIN */
 	info->rtt_ns = conn->syn_rtt_ns;
 	info->min_rtt_ns = conn->syn_rtt_ns;
 	info->rttvar_ns = conn->syn_rtt_ns / 2;
@@ -130,7 +131,7 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 	info->rcv_wscale = conn_has(conn, CONN_HAS_WSCALE) ? conn->rcv.wscale : 0;
 	info->retransmits = conn->retries;
 	info->rto_ns = timers_rto_ns(conn);
-	info->snd_mss = conn->snd.mss;
+	info->snd_mss = conn->snd.mss ? conn->snd.mss : conn->snd.peer_mss;
 	info->advmss = conn->adv_mss;
 	info->pmtu = conn->path.mtu;
 	info->snd_wnd = conn->snd.wnd;
@@ -144,7 +145,8 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 	/* The handshake counts for one, as the peer's answer to it does; data in the SYN went along. */
 	info->delivered_segs += conn->snd.una != 0;
 	info->bytes_acked = conn->snd.una ? conn->snd.una - 1 : 0;
-	info->bytes_sent = (conn->snd.nxt ? conn->snd.nxt - 1 : 0) + info->bytes_retrans;
+	info->bytes_sent = (conn->snd.nxt ? conn->snd.nxt - 1 : 0) -
+			   (conn_has(conn, CONN_FIN_SENT) ? 1 : 0) + info->bytes_retrans;
 	info->segs_out = conn->segs_out;
 	info->segs_in = conn->segs_in;
 	info->data_segs_out = conn->data_segs_out;
@@ -155,8 +157,6 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 						      : conn_config(conn)->tcp_sndbuf_initial;
 	info->sndq_bytes = (uint32_t)byteq_len(&conn->sndq);
 	info->delivered_ce_segs = conn->ecn->ce_delivered;
-	if (!info->last_data_sent_ago_ns)
-		info->last_data_sent_ago_ns = 0;
 }
 
 /* ---- ss ---- */

@@ -575,7 +575,7 @@ void recovery_on_retransmit(struct tcp_conn *conn, const struct send_record *rec
 		tx->undo_retrans_segs = 0;
 	tx->undo_retrans_segs += (int32_t)segs;
 	tx->total_retrans_segs += segs;
-	tx->bytes_retrans += record->end - record->start;
+	tx->bytes_retrans += record->end - record->start - (record->flags & SENT_FIN ? 1 : 0);
 	count_n(conn_engine(conn), COUNT_TCP_RETRANS_SEGS, segs);
 	if (tx->recovery == TEE_RECOVERY_RECOVERY)
 		count_n(conn_engine(conn), COUNT_TCP_FAST_RETRANS, segs);

@@ -29,6 +29,7 @@ void undo_note_ack(struct tcp_conn *conn, const struct ack_info *info, const str
 	uint32_t segs = (uint32_t)((info->dsack_end - info->dsack_start + conn->snd.mss - 1) /
 				   conn->snd.mss);
 	tx->dsack_dups += segs;
+	tx->delivered_segs += segs; /* what came twice did come */
 	if (tx->undo_possible && tx->undo_retrans_segs > 0 && info->dsack_start >= tx->undo_una)
 		tx->undo_retrans_segs -= (int32_t)MIN(segs, (uint32_t)tx->undo_retrans_segs);
 }
