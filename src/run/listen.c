@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Listening: bind, listen, accept.
+ * Listening: bind and listen; accept() is in accept.c.
  *
  * The program's socket becomes an AF_UNIX listener in a directory that lets nobody in but us. For each
  * connection that the stack has established we connect to it once; so poll, epoll, fork()ed workers
  * and the wake-up of just one of them are the kernel's own. Our end is bound to a name that says which
  * connection it is (table.c).
- *
- * accept() is done by us, without waiting, because it has to tell an address; a caller that may wait is
- * held until there is a connection for it.
  *
  * When the program's queue is full, one connection waits here and the others in the stack, whose own
  * backlog then fills: peers see what they would see of Linux.
@@ -20,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "run/private.h"
@@ -63,8 +59,7 @@ int64_t run_call_bind(struct run_call *call)
 
 static void on_retry(void *arg);
 
-/* Our end of a connection to the program's listener, bound to the name that tells `serial`; -errno. */
-static int reach(struct run_sock *listener, uint64_t serial)
+int run_reach(struct run_sock *listener, uint64_t serial)
 {
 	struct sockaddr_un path, name = {.sun_family = AF_UNIX};
 	int len, error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -74,8 +69,9 @@ static int reach(struct run_sock *listener, uint64_t serial)
 	len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "teeceepee/%d/%" PRIu64,
 		       (int)getpid(), serial);
 	run_path(listener->run, listener->serial, &path);
-	if (bind(fd, (struct sockaddr *)&name,
-		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0 &&
+	if ((!serial ||
+	     bind(fd, (struct sockaddr *)&name,
+		  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0) &&
 	    connect(fd, (struct sockaddr *)&path, sizeof(path)) == 0)
 		return fd;
 	error = errno;
@@ -92,7 +88,7 @@ static int hand_over(struct run_sock *listener, struct tee_socket *socket)
 
 	if (!sock)
 		return -ENOMEM;
-	fd = reach(listener, sock->serial);
+	fd = run_reach(listener, sock->serial);
 	if (fd < 0) {
 		run_sock_free(sock);
 		return fd;
@@ -117,7 +113,7 @@ static int hand_over(struct run_sock *listener, struct tee_socket *socket)
 	return result;
 }
 
-static void retry_later(struct run_sock *listener)
+void run_retry_later(struct run_sock *listener)
 {
 	if (listener->retry_timer <= 0)
 		listener->retry_timer =
@@ -138,7 +134,7 @@ static bool serve_listener(struct run_sock *listener)
 		result = hand_over(listener, socket);
 		if (result == -EAGAIN) {
 			listener->pending = socket;
-			retry_later(listener);
+			run_retry_later(listener);
 			return true;
 		}
 		if (result < 0)
@@ -156,6 +152,7 @@ static void on_retry(void *arg)
 	struct run *run = sock->run;
 
 	sock->retry_timer = 0;
+	run_parked_show(sock);
 	if (serve_listener(sock))
 		run_wake_held(run, sock);
 }
@@ -205,6 +202,7 @@ void run_leave_listeners(struct run_sock *sock)
 	if (sock->pending)
 		tee_abort(sock->pending);
 	sock->pending = NULL;
+	run_parked_end(sock);
 	if (sock->retry_timer > 0)
 		tee_host_cancel(run->host, sock->retry_timer);
 	sock->retry_timer = 0;
@@ -237,59 +235,6 @@ int64_t run_call_listen(struct run_call *call)
 		verdict = begin(sock, theirs, (int)args[1]);
 	else
 		verdict = -EINVAL;
-	close(theirs);
-	return verdict;
-}
-
-/* ---- accept ---- */
-
-static int64_t accept_one(struct run_call *call, struct run_sock *listener, int theirs)
-{
-	const uint64_t *args = (const uint64_t *)call->request->data.args;
-	int flags = call->request->data.nr == SYS_accept4 ? (int)args[3] : 0, fd;
-	struct pollfd ready = {.fd = theirs, .events = POLLIN};
-	struct run_sock *sock;
-	int64_t verdict;
-
-	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
-		return -EINVAL;
-	/* Nobody else takes it meanwhile: no accept() of the program's goes past us. */
-	if (poll(&ready, 1, 0) != 1)
-		return run_is_nonblocking(theirs)
-			       ? -EAGAIN
-			       : run_hold(call, listener, run_timeout_ns(theirs, SO_RCVTIMEO),
-					  -EAGAIN);
-	fd = accept4(theirs, NULL, NULL, SOCK_CLOEXEC | (flags & SOCK_NONBLOCK));
-	if (fd < 0)
-		return -errno;
-	sock = run_find_accepted(call->run, fd);
-	if (sock && args[1]) {
-		int error = run_write_sockaddr(call, sock, &sock->remote, args[1], args[2]);
-
-		if (error < 0) {
-			close(fd);
-			return error;
-		}
-	}
-	verdict = run_give_fd(call, sock, fd, (flags & SOCK_CLOEXEC) != 0);
-	close(fd);
-	return verdict;
-}
-
-int64_t run_call_accept(struct run_call *call)
-{
-	int theirs;
-	struct run_sock *sock = run_find(call, (int)call->request->data.args[0], &theirs);
-	int64_t verdict;
-
-	if (!sock)
-		return call->is_held ? -EBADF : RUN_CONTINUE;
-	if (sock->state == RUN_DATAGRAM)
-		verdict = -EOPNOTSUPP;
-	else if (sock->state != RUN_LISTENING)
-		verdict = -EINVAL;
-	else
-		verdict = accept_one(call, sock, theirs);
 	close(theirs);
 	return verdict;
 }

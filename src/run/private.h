@@ -97,6 +97,8 @@ struct run_sock {
 	/* LISTENING */
 	struct tee_socket *pending; /* accepted from the stack, while the program's queue is full */
 	int retry_timer;
+	int parked_fd; /* taken from the program's queue, and given to nobody yet (accept.c); else -1 */
+	bool has_token; /* … and what lets the queue look ready is in it */
 	/* DATAGRAM */
 	struct run_source *sources;
 	unsigned source_first, source_count;
@@ -220,6 +222,8 @@ int run_write_name(const struct run_call *call, const void *name, uint32_t len, 
 uint32_t run_put_name(const struct run_sock *sock, const struct tee_endpoint *endpoint,
 		      void *ret_name);
 bool run_is_nonblocking(int fd);
+/* Would the caller's next descriptor be one too many? */
+bool run_is_table_full(const struct run_call *call);
 /* SO_RCVTIMEO or SO_SNDTIMEO of a descriptor, in ns; 0: none. */
 uint64_t run_timeout_ns(int fd, int option);
 /* Holds the call, at most for that time (0: for ever); `verdict` once it is over. */
@@ -238,6 +242,8 @@ void run_sock_free(struct run_sock *sock);
 struct run_sock *run_find(const struct run_call *call, int fd, int *ret_dup);
 /* A socket that the program got by accept(): by the name of the other end. */
 struct run_sock *run_find_accepted(struct run *run, int fd);
+/* One that is known already: by its cookie. */
+struct run_sock *run_find_cookie(const struct run *run, int fd);
 /* Gives the record a new cookie: that of `fd`. 0 or -ENOMEM. */
 int run_sock_rename(struct run_sock *sock, int fd);
 /* The program's descriptor, when it is still where it was seen last; -1. */
@@ -252,7 +258,7 @@ void run_sock_bury(struct run_sock *sock, enum run_state state);
 /* A path in our private directory, for a socket to be bound to. */
 void run_path(const struct run *run, uint64_t serial, struct sockaddr_un *ret);
 
-/* ---- stream.c, listen.c, datagram.c, message.c, option.c, names.c, nic.c ---- */
+/* ---- stream.c, listen.c, accept.c, datagram.c, message.c, option.c, names.c, nic.c ---- */
 
 run_call_fn run_call_socket, run_call_connect, run_call_shutdown;
 run_call_fn run_call_bind, run_call_listen, run_call_accept;
@@ -276,6 +282,13 @@ void run_give_up(struct run_sock *sock, int error);
 void run_stop_listening(struct run_sock *sock);
 /* What belongs to a listener, save the stack's socket. */
 void run_leave_listeners(struct run_sock *sock);
+/* Our end of a connection to the program's listener, bound to the name that tells `serial` (0: none); -errno. */
+int run_reach(struct run_sock *listener, uint64_t serial);
+/* Tries in a moment what the listener can't take now. */
+void run_retry_later(struct run_sock *listener);
+/* Lets the listener look ready while a connection is parked, if it has to; and the end of that (accept.c). */
+void run_parked_show(struct run_sock *listener);
+void run_parked_end(struct run_sock *listener);
 /* Takes the record, a listener or draft whose descriptors are all closed, out of the world. */
 void run_sock_drop(struct run_sock *sock);
 

@@ -7,12 +7,15 @@
  * asked after a descriptor or memory was had by that id, and before anything is done with it.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -183,6 +186,43 @@ bool run_is_nonblocking(int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	return flags >= 0 && flags & O_NONBLOCK;
+}
+
+/* How many of the descriptors below `limit` a thread has; SIZE_MAX: nobody can tell. */
+static size_t count_below(pid_t tid, rlim_t limit)
+{
+	const struct dirent *entry;
+	size_t count = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)tid);
+	dir = opendir(path);
+	if (!dir)
+		return SIZE_MAX;
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.' && strtoull(entry->d_name, NULL, 10) < limit;
+	closedir(dir);
+	return count;
+}
+
+bool run_is_table_full(const struct run_call *call)
+{
+	pid_t tid = (pid_t)call->request->pid;
+	struct rlimit limit;
+	size_t count;
+	int last;
+
+	if (prlimit(tid, RLIMIT_NOFILE, NULL, &limit) < 0 || limit.rlim_cur > INT_MAX)
+		return false;
+	/* The lowest number is taken first: mostly the last one says that there is room. */
+	last = limit.rlim_cur ? run_take_fd(tid, (int)limit.rlim_cur - 1) : 0;
+	if (last < 0)
+		return false;
+	if (limit.rlim_cur)
+		close(last);
+	count = count_below(tid, limit.rlim_cur);
+	return count != SIZE_MAX && count >= limit.rlim_cur;
 }
 
 uint64_t run_timeout_ns(int fd, int option)

@@ -75,7 +75,7 @@ struct run_sock *run_sock_new(struct run *run, int fd)
 		return NULL;
 	sock->run = run;
 	sock->serial = ++last_serial;
-	sock->posix_fd = sock->our_fd = sock->seen_fd = -1;
+	sock->posix_fd = sock->our_fd = sock->seen_fd = sock->parked_fd = -1;
 	list_init(&sock->role_node);
 	list_push_back(&run->socks, &sock->node);
 	if (hash_insert(&run->by_serial, hash_of(sock->serial), sock) < 0 ||
@@ -158,18 +158,23 @@ struct run_sock *run_find_accepted(struct run *run, int fd)
 	return sock;
 }
 
+struct run_sock *run_find_cookie(const struct run *run, int fd)
+{
+	uint64_t cookie = cookie_of(fd);
+
+	return cookie ? hash_find(&run->by_cookie, hash_of(cookie), &cookie, has_cookie) : NULL;
+}
+
 struct run_sock *run_find(const struct run_call *call, int fd, int *ret_dup)
 {
 	struct run *run = call->run;
 	struct run_sock *sock;
-	uint64_t cookie;
 	int dup = run_take_fd((pid_t)call->request->pid, fd);
 
 	if (dup < 0)
 		return NULL;
-	cookie = cookie_of(dup);
-	sock = cookie ? hash_find(&run->by_cookie, hash_of(cookie), &cookie, has_cookie) : NULL;
-	if (!sock && cookie)
+	sock = run_find_cookie(run, dup);
+	if (!sock)
 		sock = run_find_accepted(run, dup);
 	if (!sock || !run_is_valid(call)) {
 		close(dup);

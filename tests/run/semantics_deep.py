@@ -5,6 +5,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import select
 import signal
 import socket
@@ -641,6 +642,96 @@ def _(w):
     s = listener.accept()[0]
     w.did(s.recv, 10)
     s.close()
+
+
+class FullTable:
+    """No descriptor is free meanwhile."""
+
+    def __enter__(self):
+        self.before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, self.before[1]))
+
+    def __exit__(self, *_):
+        resource.setrlimit(resource.RLIMIT_NOFILE, self.before)
+
+
+def numbered_clients(w, listener, count):
+    clients = [w.socket() for _ in range(count)]
+    for i, c in enumerate(clients):
+        c.connect(listener.getsockname())
+        c.send(b"%d" % i)
+    return clients
+
+
+def accept_number(w, listener):
+    try:
+        s, who = listener.accept()
+    except OSError as error:
+        w.note(errno.errorcode[error.errno])
+        return
+    w.did(s.recv, 10)
+    w.note(s.getpeername() == who)
+    s.close()
+
+
+for how_many in (1, 2, 3):
+    @sequence(f"accept: no descriptor is free for {how_many}")
+    def _(w, how_many=how_many):
+        listener = w.listener()
+        clients = numbered_clients(w, listener, how_many)
+        w.poll(listener, IN)
+        listener.setblocking(False)
+        for _ in range(2):
+            with FullTable():
+                w.did(listener.accept)
+                w.poll(listener, IN)
+                w.did(listener.accept)
+            accept_number(w, listener)
+        clients += numbered_clients(w, listener, 2)
+        w.poll(listener, IN)
+        for _ in range(how_many + 2):
+            accept_number(w, listener)
+        w.poll(listener)
+
+
+@sequence("accept: no descriptor is free, and then the listener closes")
+def _(w):
+    listener = w.listener()
+    clients = numbered_clients(w, listener, 2)
+    w.poll(listener, IN)
+    with FullTable():
+        w.did(listener.accept)
+    listener.close()
+    for c in clients:
+        c.settimeout(2)
+        w.did(c.recv, 10)
+
+
+@sequence("accept: no descriptor is free, a child has one")
+def _(w):
+    listener = w.listener()
+    clients = numbered_clients(w, listener, 2)
+    with FullTable():
+        w.did(listener.accept)
+        pid = os.fork()
+        if pid == 0:
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            os._exit(int(listener.accept()[0].recv(10)))
+        w.note(os.waitpid(pid, 0)[1])
+        w.did(listener.accept)
+    accept_number(w, listener)
+    del clients
+
+
+@sequence("accept: nobody waits, and no descriptor is free")
+def _(w):
+    for blocking in (False, True):
+        listener = w.listener(blocking=blocking)
+        with FullTable():
+            w.did(listener.accept)
 
 
 @sequence("accept: backlog overflow, not blocking")
