@@ -79,6 +79,13 @@ static bool is_sigpipe_ignored(void)
 	return sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+static void on_trouble(void *arg, const char *sentence)
+{
+	struct run_command *command = arg;
+
+	fprintf(stderr, "%s: %s\n", command->cli.name, sentence);
+}
+
 static int run_command(struct run_command *command)
 {
 	char error[TEE_HOST_ERROR_SIZE] = "";
@@ -86,6 +93,8 @@ static int run_command(struct run_command *command)
 	int code, status;
 
 	command->config.host = command->cli.host;
+	command->config.on_trouble = on_trouble;
+	command->config.on_trouble_arg = command;
 	code = run_program_start(&command->config, &run, error);
 	if (code)
 		return cli_close(&command->cli,

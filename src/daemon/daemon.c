@@ -31,6 +31,7 @@
 
 #define PATIENCE_NS (10 * TEE_NS_PER_S)
 #define CHECK_NS    (50 * TEE_NS_PER_MS)
+#define PAUSE_NS    (100 * TEE_NS_PER_MS)
 
 enum { CLIENTS_MAX = 1024, RECORDS_AT_ONCE = 32 };
 
@@ -51,6 +52,8 @@ struct daemon {
 	struct list clients;
 	unsigned client_count;
 	int check_timer; /* id, or 0 */
+	int pause_timer; /* while nobody is let in, as there is no descriptor for him; or 0 */
+	bool has_told_shortage;
 	bool is_ending;
 };
 
@@ -201,6 +204,12 @@ static void on_unused(void *arg)
 		daemon->check_timer = tee_host_after(daemon->host, 0, on_check, daemon);
 }
 
+static void on_trouble(void *arg, const char *sentence)
+{
+	(void)arg;
+	complain("%s", sentence);
+}
+
 static bool attach(struct client *client, const struct daemon_request *request, int notify_fd)
 {
 	struct daemon *daemon = client->daemon;
@@ -209,6 +218,7 @@ static bool attach(struct client *client, const struct daemon_request *request, 
 		.publish_count = request->publish_count,
 		.allows_host_loopback = request->allows_host_loopback,
 		.dir = daemon->work_dir,
+		.on_trouble = on_trouble,
 		.on_unused = on_unused,
 		.on_unused_arg = client,
 	};
@@ -424,13 +434,33 @@ static void take_client(struct daemon *daemon, int fd)
 	daemon->client_count++;
 }
 
+static void on_listen(void *arg, int fd, short revents);
+
+static void on_pause_over(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	daemon->pause_timer = 0;
+	tee_host_watch_fd(daemon->host, daemon->listen_fd, POLLIN, on_listen, daemon);
+}
+
 static void on_listen(void *arg, int fd, short revents)
 {
+	struct daemon *daemon = arg;
 	int client;
 
 	(void)revents;
 	while ((client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		take_client(arg, client);
+		take_client(daemon, client);
+	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return;
+	/* The client stays in the queue, and the queue readable, until there is a descriptor for him. */
+	if (!daemon->has_told_shortage)
+		complain("new clients wait: %s", strerror(errno));
+	daemon->has_told_shortage = true;
+	daemon->pause_timer = tee_host_after(daemon->host, PAUSE_NS, on_pause_over, daemon);
+	if (daemon->pause_timer > 0)
+		tee_host_watch_fd(daemon->host, fd, 0, on_listen, daemon);
 }
 
 /* ---- life ---- */
@@ -484,6 +514,8 @@ void daemon_end(struct daemon *daemon, uint64_t grace_ns)
 		end_client(CONTAINER_OF(daemon->clients.next, struct client, node));
 	if (daemon->check_timer > 0)
 		tee_host_cancel(daemon->host, daemon->check_timer);
+	if (daemon->pause_timer > 0)
+		tee_host_cancel(daemon->host, daemon->pause_timer);
 	tee_host_unwatch_fd(daemon->host, daemon->listen_fd);
 	tee_host_unlock(daemon->host);
 }

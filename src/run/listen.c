@@ -7,7 +7,7 @@
  * and the wake-up of just one of them are the kernel's own. Our end is bound to a name that says which
  * connection it is (table.c).
  *
- * When the program's queue is full, one connection waits here and the others in the stack, whose own
+ * When the program's queue is full, or we have no descriptor left, one connection waits here and the others in the stack, whose own
  * backlog then fills: peers see what they would see of Linux.
  */
 #define _GNU_SOURCE
@@ -84,14 +84,15 @@ static int hand_over(struct run_sock *listener, struct tee_socket *socket)
 {
 	struct run *run = listener->run;
 	struct run_sock *sock = run_sock_new(run, -1);
-	int fd, result;
+	int fd = run_check_reserve(), result;
 
 	if (!sock)
 		return -ENOMEM;
-	fd = run_reach(listener, sock->serial);
+	if (fd == 0)
+		fd = run_reach(listener, sock->serial);
 	if (fd < 0) {
 		run_sock_free(sock);
-		return fd;
+		return run_is_shortage(run, -fd) ? -EAGAIN : fd;
 	}
 	sock->domain = listener->domain;
 	sock->type = listener->type;

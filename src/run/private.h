@@ -150,6 +150,9 @@ struct run {
 	struct tee_ip name_servers[RUN_SERVERS_MAX]; /* those of the host's resolv.conf */
 	unsigned name_server_count;
 	struct run_publisher *publishers;
+	void (*on_trouble)(void *arg, const char *sentence); /* or NULL */
+	void *on_trouble_arg;
+	bool has_told_shortage;
 	uint8_t *buffer; /* RUN_DATAGRAM_MAX bytes */
 };
 
@@ -188,6 +191,16 @@ int run_launch(const struct run_config *config, struct run_launched *ret_launche
 int run_open_signals(void);
 /* Takes what came there: the end of a child is noted, what others sent is passed on to the program. */
 void run_take_signals(struct run_child *child, int signal_fd);
+/*
+ * Is this errno one that passes: we lack descriptors, or memory, of which others will be given back? That
+ * is said once in the life of a run.
+ */
+bool run_is_shortage(struct run *run, int error);
+/*
+ * 0: there are descriptors for another connection; else -errno. It may not take the last ones: without them no
+ * call of the program's could be answered, as we have to look at the descriptor that it names.
+ */
+int run_check_reserve(void);
 /* Tries again the calls that wait for this socket. */
 void run_wake_held(struct run *run, struct run_sock *sock);
 

@@ -140,6 +140,10 @@ int run_take_fd(pid_t pid, int fd)
 	/* An ended thread has no descriptors either: ESRCH, or of older kernels EBADF. */
 	forget_pid(index);
 	pidfd = open_pidfd(pid);
+	if (pidfd == -EMFILE) {
+		run_forget_pids();
+		pidfd = open_pidfd(pid);
+	}
 	if (pidfd < 0)
 		return pidfd;
 	kept_pids[index].tid = pid;

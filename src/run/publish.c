@@ -5,20 +5,26 @@
  * We listen on the host's own TCP. For each connection the stack opens one, over its loopback, from
  * and to its own address, and a bridge joins the two. The program sees its own address as its peer; not
  * 127.0.0.1, which many programs trust.
+ *
+ * When we have no descriptor left, clients wait in the kernel's queue, and we look again after a pause.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "run/private.h"
 
+#define PAUSE_NS (100 * TEE_NS_PER_MS)
+
 struct run_publisher {
 	struct run *run;
 	int fd;
+	int pause_timer; /* id while clients wait for a descriptor of ours, else 0 */
 	uint16_t port;
 	struct run_publisher *next;
 };
@@ -59,14 +65,43 @@ static void carry(struct run_publisher *publisher, int fd)
 	}
 }
 
+static void on_client(void *arg, int fd, short revents);
+
+static void watch(struct run_publisher *publisher, uint32_t events)
+{
+	/* What is watched already is changed, which needs no memory. */
+	host_watch_epoll(publisher->run->host, publisher->fd, events, on_client, publisher);
+}
+
+static void on_pause_over(void *arg)
+{
+	struct run_publisher *publisher = arg;
+
+	publisher->pause_timer = 0;
+	watch(publisher, EPOLLIN);
+}
+
 static void on_client(void *arg, int fd, short revents)
 {
 	struct run_publisher *publisher = arg;
-	int client;
+	struct run *run = publisher->run;
+	int client, error;
 
 	(void)revents;
-	while ((client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	while ((error = -run_check_reserve()) == 0) {
+		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client < 0) {
+			error = errno;
+			break;
+		}
 		carry(publisher, client);
+	}
+	/* The client stays in the queue, and the queue readable, as long as there is nothing to take it with. */
+	if (!run_is_shortage(run, error))
+		return;
+	publisher->pause_timer = tee_host_after(run->host, PAUSE_NS, on_pause_over, publisher);
+	if (publisher->pause_timer > 0)
+		watch(publisher, 0);
 }
 
 static int listen_at(const struct run_publish *publish)
@@ -110,7 +145,8 @@ int run_publish_start(struct run *run, const struct run_config *config, char *re
 			snprintf(ret_error, TEE_HOST_ERROR_SIZE, "no memory to publish a port");
 			return RUN_EXIT_FAILED;
 		}
-		*publisher = (struct run_publisher){run, fd, publish->port, run->publishers};
+		*publisher = (struct run_publisher){
+			.run = run, .fd = fd, .port = publish->port, .next = run->publishers};
 		run->publishers = publisher;
 	}
 	return 0;
@@ -123,6 +159,8 @@ void run_publish_stop(struct run *run)
 
 		run->publishers = publisher->next;
 		tee_host_unwatch_fd(run->host, publisher->fd);
+		if (publisher->pause_timer > 0)
+			tee_host_cancel(run->host, publisher->pause_timer);
 		close(publisher->fd);
 		free(publisher);
 	}

@@ -35,6 +35,9 @@ struct run_config {
 	struct run_publish publish[RUN_PUBLISH_MAX];
 	unsigned publish_count;
 	bool allows_host_loopback; /* 127.0.0.0/8 and ::1 are the host's, where nobody of ours listens */
+	/* A sentence for whoever looks after us: what goes on, but not as it should. Or NULL. */
+	void (*on_trouble)(void *arg, const char *sentence);
+	void *on_trouble_arg;
 	bool keeps_sigpipe_ignored; /* we were started with SIGPIPE ignored, and so is the program */
 
 	/* ---- attached: where the program is started ---- */

@@ -46,13 +46,17 @@ static enum tee_tcp_state state_of(const struct run_sock *sock)
 static int make_descriptors(const struct run_call *call, bool is_stream, int *ret_theirs,
 			    int *ret_ours)
 {
-	int flags = (int)call->request->data.args[1] & SOCK_NONBLOCK, pair[2];
+	int flags = (int)call->request->data.args[1] & SOCK_NONBLOCK, pair[2], result;
 
 	*ret_ours = -1;
 	if (is_stream) {
 		*ret_theirs = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 		return *ret_theirs < 0 ? -errno : 0;
 	}
+	/* Our end is a descriptor of ours. */
+	result = run_check_reserve();
+	if (result < 0)
+		return run_is_shortage(call->run, -result) ? -ENFILE : result;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	if (flags) {
@@ -272,6 +276,10 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 	struct tee_endpoint target = *remote;
 	int result;
 
+	/* Not once the stack has begun: it could not be taken back. */
+	result = run_check_reserve();
+	if (result < 0)
+		return run_is_shortage(run, -result) ? -ENOBUFS : result;
 	sock->is_redirected = run_resolv_redirect(run, &target);
 	sock->shown = *remote;
 	/* A listener that the program has closed accepts nobody. */

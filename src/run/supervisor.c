@@ -11,12 +11,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
@@ -25,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "run/private.h"
 
 #define LOOK_NS (50 * TEE_NS_PER_MS)
@@ -33,7 +36,7 @@
 #define REST_CHECK_NS      (20 * TEE_NS_PER_MS)
 #define KERNEL_ERESTARTSYS 512
 
-enum { CALLS_A_TURN = 64 };
+enum { CALLS_A_TURN = 64, RESERVED_FDS = 16 };
 
 struct held {
 	struct list node;
@@ -91,6 +94,38 @@ static int64_t serve(struct run_call *call)
 		if (calls[i].number == call->request->data.nr)
 			return calls[i].fn(call);
 	return -ENOSYS;
+}
+
+bool run_is_shortage(struct run *run, int error)
+{
+	char text[TEE_HOST_ERROR_SIZE];
+
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return false;
+	run_forget_pids();
+	if (run->has_told_shortage || !run->on_trouble)
+		return true;
+	run->has_told_shortage = true;
+	snprintf(text, sizeof(text), "new connections wait: %s%s", strerror(error),
+		 error == EMFILE ? " (each takes a descriptor of ours: ulimit -n)" : "");
+	run->on_trouble(run->on_trouble_arg, text);
+	return true;
+}
+
+int run_check_reserve(void)
+{
+	struct rlimit limit;
+	int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest < 0)
+		lowest = open("/dev/null", O_RDONLY | O_CLOEXEC); /* there is no standard error */
+	if (lowest < 0)
+		return -errno;
+	close(lowest);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	return (rlim_t)lowest < limit.rlim_cur - MIN(limit.rlim_cur / 4, RESERVED_FDS) ? 0
+										       : -EMFILE;
 }
 
 /* ---- held calls ---- */
@@ -378,6 +413,8 @@ static struct run *prepare(const struct run_config *config, char *ret_error)
 	}
 	run->host = config->host;
 	run->allows_host_loopback = config->allows_host_loopback;
+	run->on_trouble = config->on_trouble;
+	run->on_trouble_arg = config->on_trouble_arg;
 	run->on_unused = config->on_unused;
 	run->on_unused_arg = config->on_unused_arg;
 	run->notify_fd = run->rendezvous_fd = run->signal_fd = -1;

@@ -11,7 +11,9 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import lab as live
 import servers
@@ -227,6 +229,65 @@ def published(lab):
     check_equal(lab.command(sys.executable, "-c", client, port), "b'there'\n", "what came back")
     process.signal(signal.SIGTERM)
     process.check_exit(-signal.SIGTERM)
+
+
+SHORT_OF = 40
+CROWD = """
+import socket, sys
+def ask(s):
+    s.settimeout(20)
+    s.sendall(b"there")
+    return s.recv(100) == b"there"
+held = [socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) for _ in range(int(sys.argv[3]))]
+print("connected", flush=True)
+sys.stdin.readline()
+done = 0
+while held:
+    done += ask(held[0])
+    held.pop(0).close()
+print(done)
+"""
+
+
+def processor_s(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def crowd(lab, wire, own, address, port):
+    """More clients than a supervisor has descriptors: who is too many waits until others leave."""
+    words = [lab.program, "run", *wire.options(), *own, sys.executable, "-c", ECHO, 7]
+    process = lab.start("sh", "-c", f'ulimit -n {SHORT_OF}; exec "$0" "$@"', *words)
+    until(lambda: b"ready" in process.output(), 15, "the server")
+    clients = lab.start(sys.executable, "-c", CROWD, address, port, 2 * SHORT_OF, ns=wire.ns,
+                        stdin=subprocess.PIPE)
+    until(lambda: b"connected" in clients.output(), 20, "the clients")
+    until(process.errors, 5, "the supervisor to tell of it")
+    before_s, since_s = processor_s(process), time.monotonic()
+    time.sleep(0.5)
+    share = (processor_s(process) - before_s) / (time.monotonic() - since_s)
+    check(share < 0.3, f"the supervisor takes {share:.0%} of a processor to wait")
+    clients.stdin.write(b"go\n")
+    clients.stdin.flush()
+    clients.check_exit(0, 60)
+    check_equal(clients.output().split()[-1], b"%d" % (2 * SHORT_OF), "clients that were answered")
+    check_equal(process.errors().count("\n"), 1, f"lines of {process.errors()!r}")
+    check("new connections wait: Too many open files" in process.errors(), process.errors())
+    process.signal(signal.SIGTERM)
+    process.check_exit(-signal.SIGTERM)
+    return f"waiting takes {share:.0%} of a processor"
+
+
+@live.case("no descriptors left in the supervisor: clients of a published port wait")
+def short_published(lab):
+    wire, port = live.Slirp(lab), lab.port()
+    return crowd(lab, wire, ("--publish", f"{port}:7"), "127.0.0.1", port)
+
+
+@live.case("no descriptors left in the supervisor: connections from the link wait")
+def short_link(lab):
+    wire = live.Tap(lab)
+    return crowd(lab, wire, (), wire.own4, 7)
 
 
 def descriptors(process):
