@@ -12,6 +12,9 @@
  *	bare_fin_grow()		anything else: a timer, a duplicate ACK, SACK. The sender's half is made as if it
  *				had been there when the FIN was sent, and goes on from there
  *
+ * Where there is no memory for that half, a timeout passes without a retransmission, and counts all the same
+ * (conn->retries, expire.c): so the connection ends by R2 when it would have ended.
+ *
  * The state needs no mark of its own: a FIN that is out, without a sender's half. Nothing on the wire differs, which
  * the random worlds and scripts hold; config.tcp_fast_path switches it off. RFC 9293 3.6, RFC 6298 5.1, RFC 8985 7.2.
  */
@@ -29,8 +32,35 @@ bool bare_fin_is_fit(const struct tcp_conn *conn)
 	return config->tcp_fast_path && !config->tcp_metrics_save && !conn->tx &&
 	       conn_has(conn, CONN_IS_ORPHAN) && conn_is_synchronized(conn) &&
 	       conn->snd.una == conn->snd.nxt && conn_written(conn) == conn->snd.nxt &&
-	       conn->snd.wnd > 0 && conn->syn_retries == 0 && conn->ecn->mode == ECN_MODE_OFF &&
-	       !conn->settings->s.user_timeout_ms;
+	       conn->snd.wnd > 0 && conn->syn_retries == 0 && conn->retries == 0 &&
+	       conn->ecn->mode == ECN_MODE_OFF && !conn->settings->s.user_timeout_ms;
+}
+
+/*
+ * What the sender's half would have by now; returns how long ago the FIN was sent when the RTO is due: the timeouts
+ * that have passed (conn->retries), and the one that runs.
+ */
+static uint64_t estimate(const struct tcp_conn *conn, struct rto *rto)
+{
+	uint64_t sum_ns = timers_first_rto_ns(conn, rto);
+	struct rto_limits limits;
+
+	rto_limits_of(conn, &limits);
+	for (unsigned i = 0; i < conn->retries; i++) {
+		rto_back_off(rto);
+		sum_ns += rto_ns(rto, &limits);
+	}
+	return sum_ns;
+}
+
+uint64_t bare_fin_rto_ns(const struct tcp_conn *conn)
+{
+	struct rto_limits limits;
+	struct rto rto;
+
+	rto_limits_of(conn, &limits);
+	estimate(conn, &rto);
+	return rto_ns(&rto, &limits);
 }
 
 void bare_fin_send(struct tcp_conn *conn, struct tee_frame *frame)
@@ -44,10 +74,9 @@ void bare_fin_send(struct tcp_conn *conn, struct tee_frame *frame)
 		.is_new_data = true,
 	};
 	struct rto rto;
-	uint64_t wait_ns, probe_ns;
+	uint64_t probe_ns;
 
-	wait_ns = timers_first_rto_ns(conn, &rto);
-	timers_set(conn, CONN_RTO, conn_now(conn) + wait_ns);
+	timers_set(conn, CONN_RTO, conn_now(conn) + estimate(conn, &rto));
 	if (config->tcp_tlp && config->tcp_rack && conn_has(conn, CONN_HAS_SACK)) {
 		probe_ns = conn_now(conn) + tlp_timeout_ns(rto.srtt_ns, config->tcp_rto_initial_ns,
 							   true, config->tcp_delack_max_ns);
@@ -82,7 +111,7 @@ bool bare_fin_grow(struct tcp_conn *conn)
 	struct send_record *record = NULL;
 	struct rto rto;
 
-	wait_ns = timers_first_rto_ns(conn, &rto);
+	wait_ns = estimate(conn, &rto);
 	/* For this moment it is the moment when the FIN was sent. */
 	if (conn->deadlines[CONN_RTO] != TEE_NEVER && conn->deadlines[CONN_RTO] > wait_ns)
 		engine->now_ns = MIN(conn->deadlines[CONN_RTO] - wait_ns, now_ns);
@@ -93,6 +122,8 @@ bool bare_fin_grow(struct tcp_conn *conn)
 	conn->snd.nxt++;
 	if (record) {
 		output_note_sent(conn, record, 1, false);
+		for (unsigned i = 0; i < conn->retries; i++)
+			rto_back_off(&conn->tx->rto);
 	} else {
 		tx_free(conn->tcp, conn->tx);
 		conn->tx = NULL;

@@ -496,6 +496,8 @@ bool bare_fin_is_out(const struct tcp_conn *conn);
 bool bare_fin_acked(struct tcp_conn *conn, const struct segment *seg);
 /* Makes the sender's half that it went without; false: no memory. */
 bool bare_fin_grow(struct tcp_conn *conn);
+/* The RTO in force, without a sender's half; conn->retries of them have passed. */
+uint64_t bare_fin_rto_ns(const struct tcp_conn *conn);
 
 /* segment_out.c: headers for every segment that a connection sends */
 struct out_segment {

@@ -21,6 +21,12 @@ static uint64_t retries_time(const struct tee_config *config, unsigned retries)
 	return sum;
 }
 
+/* R2 of a connection that nobody holds any more. */
+static unsigned orphan_retries(const struct tee_config *config)
+{
+	return config->tcp_orphan_retries ? config->tcp_orphan_retries : 8;
+}
+
 static bool gave_up(const struct tcp_conn *conn)
 {
 	const struct tee_config *config = conn_config(conn);
@@ -29,11 +35,8 @@ static bool gave_up(const struct tcp_conn *conn)
 
 	if (s->user_timeout_ms) /* MUST-21 */
 		return stalled >= s->user_timeout_ms * TEE_NS_PER_MS;
-	if (conn_has(conn, CONN_IS_ORPHAN)) {
-		unsigned most = config->tcp_orphan_retries ? config->tcp_orphan_retries : 8;
-
-		return conn->retries >= most;
-	}
+	if (conn_has(conn, CONN_IS_ORPHAN))
+		return conn->retries >= orphan_retries(config);
 	return conn->retries && stalled >= retries_time(config, config->tcp_retries2);
 }
 
@@ -124,9 +127,8 @@ static void expire_persist(struct tcp_conn *conn)
 	const struct tee_config *config = conn_config(conn);
 	uint64_t silent = conn_now(conn) - conn->heard_at_ns;
 	uint32_t user_ms = conn->settings->s.user_timeout_ms;
-	unsigned most = conn_has(conn, CONN_IS_ORPHAN)
-				? (config->tcp_orphan_retries ? config->tcp_orphan_retries : 8)
-				: config->tcp_retries2;
+	unsigned most = conn_has(conn, CONN_IS_ORPHAN) ? orphan_retries(config)
+						       : config->tcp_retries2;
 
 	if (!tx)
 		return;
@@ -218,6 +220,19 @@ static void expire_limit(struct tcp_conn *conn)
 	}
 }
 
+/* A FIN without a sender's half, and no memory for one: its timeouts count, though nothing is sent again. */
+static void expire_bare_fin(struct tcp_conn *conn)
+{
+	if (conn_deadline(conn, CONN_RTO) > conn_now(conn))
+		return;
+	if (conn->retries >= orphan_retries(conn_config(conn))) {
+		give_up(conn);
+		return;
+	}
+	conn->retries++;
+	conn->deadlines[CONN_RTO] = conn_now(conn) + bare_fin_rto_ns(conn);
+}
+
 static void (*const expire_table[CONN_TIMER_COUNT])(struct tcp_conn *) = {
 	[CONN_RTO] = expire_rto,         [CONN_TLP] = expire_tlp,
 	[CONN_REORDER] = expire_reorder, [CONN_PERSIST] = expire_persist,
@@ -237,9 +252,13 @@ void conn_expire(void *context, struct timer *timer)
 	struct tcp_conn *conn = CONTAINER_OF(timer, struct tcp_conn, timer);
 	uint64_t now = conn_now(conn), next = TEE_NEVER;
 
-	/* No memory: as if the FIN had been sent now. */
-	if (bare_fin_is_out(conn) && !bare_fin_grow(conn))
-		conn->deadlines[CONN_RTO] = now + timers_rto_ns(conn);
+	if (bare_fin_is_out(conn) && !bare_fin_grow(conn)) {
+		expire_bare_fin(conn);
+		if (conn->state == TEE_TCP_CLOSED) {
+			tcp_reap(tcp);
+			return;
+		}
+	}
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++) {
 		enum conn_timer which = expire_order[i];
 

@@ -17,6 +17,7 @@
 #include "memory.h"
 #include "sim/world.h"
 #include "stack/stack.h"
+#include "tcp/conn.h"
 
 enum {
 	PORT = 80,
@@ -331,12 +332,68 @@ static void a_slab_without_a_page(void **state)
 	free(objects);
 }
 
+/* A connection that never sent anything, closed where nobody answers: its FIN is a bare one (tcp/bare_fin.c). */
+static struct sim *close_in_silence(bool fast_path, struct tcp **ret_tcp)
+{
+	struct talk talk = {.sim = sim_new(1)};
+
+	assert_non_null(talk.sim);
+	assert_true(build(&talk, false));
+	talk.hosts[0]->stack->engine.config.tcp_fast_path = fast_path;
+	while (!talk.is_listening)
+		poll_server(&talk);
+	for (unsigned i = 0; !talk.server; i++) {
+		assert_true(i < POLLS_MAX);
+		if (!talk.is_connecting)
+			poll_client(&talk);
+		poll_server(&talk);
+		sim_touch(talk.hosts[0]);
+		sim_touch(talk.hosts[1]);
+		pass_time(&talk, POLL_NS);
+	}
+	*ret_tcp = talk.hosts[0]->stack->tcp;
+	talk.sim->links[0]->paths[0].config.is_down = true;
+	tee_close(talk.client);
+	sim_touch(talk.hosts[0]);
+	return talk.sim;
+}
+
+static uint64_t time_to_end(bool fast_path, bool has_memory)
+{
+	struct tcp *tcp;
+	struct sim *sim = close_in_silence(fast_path, &tcp);
+	uint64_t since_ns = sim->now_ns;
+
+	if (!has_memory)
+		memory_begin_failing(1, 1);
+	while (tcp->conn_count && sim->now_ns - since_ns < 900 * TEE_NS_PER_S)
+		sim_step(sim, since_ns + 900 * TEE_NS_PER_S);
+	memory_end_failing();
+	assert_int_equal(tcp->conn_count, 0);
+	assert_int_equal(tcp->engine->counters.value[COUNT_TCP_ABORT_TIMEOUT], 1);
+	since_ns = sim->now_ns - since_ns;
+	sim_free(sim);
+	return since_ns;
+}
+
+/* What it needs to send its FIN again is refused for good: it ends when it would have ended by R2. */
+static void a_bare_fin_without_memory_ends(void **state)
+{
+	uint64_t want_ns = time_to_end(false, true);
+
+	(void)state;
+	assert_int_equal(time_to_end(true, true), want_ns);
+	/* A tail loss probe, which puts the first timeout off, is not sent either. */
+	assert_in_range(time_to_end(true, false), want_ns - TEE_NS_PER_S, want_ns);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_refusal_is_survived),
 		cmocka_unit_test(a_connection_is_refused_and_counted),
 		cmocka_unit_test(a_slab_without_a_page),
+		cmocka_unit_test(a_bare_fin_without_memory_ends),
 	};
 
 	return cmocka_run_group_tests_name("sim/refusals", tests, NULL, NULL);
