@@ -152,6 +152,18 @@ uint16_t header_window(struct tcp_conn *conn, uint64_t nxt)
 	return (uint16_t)window;
 }
 
+/* What the latest header said, less what has come since: of rcv.adv it left out a part of a unit, or what no header holds. */
+static uint64_t offered_window(const struct tcp_conn *conn)
+{
+	uint64_t acked = conn->rcv.acked, edge;
+	uint8_t scale = window_scale(conn);
+
+	if (conn->rcv.adv <= acked)
+		return 0;
+	edge = acked + (MIN((conn->rcv.adv - acked) >> scale, 65535u) << scale);
+	return edge - MIN(edge, conn->rcv.nxt);
+}
+
 /* ---- when to acknowledge ---- */
 
 /* Every segment that leaves acknowledges; whatever was owed is paid. */
@@ -337,10 +349,10 @@ void receive_on_read(struct tcp_conn *conn)
 	    conn_has(conn, CONN_FIN_RECEIVED) || !conn_is_synchronized(conn))
 		return;
 	/* A window update is worth a segment when it at least doubles an offer that has half run out. */
-	offered = conn->rcv.adv - MIN(conn->rcv.adv, conn->rcv.nxt);
+	offered = offered_window(conn);
 	if (2 * offered > conn->rcv.buf)
 		return;
-	could = window_edge(conn) - conn->rcv.nxt;
+	could = receive_window_peek(conn);
 	if (could && could >= 2 * offered)
 		conn_ack_now(conn, TEE_WHY_WINDOW_UPDATE);
 }

@@ -179,6 +179,40 @@ static void test_window_clamp_below_a_unit(void **state)
 	pair_fini(&pair);
 }
 
+/*
+ * The header said that the window is closed, though a part of a unit of the scale was left of it: a reader who makes
+ * room for a unit opens it, at once.
+ */
+static void test_a_part_of_a_unit_is_no_offer(void **state)
+{
+	enum { UNIT = 16384, BUFFER = 20000, PART = 10000 };
+	static uint8_t data[65536];
+	struct tee_config config;
+	struct tee_socket *ends[2];
+	struct tee_tcp_info info;
+	struct pair pair;
+
+	(void)state;
+	tee_config_init(&config);
+	config.tcp_rcvbuf_initial = BUFFER;
+	config.tcp_rcvbuf_max = UINT32_C(65535) << 14;
+	config.tcp_autotuning = false;
+	pair_init(&pair, &config);
+	pair_connect(&pair, pair_listen(&pair, 80), 80, ends);
+	assert_int_equal(tee_send(ends[0], data, 1, 0), 1);
+	pair_wait(&pair, TEE_NS_PER_S);
+	assert_int_equal(tee_send(ends[0], data, 2 * UNIT - PART, 0), 2 * UNIT - PART);
+	pair_wait(&pair, TEE_NS_PER_S);
+	assert_int_equal(tee_socket_info(ends[0], &info), 0);
+	assert_int_equal(info.snd_wnd, 0);
+	assert_int_equal(tee_send(ends[0], data, PART, 0), PART);
+	pair_run(&pair);
+	assert_int_equal(tee_recv(ends[1], data, sizeof(data), 0), 1 + 2 * UNIT - PART);
+	pair_run(&pair);
+	assert_int_equal(tee_recv(ends[1], data, sizeof(data), 0), PART);
+	pair_fini(&pair);
+}
+
 static bool is_told_writable(struct tee_stack *stack, struct tee_socket *socket)
 {
 	struct tee_event event;
@@ -424,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_keepalive_in_time_wait),
 		cmocka_unit_test(test_rcvlowat_beyond_the_window),
 		cmocka_unit_test(test_window_clamp_below_a_unit),
+		cmocka_unit_test(test_a_part_of_a_unit_is_no_offer),
 		cmocka_unit_test(test_notsent_lowat),
 		cmocka_unit_test(test_time_wait_reopened_by_peer),
 		cmocka_unit_test(test_time_wait_reopened_by_us),
