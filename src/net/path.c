@@ -95,7 +95,10 @@ static int confine(struct net *net, const struct tee_ip *src, int netif_number,
 	}
 	if (tee_ip_is_any(src))
 		return 0;
-	own = net_addr_find(net, src);
+	/* The same link-local address may be ours on several interfaces (RFC 4007). */
+	own = *ret_wanted ? netif_addr_find(*ret_wanted, src) : NULL;
+	if (!own || !netif_addr_is_usable(own))
+		own = net_addr_find(net, src);
 	if (!own)
 		return -TEE_EADDRNOTAVAIL;
 	/* The loopback's addresses never leave the host. */

@@ -604,9 +604,9 @@ void tcp_icmp_error(void *context, const struct icmp_report *report);
 int conn_find_path(struct tcp_conn *conn);
 int conn_follow_route(struct tcp_conn *conn, const struct srcroute *route);
 unsigned conn_route_len(const struct tcp_conn *conn); /* of the IP option, bytes */
-void route_apply(const struct tcp *tcp, const struct tcp_key *key, struct ip_out *out,
+void route_apply(const struct tcp *tcp, const struct tcp_stub *stub, struct ip_out *out,
 		 uint8_t option[SRCROUTE_OPTION_MAX]);
-void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct tcp_key *key,
+void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct tcp_stub *stub,
 		 struct tcp_conn *conn);
 
 /* ports.c */

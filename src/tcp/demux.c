@@ -117,6 +117,7 @@ struct sought {
 	const struct tcp_key *key;
 	struct tcp_key4 key4;
 	bool is4;
+	uint16_t netif; /* has_key_on() */
 };
 
 static bool has_key(const void *item, const void *arg)
@@ -129,14 +130,34 @@ static bool has_key(const void *item, const void *arg)
 	return memcmp(stub + 1, sought->key, sizeof(*sought->key)) == 0;
 }
 
-struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key)
+static bool has_key_on(const void *item, const void *arg)
 {
-	struct sought sought = {.key = key, .key4 = shortened(key), .is4 = tcp_key_is4(key)};
-	struct tcp_stub *stub = hash_find(&demux->table, demux_hash(demux, key), &sought, has_key);
+	const struct tcp_stub *stub = item;
+	const struct sought *sought = arg;
+
+	return (!stub->netif || stub->netif == sought->netif) && has_key(item, arg);
+}
+
+static struct tcp_stub *search(struct tcp_demux *demux, const struct tcp_key *key, uint16_t netif,
+			       bool (*is_it)(const void *item, const void *arg))
+{
+	struct sought sought = {
+		.key = key, .key4 = shortened(key), .is4 = tcp_key_is4(key), .netif = netif};
+	struct tcp_stub *stub = hash_find(&demux->table, demux_hash(demux, key), &sought, is_it);
 
 	if (stub && stub->kind == TCP_NODE_CONN)
 		demux->last = CONTAINER_OF(stub, struct tcp_node, stub);
 	return stub;
+}
+
+struct tcp_stub *demux_search_on(struct tcp_demux *demux, const struct tcp_key *key, uint16_t netif)
+{
+	return search(demux, key, netif, has_key_on);
+}
+
+struct tcp_stub *demux_search(struct tcp_demux *demux, const struct tcp_key *key)
+{
+	return search(demux, key, 0, has_key);
 }
 
 void demux_ahead(const struct tcp_demux *demux, const struct tcp_key *keys, unsigned n)

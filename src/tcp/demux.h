@@ -90,6 +90,21 @@ static inline struct tcp_stub *demux_find(struct tcp_demux *demux, const struct 
 	return demux_search(demux, key);
 }
 /*
+ * The same 4-tuple may be in use on two interfaces, each time confined to its own: that of `netif`, or the one that is
+ * confined to none.
+ */
+struct tcp_stub *demux_search_on(struct tcp_demux *demux, const struct tcp_key *key,
+				 uint16_t netif);
+static inline struct tcp_stub *demux_find_on(struct tcp_demux *demux, const struct tcp_key *key,
+					     uint16_t netif)
+{
+	struct tcp_stub *found = demux_find(demux, key);
+
+	return !found || !found->netif || found->netif == netif
+		       ? found
+		       : demux_search_on(demux, key, netif);
+}
+/*
  * Begins to bring what belongs to these keys into the cache, where the table is too large to be there anyway; the
  * searches for them come a little later. Changes nothing. `n`: at most DEMUX_AHEAD_MAX.
  */

@@ -95,7 +95,7 @@ void tcp_icmp_error(void *context, const struct icmp_report *report)
 {
 	struct tcp *tcp = context;
 	struct tcp_key key = {.local_ip = report->local, .remote_ip = report->remote};
-	struct tcp_stub *node;
+	struct tcp_stub *node, *own;
 	struct seq32 seq;
 
 	if (report->quoted_len < 8) {
@@ -106,6 +106,9 @@ void tcp_icmp_error(void *context, const struct icmp_report *report)
 	key.remote_port = load_be16(report->quoted + 2);
 	seq = seq32(load_be32(report->quoted + 4));
 	node = demux_find(&tcp->demux, &key);
+	/* It may have come by another way; but of two, the one of this interface is meant. */
+	own = demux_find_on(&tcp->demux, &key, (uint16_t)netif_number(report->netif));
+	node = own ? own : node;
 	if (!node) {
 		drop(tcp->engine, DROP_ICMP_UNBELIEVABLE);
 		return;

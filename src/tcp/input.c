@@ -149,19 +149,17 @@ void tcp_protocol_input(void *context, struct ip_packet *packet)
 	key.remote_ip = packet->ip.src;
 	key.local_port = seg.h.dst_port;
 	key.remote_port = seg.h.src_port;
-	node = demux_find(&tcp->demux, &key);
-	if (node && node->netif && node->netif != netif_number(packet->netif))
-		node = NULL;
+	node = demux_find_on(&tcp->demux, &key, (uint16_t)netif_number(packet->netif));
 	if (!node) {
 		segment_for_nobody(tcp, packet, &seg, &key);
 	} else if (node->kind == TCP_NODE_CONN) {
 		if (packet->ip.options_len)
-			route_learn(tcp, packet, &key,
+			route_learn(tcp, packet, node,
 				    CONTAINER_OF(node, struct tcp_conn, node.stub));
 		tcp_segment_arrives(CONTAINER_OF(node, struct tcp_conn, node.stub), &seg, pkt);
 	} else if (node->kind == TCP_NODE_REQUEST) {
 		if (packet->ip.options_len)
-			route_learn(tcp, packet, &key, NULL);
+			route_learn(tcp, packet, node, NULL);
 		request_segment(CONTAINER_OF(node, struct tcp_request, stub), packet, &seg);
 	} else {
 		if (trace_on(engine))

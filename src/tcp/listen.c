@@ -221,12 +221,13 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 	request = request_keep(request);
 	if (!request) {
 		drop(tcp->engine, DROP_NO_MEMORY);
-		srcroutes_forget(&tcp->srcroutes, &key);
+		srcroutes_forget(&tcp->srcroutes, &room.request.stub);
 		return true;
 	}
 	request_complete(request, packet, seg);
 	/* Not accepted for lack of room: a cookie keeps no state, so forget it. */
-	struct tcp_stub *left = demux_find(&tcp->demux, &key);
+	struct tcp_stub *left =
+		demux_find_on(&tcp->demux, &key, (uint16_t)netif_number(packet->netif));
 	if (left && left->kind == TCP_NODE_REQUEST)
 		request_free(CONTAINER_OF(left, struct tcp_request, stub));
 	return true;
@@ -302,7 +303,7 @@ static void listen_syn(struct tcp_listener *listener, struct ip_packet *packet, 
 		drop(tcp->engine, DROP_TCP_SYN_QUEUE_FULL);
 	}
 	/* Nothing stays of it, so neither does the way back. */
-	srcroutes_forget(&tcp->srcroutes, &key);
+	srcroutes_forget(&tcp->srcroutes, &local->stub);
 }
 
 /* RFC 9293 3.10.7.2. */

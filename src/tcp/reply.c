@@ -49,7 +49,7 @@ void reply_segment(struct tcp *tcp, const struct tcp_stub *stub, struct tcp_head
 	sum = checksum_pseudo(&out.src, &out.dst, IP_PROTO_TCP, pkt->len);
 	store_be16(bytes + 16, checksum_finish(checksum_add(sum, bytes, pkt->len)));
 	if (tcp->srcroutes.count)
-		route_apply(tcp, &key, &out, option);
+		route_apply(tcp, stub, &out, option);
 	count(tcp->engine, COUNT_TCP_SEGS_OUT);
 	if (header->flags & TEE_TCP_RST)
 		count(tcp->engine, COUNT_TCP_RSTS_OUT);

@@ -55,9 +55,8 @@ static void request_dispose(struct tcp_request *request)
 void request_free(struct tcp_request *request)
 {
 	struct tcp *tcp = request->listener->tcp;
-	struct tcp_key key = stub_key(&request->stub);
 
-	srcroutes_forget(&tcp->srcroutes, &key);
+	srcroutes_forget(&tcp->srcroutes, &request->stub);
 	demux_remove(&tcp->demux, &request->stub);
 	request_dispose(request);
 }
@@ -178,10 +177,14 @@ void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_liste
 	request->stub.netif = ip_is_link_local(&packet->ip.src)
 				      ? (uint16_t)netif_number(packet->netif)
 				      : listener->settings->s.netif;
+	/* Somebody has these addresses and ports on another interface: both are for their own from now on. */
+	if (!request->stub.netif && demux_find(&tcp->demux, &key))
+		request->stub.netif = (uint16_t)netif_number(packet->netif);
 	if (listener->settings->s.source_route.count && tee_ip_is4(&packet->ip.src))
-		(void)srcroutes_set(&tcp->srcroutes, &key, &listener->settings->s.source_route);
+		(void)srcroutes_set(&tcp->srcroutes, &request->stub,
+				    &listener->settings->s.source_route);
 	if (packet->ip.options_len)
-		route_learn(tcp, packet, &key, NULL);
+		route_learn(tcp, packet, &request->stub, NULL);
 	request->listener = listener;
 	request->irs = seg->h.seq;
 	request->iss = isn_of(&tcp->isn_secret, &key, tcp->engine->now_ns);
@@ -262,7 +265,7 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 	if (!conn)
 		return NULL;
 	conn->node.netif = request->stub.netif;
-	if (srcroutes_find(&tcp->srcroutes, &conn->node.key))
+	if (srcroutes_find(&tcp->srcroutes, &conn->node.stub))
 		conn->flags |= CONN_SOURCE_ROUTED;
 	if (net_route(tcp->net, &conn->node.key.local_ip, &conn->node.key.remote_ip,
 		      conn->node.netif, &conn->path, &src) < 0)

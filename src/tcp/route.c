@@ -11,7 +11,7 @@ static const struct srcroute *route_of(const struct tcp_conn *conn)
 {
 	if (!conn_has(conn, CONN_SOURCE_ROUTED))
 		return NULL;
-	return srcroutes_find(&conn->tcp->srcroutes, &conn->node.key);
+	return srcroutes_find(&conn->tcp->srcroutes, &conn->node.stub);
 }
 
 static struct tee_ip hop_ip(const struct srcroute *route)
@@ -41,7 +41,7 @@ unsigned conn_route_len(const struct tcp_conn *conn)
 int conn_follow_route(struct tcp_conn *conn, const struct srcroute *route)
 {
 	struct tcp *tcp = conn->tcp;
-	int result = srcroutes_set(&tcp->srcroutes, &conn->node.key, route);
+	int result = srcroutes_set(&tcp->srcroutes, &conn->node.stub, route);
 
 	if (result < 0)
 		return result;
@@ -64,26 +64,27 @@ int tcp_conn_set_source_route(struct tcp_conn *conn, const struct srcroute *rout
 	own.by_application = true;
 	if (own.count)
 		return conn_follow_route(conn, &own);
-	srcroutes_forget(&conn->tcp->srcroutes, &conn->node.key);
+	srcroutes_forget(&conn->tcp->srcroutes, &conn->node.stub);
 	conn->flags &= ~(uint32_t)CONN_SOURCE_ROUTED;
 	conn->path.generation = net_generation(conn->tcp->net) - 1;
 	return 0;
 }
 
-/* Sends `out` along the key's source route, if it has one; `option` must live as long as `out`. */
-void route_apply(const struct tcp *tcp, const struct tcp_key *key, struct ip_out *out,
+/* Sends `out` along the stub's source route, if it has one; `option` must live as long as `out`. */
+void route_apply(const struct tcp *tcp, const struct tcp_stub *stub, struct ip_out *out,
 		 uint8_t option[SRCROUTE_OPTION_MAX])
 {
-	const struct srcroute *route = srcroutes_find(&tcp->srcroutes, key);
+	const struct srcroute *route = srcroutes_find(&tcp->srcroutes, stub);
+	const struct tcp_key key = stub_key(stub);
 
 	if (!route)
 		return;
-	out->options_len = srcroute_option(route, &key->remote_ip, option, &out->dst);
+	out->options_len = srcroute_option(route, &key.remote_ip, option, &out->dst);
 	out->options = option;
 }
 
 /* A packet of this connection (or, `conn` NULL, request) came with IP options. */
-void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct tcp_key *key,
+void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct tcp_stub *stub,
 		 struct tcp_conn *conn)
 {
 	const uint8_t *header = tee_pkt_bytes(packet->pkt) - packet->ip.header_len;
@@ -95,5 +96,5 @@ void route_learn(struct tcp *tcp, const struct ip_packet *packet, const struct t
 	if (conn)
 		(void)conn_follow_route(conn, &route);
 	else
-		(void)srcroutes_set(&tcp->srcroutes, key, &route);
+		(void)srcroutes_set(&tcp->srcroutes, stub, &route);
 }

@@ -169,7 +169,7 @@ static void finish(struct tcp_conn *conn, uint8_t *header, size_t header_len, ui
 		conn->data_segs_out += segs;
 	count_n(conn_engine(conn), COUNT_TCP_SEGS_OUT, segs);
 	if (conn_has(conn, CONN_SOURCE_ROUTED))
-		route_apply(conn->tcp, &conn->node.key, &out, option);
+		route_apply(conn->tcp, &conn->node.stub, &out, option);
 	if (ip_output_frame(conn->tcp->net, &conn->path, frame, &out) != IP_OUT_READY)
 		frame_init(frame);
 }

@@ -17,6 +17,7 @@ enum { OPT_END = 0, OPT_NOP = 1, OPT_LOOSE = 131, OPT_STRICT = 137, OPT_HEAD = 3
 struct srcroute_entry {
 	struct list node;
 	struct tcp_key key;
+	uint16_t netif; /* as the stub's; 0: any */
 	struct srcroute route;
 };
 
@@ -35,23 +36,27 @@ void srcroutes_fini(struct srcroutes *routes)
 	routes->count = 0;
 }
 
-static struct srcroute_entry *entry_of(const struct srcroutes *routes, const struct tcp_key *key)
+static struct srcroute_entry *entry_of(const struct srcroutes *routes, const struct tcp_stub *stub)
 {
+	struct tcp_key key;
+
 	if (!routes->count)
 		return NULL;
+	key = stub_key(stub);
 	LIST_FOR_EACH(node, &routes->entries)
 	{
 		struct srcroute_entry *entry = CONTAINER_OF(node, struct srcroute_entry, node);
 
-		if (memcmp(&entry->key, key, sizeof(*key)) == 0)
+		if (entry->netif == stub->netif && memcmp(&entry->key, &key, sizeof(key)) == 0)
 			return entry;
 	}
 	return NULL;
 }
 
-int srcroutes_set(struct srcroutes *routes, const struct tcp_key *key, const struct srcroute *route)
+int srcroutes_set(struct srcroutes *routes, const struct tcp_stub *stub,
+		  const struct srcroute *route)
 {
-	struct srcroute_entry *entry = entry_of(routes, key);
+	struct srcroute_entry *entry = entry_of(routes, stub);
 
 	if (entry && entry->route.by_application && !route->by_application)
 		return 0;
@@ -59,7 +64,8 @@ int srcroutes_set(struct srcroutes *routes, const struct tcp_key *key, const str
 		entry = malloc(sizeof(*entry));
 		if (!entry)
 			return -TEE_ENOMEM;
-		entry->key = *key;
+		entry->key = stub_key(stub);
+		entry->netif = stub->netif;
 		list_push_back(&routes->entries, &entry->node);
 		routes->count++;
 	}
@@ -67,16 +73,16 @@ int srcroutes_set(struct srcroutes *routes, const struct tcp_key *key, const str
 	return 0;
 }
 
-const struct srcroute *srcroutes_find(const struct srcroutes *routes, const struct tcp_key *key)
+const struct srcroute *srcroutes_find(const struct srcroutes *routes, const struct tcp_stub *stub)
 {
-	const struct srcroute_entry *entry = entry_of(routes, key);
+	const struct srcroute_entry *entry = entry_of(routes, stub);
 
 	return entry ? &entry->route : NULL;
 }
 
-void srcroutes_forget(struct srcroutes *routes, const struct tcp_key *key)
+void srcroutes_forget(struct srcroutes *routes, const struct tcp_stub *stub)
 {
-	struct srcroute_entry *entry = entry_of(routes, key);
+	struct srcroute_entry *entry = entry_of(routes, stub);
 
 	if (!entry)
 		return;

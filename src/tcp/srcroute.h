@@ -2,7 +2,7 @@
 /*
  * IPv4 source routes of connections (RFC 9293 3.9.2.1, RFC 791, RFC 1122 3.2.1.8): the way that an
  * application names, or the way back along which a SYN came. Rare, and unwelcome on most networks, so they are kept beside
- * the connections, by 4-tuple, and cost nothing while there are none; what comes in by a source
+ * the connections, by 4-tuple and interface, and cost nothing while there are none; what comes in by a source
  * route is believed only when config.ip_source_route says so.
  */
 #ifndef TEE_TCP_SRCROUTE_H
@@ -34,11 +34,11 @@ void srcroutes_fini(struct srcroutes *routes);
  * Remembers a connection's route; a later one replaces an earlier one (SHLD-24), but not the
  * application's. 0 or -TEE_ENOMEM.
  */
-int srcroutes_set(struct srcroutes *routes, const struct tcp_key *key,
+int srcroutes_set(struct srcroutes *routes, const struct tcp_stub *stub,
 		  const struct srcroute *route);
 /* NULL: none. */
-const struct srcroute *srcroutes_find(const struct srcroutes *routes, const struct tcp_key *key);
-void srcroutes_forget(struct srcroutes *routes, const struct tcp_key *key);
+const struct srcroute *srcroutes_find(const struct srcroutes *routes, const struct tcp_stub *stub);
+void srcroutes_forget(struct srcroutes *routes, const struct tcp_stub *stub);
 
 /*
  * The way back of a route that came in, complete, in the IPv4 options of a packet (MUST-53). false:

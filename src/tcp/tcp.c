@@ -263,7 +263,7 @@ static void conn_unlink(struct tcp_conn *conn)
 	struct tcp *tcp = conn->tcp;
 
 	if (conn_has(conn, CONN_SOURCE_ROUTED))
-		srcroutes_forget(&tcp->srcroutes, &conn->node.key);
+		srcroutes_forget(&tcp->srcroutes, &conn->node.stub);
 	save_metrics(conn);
 	engine_disarm(tcp->engine, &conn->timer);
 	for (unsigned i = 0; i < CONN_TIMER_COUNT; i++)

@@ -6,6 +6,8 @@
 #include "sock/pair.h"
 
 #include "base/byteorder.h"
+#include "sock/sock.h"
+#include "tcp/conn.h"
 #include "wire/checksum.h"
 
 enum { LOOSE = 131, OPTION_AT = 20 };
@@ -217,6 +219,89 @@ static void test_forgotten_with_the_syn(void **state)
 	lab_fini(&lab);
 }
 
+/* A copy of the SYN that the client sends now, as it comes to the server. */
+static uint32_t take_syn(struct lab *lab, uint8_t *copy)
+{
+	struct pair *pair = &lab->pair;
+	struct tee_endpoint to = {.ip = pair->ip4[1], .port = 80};
+	struct tee_frame frame;
+	struct tee_pkt *pkt;
+	uint32_t len;
+
+	assert_int_equal(tee_connect(lab->client, &to), -TEE_EINPROGRESS);
+	assert_int_equal(tee_output(pair->stack[0], pair->netif[0], &frame, 1, pair->now_ns), 1);
+	len = (uint32_t)tee_frame_copy(&frame, copy);
+	tee_frame_release(&frame);
+	forward(copy);
+	pkt = tee_pkt_new(tee_stack_pool(pair->stack[1]), len);
+	assert_non_null(pkt);
+	memcpy(tee_pkt_bytes(pkt), copy, len);
+	pkt->len = len;
+	tee_input(pair->stack[1], pair->netif[1], pkt, pair->now_ns);
+	return len;
+}
+
+/* Listens at port 80 of one interface. */
+static struct tee_socket *listen_on(struct lab *lab, int netif)
+{
+	const struct tee_endpoint at = {.ip = lab->pair.ip4[1], .port = 80};
+	struct tee_socket *listener = pair_open(&lab->pair, 1, TEE_SOCKET_TCP, TEE_FAMILY_IPV4);
+
+	assert_int_equal(tee_set_option(listener, TEE_OPT_NETIF, (uint64_t)netif), 0);
+	assert_int_equal(tee_bind(listener, &at), 0);
+	assert_int_equal(tee_listen(listener, 5), 0);
+	return listener;
+}
+
+/* A SYN of the same addresses and ports comes by another interface: neither stands in the other's way. */
+static void meet_on_two_interfaces(uint32_t syn_queue_max)
+{
+	struct tee_netif_config config = {.kind = TEE_NETIF_RAW_IP, .name = "other", .mtu = 1500};
+	struct tee_endpoint from;
+	struct tee_ip hop = router(1);
+	struct tee_socket *other_listener;
+	struct tee_pkt *pkt;
+	struct lab lab;
+	uint8_t syn[100];
+	uint32_t len;
+	int other;
+
+	lab_init_with(&lab, true, syn_queue_max);
+	other = tee_netif_add(lab.pair.stack[1], &config);
+	assert_int_equal(tee_netif_set_up(lab.pair.stack[1], other, true), 0);
+	assert_int_equal(tee_addr_add(lab.pair.stack[1], other, &lab.pair.ip4[1], 24, true), 0);
+	tee_close(lab.listener);
+	lab.listener = listen_on(&lab, lab.pair.netif[1]);
+	assert_int_equal(tee_set_source_route(lab.client, &hop, 1, false), 0);
+	len = take_syn(&lab, syn);
+	carry(&lab);
+	assert_int_equal(tee_accept(lab.listener, &lab.server, &from), 0);
+	talk(&lab, lab.client, lab.server, "there");
+
+	other_listener = listen_on(&lab, other);
+	for (unsigned i = 0; i < 2; i++) {
+		pkt = tee_pkt_new(tee_stack_pool(lab.pair.stack[1]), len);
+		assert_non_null(pkt);
+		memcpy(tee_pkt_bytes(pkt), syn, len);
+		pkt->len = len;
+		tee_input(lab.pair.stack[1], other, pkt, lab.pair.now_ns);
+		assert_int_equal(other_listener->u.listener->request_count, syn_queue_max ? 1 : 0);
+		/* The first connection is as it was, and so is its way. */
+		talk(&lab, lab.server, lab.client, "and back");
+		assert_int_equal(lab.seen[1].first_hop, 101);
+		talk(&lab, lab.client, lab.server, "there again");
+	}
+	tee_stack_check(lab.pair.stack[1]);
+	lab_fini(&lab);
+}
+
+static void test_same_ports_on_two_interfaces(void **state)
+{
+	(void)state;
+	meet_on_two_interfaces(16);
+	meet_on_two_interfaces(0);
+}
+
 static void test_refused_unless_configured(void **state)
 {
 	struct lab lab;
@@ -254,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_later_route_replaces_earlier),
 		cmocka_unit_test(test_applications_route_goes_first),
 		cmocka_unit_test(test_forgotten_with_the_syn),
+		cmocka_unit_test(test_same_ports_on_two_interfaces),
 		cmocka_unit_test(test_refused_unless_configured),
 		cmocka_unit_test(test_bad_arguments),
 	};
