@@ -309,7 +309,7 @@ static bool check_result(struct live_call *call, char *text)
 static bool record_fd(struct live_call *call, char *text)
 {
 	struct call_fd *fd;
-	int64_t number;
+	int64_t number = -1;
 
 	if (!call_number(call->spec->result, &number) || number < 0 || number >= CALL_FDS_MAX)
 		return CALL_FAIL("descriptor %lld is out of range", (long long)number);

@@ -47,7 +47,7 @@ struct run {
 	const struct event *pending_event;
 	int64_t pending_return_us;
 
-	char history[HISTORY_MAX][FLOW_TEXT_SIZE + 24];
+	char history[HISTORY_MAX][FLOW_TEXT_SIZE + 64];
 	unsigned history_count;
 };
 

@@ -54,6 +54,8 @@ UNUSED static void drive_sleep(struct drive *d, uint64_t until_ns)
 	if (d->link->ops->deadline && d->link->ops->deadline(d->link) < due_ns)
 		due_ns = d->link->ops->deadline(d->link);
 	n = d->link->ops->poll_fds(d->link, fds, TEE_LINK_POLL_MAX);
+	if (n < 0)
+		n = 0; /* no link says so; the compiler, which sees all of them, can't know */
 	for (int i = 0; i < n; i++)
 		polls[i] = (struct pollfd){.fd = fds[i].fd, .events = fds[i].events};
 	timeout_ms = due_ns > now_ns ? (int)((due_ns - now_ns) / TEE_NS_PER_MS) + 1 : 0;

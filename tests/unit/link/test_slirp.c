@@ -306,9 +306,10 @@ static void two_hundred_sockets_are_watched(void **state)
 
 		assert_int_equal(drive_until(d, is_udp, US), 1);
 		flow = get16(d->frame + 36) - 20000;
-		assert_true(flow < FLOWS && !seen[flow]);
+		assert_true(flow < FLOWS);
+		/* The compiler can't know that a failed assertion does not come back. */
+		assert_int_equal(++seen[flow % FLOWS], 1);
 		assert_true(checksums_are_good(d->frame, d->len));
-		seen[flow] = 1;
 		count++;
 	}
 	assert_int_equal(link_counter(d->link, "slirp.watch_failures"), 0);
