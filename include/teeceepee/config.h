@@ -101,6 +101,11 @@ struct tee_config {
 	uint64_t tcp_keepalive_idle_ns, tcp_keepalive_interval_ns;
 	uint32_t tcp_keepalive_probe_count;
 	uint32_t tcp_syn_retries, tcp_synack_retries;
+	/*
+	 * So many more SYNs, sent before those, each after tcp_rto_initial_ns. 0: every timeout doubles, as RFC 6298 5.5
+	 * says; Linux (from 6.5) has 4.
+	 */
+	uint32_t tcp_syn_linear_timeouts;
 	uint32_t tcp_retries1, tcp_retries2; /* RFC 9293 R1 and R2, as counts of retransmissions */
 	uint32_t tcp_orphan_retries;         /* R2 of a connection whose socket is closed; 0: 8 */
 	uint64_t tcp_user_timeout_ns;        /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */

@@ -109,6 +109,7 @@ static const struct field fields[] = {
 	FIELD(tcp_keepalive_probe_count, U32, COUNT, 0, 255),
 	FIELD(tcp_syn_retries, U32, NONE, 0, 255),
 	FIELD(tcp_synack_retries, U32, NONE, 0, 255),
+	FIELD(tcp_syn_linear_timeouts, U32, NONE, 0, 100),
 	FIELD(tcp_retries1, U32, NONE, 0, 255),
 	FIELD(tcp_retries2, U32, NONE, 0, 255),
 	FIELD(tcp_orphan_retries, U32, NONE, 0, 255),

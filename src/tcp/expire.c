@@ -50,8 +50,9 @@ static void give_up(struct tcp_conn *conn)
 static void expire_syn(struct tcp_conn *conn)
 {
 	const struct tee_config *config = conn_config(conn);
-	unsigned most = conn->state == TEE_TCP_SYN_SENT ? conn->settings->s.syn_retries
-							: config->tcp_synack_retries;
+	unsigned most = conn->state == TEE_TCP_SYN_SENT
+				? conn->settings->s.syn_retries + config->tcp_syn_linear_timeouts
+				: config->tcp_synack_retries;
 
 	if (conn->retries >= most) {
 		give_up(conn);

@@ -47,6 +47,8 @@ void rto_limits_of(const struct tcp_conn *conn, struct rto_limits *ret_limits)
 /* The RTO in force, backed off; before there is a sender's half, that of the SYN. */
 uint64_t timers_rto_ns(const struct tcp_conn *conn)
 {
+	unsigned same = conn->state == TEE_TCP_SYN_SENT ? conn_config(conn)->tcp_syn_linear_timeouts
+							: 0;
 	struct rto_limits limits;
 	uint64_t rto;
 
@@ -57,7 +59,7 @@ uint64_t timers_rto_ns(const struct tcp_conn *conn)
 	/* RFC 6298 5.7: data begins more carefully after a SYN that timed out. */
 	if (conn_is_synchronized(conn) && conn->syn_retries)
 		rto = MAX(rto, 3 * TEE_NS_PER_S);
-	for (unsigned i = 0; i < conn->retries && rto < limits.max_ns; i++)
+	for (unsigned i = same; i < conn->retries && rto < limits.max_ns; i++)
 		rto *= 2;
 	return MIN(rto, limits.max_ns);
 }

@@ -46,6 +46,7 @@ static const struct knob_row rows[] = {
 	{"tcp_max_tw_buckets", "timewait_max", KNOB_PLAIN},
 	{"tcp_syn_retries", "tcp_syn_retries", KNOB_PLAIN},
 	{"tcp_synack_retries", "tcp_synack_retries", KNOB_PLAIN},
+	{"tcp_syn_linear_timeouts", "tcp_syn_linear_timeouts", KNOB_PLAIN},
 	{"tcp_retries1", "tcp_retries1", KNOB_PLAIN},
 	{"tcp_retries2", "tcp_retries2", KNOB_PLAIN},
 	{"tcp_orphan_retries", "tcp_orphan_retries", KNOB_PLAIN},
