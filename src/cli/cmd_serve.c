@@ -153,7 +153,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!serve->dir_name)
 			argp_error(state, "DIR is missing");
 		if (serve->cli.attach && serve->threads > 1)
-			argp_error(state, "--threads makes stacks, and --attach uses the daemon's");
+			argp_error(state,
+				   "--threads %u makes so many stacks, but with --attach the one "
+				   "stack is the daemon's, and each client has a thread already: "
+				   "leave --threads out, or serve from a link of its own "
+				   "(--link tap:NAME --threads %u)",
+				   serve->threads, serve->threads);
 		break;
 	default: return ARGP_ERR_UNKNOWN;
 	}

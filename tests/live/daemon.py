@@ -234,6 +234,9 @@ def names(lab):
               process.errors())
     process = daemon.attached("curl", "--impair", "loss=1%", "http://x/").check_exit(2)
     check("--impair is a matter of the daemon's stack" in process.errors(), process.errors())
+    process = daemon.attached("serve", "--threads", "2", lab.dir).check_exit(2)
+    check("the one stack is the daemon's" in process.errors() and "leave --threads out" in process.errors(),
+          process.errors())
     daemon.attached("ping", "10.0.2.2").check_exit(2)
     daemon.tee("up", "../x").check_exit(2)
     daemon.tee("up", "-x").check_exit(2)
