@@ -160,9 +160,10 @@ int bench_bridge(int argc, char **argv)
 	fflush(stdout);
 	for (;;) {
 		uint64_t now_ns = bench_now_ns();
+		bool any = carry(plain, impaired, far, pool, now_ns);
 
-		if (!carry(plain, impaired, far, pool, now_ns) &
-		    !carry(impaired, plain, NULL, pool, now_ns))
+		any |= carry(impaired, plain, NULL, pool, now_ns);
+		if (!any)
 			wait_for(plain, impaired);
 	}
 }

@@ -94,8 +94,13 @@ static bool turn(struct bench_end *end, uint64_t now_ns)
 
 void bench_pair_settle(struct bench_pair *pair)
 {
-	while (turn(&pair->ends[0], pair->now_ns) | turn(&pair->ends[1], pair->now_ns))
-		pair->now_ns += TEE_NS_PER_US;
+	bool any = true;
+
+	while (any) {
+		any = turn(&pair->ends[0], pair->now_ns);
+		any |= turn(&pair->ends[1], pair->now_ns);
+		pair->now_ns += any ? TEE_NS_PER_US : 0;
+	}
 }
 
 struct tee_socket *bench_pair_listen(struct bench_pair *pair, uint16_t port)
