@@ -8,6 +8,8 @@
  * while it lies in the pair, with a mark of its bytes: a plain recv() in between, which we don't
  * see, puts nothing out of step.
  *
+ * A UDP socket that is connected gets another kind of descriptor (refusal.c); all else stays as it is.
+ *
  * A pair that is full drops what comes, as a full receive buffer does.
  */
 #define _GNU_SOURCE
@@ -85,6 +87,14 @@ struct run_source run_datagram_source(struct run_sock *sock, const void *data, s
 
 /* ---- from the stack to the program ---- */
 
+/* The next call tells it, also one that goes past us where the program's end can; always true. */
+static bool fail(struct run_sock *sock, int error)
+{
+	if (error != ECONNREFUSED || !run_refusal_tell(sock))
+		sock->error = error;
+	return true;
+}
+
 static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 {
 	struct run_sock *sock = arg;
@@ -92,10 +102,8 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 	struct tee_dgram_info info;
 	bool has_news = false;
 
-	if (ready & TEE_EV_ERROR) {
-		sock->error = posix_errno(tee_take_error(socket));
-		has_news = true;
-	}
+	if (ready & TEE_EV_ERROR)
+		has_news = fail(sock, posix_errno(tee_take_error(socket)));
 	for (;;) {
 		ssize_t count = tee_recv_info(socket, run->buffer, RUN_DATAGRAM_MAX, 0, &info);
 
@@ -103,7 +111,7 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 		if (count == -TEE_EAGAIN || (count == 0 && tee_readiness(socket) & TEE_EV_RDHUP))
 			break;
 		if (count < 0) {
-			sock->error = posix_errno((int)count);
+			has_news = fail(sock, posix_errno((int)count));
 			break;
 		}
 		if (send(sock->our_fd, run->buffer, (size_t)count, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -117,25 +125,43 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 
 /* ---- from the program to the stack ---- */
 
+/* To the peer. false: the socket was told first that an earlier datagram was refused; this one goes all the same. */
+static bool carry(struct run_sock *sock, size_t len)
+{
+	struct tee_socket *socket = run_socket_of(sock);
+
+	if (tee_send(socket, sock->run->buffer, len, 0) != -TEE_ECONNREFUSED)
+		return true;
+	tee_send(socket, sock->run->buffer, len, 0);
+	return false;
+}
+
 /* false: the program has closed its end, and nothing is left of it. */
 static bool forward(struct run_sock *sock)
 {
 	struct run *run = sock->run;
 	struct pollfd state = {.fd = sock->our_fd, .events = POLLIN | POLLRDHUP};
+	bool is_refused = false, is_open = true;
 
-	for (;;) {
+	while (is_open) {
 		ssize_t count = recv(sock->our_fd, run->buffer, RUN_DATAGRAM_MAX, MSG_DONTWAIT);
 
-		if (count < 0)
-			return errno == EAGAIN || errno == EINTR;
-		/* An empty datagram and the end look the same. */
-		if (count == 0 && poll(&state, 1, 0) == 1 && state.revents & POLLHUP)
-			return false;
-		if (sock->domain == AF_NETLINK)
+		if (count < 0) {
+			is_open = errno == EAGAIN || errno == EINTR;
+			break;
+		}
+		/* Of a pair an empty datagram and the end look the same. */
+		if (count == 0 && !sock->is_inet && poll(&state, 1, 0) == 1 &&
+		    state.revents & POLLHUP)
+			is_open = false;
+		else if (sock->domain == AF_NETLINK)
 			run_netlink_input(sock, run->buffer, (size_t)count);
 		else if (!sock->has_remote || sock->shown.port)
-			tee_send(run_socket_of(sock), run->buffer, (size_t)count, 0);
+			is_refused |= !carry(sock, (size_t)count);
 	}
+	if (is_open && is_refused)
+		fail(sock, ECONNREFUSED);
+	return is_open;
 }
 
 static void on_program(void *arg, int fd, short revents)
@@ -180,12 +206,10 @@ int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 	struct tee_endpoint target;
 	ssize_t sent;
 
-	if (sock->error) {
-		int error = sock->error;
+	int error = run_datagram_take_error(sock);
 
-		sock->error = 0;
+	if (error)
 		return -error;
-	}
 	if (!to && sock->has_remote && sock->shown.port == 0)
 		return -EINVAL;
 	if (to) {
@@ -210,10 +234,15 @@ int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 	return sent < 0 ? -posix_errno((int)sent) : sent;
 }
 
+int run_datagram_watch(struct run_sock *sock, int our_fd)
+{
+	return host_watch_epoll(sock->run->host, our_fd, EPOLLIN | EPOLLRDHUP, on_program, sock);
+}
+
 int run_datagram_start(struct run_sock *sock, int our_fd)
 {
 	struct run *run = sock->run;
-	int result = host_watch_epoll(run->host, our_fd, EPOLLIN | EPOLLRDHUP, on_program, sock);
+	int result = run_datagram_watch(sock, our_fd);
 
 	if (result < 0)
 		return -posix_errno(result);

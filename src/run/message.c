@@ -47,14 +47,11 @@ static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs
 			struct run_source *ret_source)
 {
 	struct run *run = call->run;
+	int error = run_datagram_take_error(sock);
 	ssize_t count;
 
-	if (sock->error) {
-		int error = sock->error;
-
-		sock->error = 0;
+	if (error)
 		return -error;
-	}
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	count = recv(theirs, run->buffer, RUN_DATAGRAM_MAX, (flags & MSG_PEEK) | MSG_DONTWAIT);

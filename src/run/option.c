@@ -74,10 +74,12 @@ static int take_error(struct run_sock *sock, int dup)
 
 	if (sock->state == RUN_CONNECTED || sock->state == RUN_CONNECTING)
 		return 0; /* the bridge, or the attempt, takes the stack's error itself */
+	if (sock->state == RUN_DATAGRAM)
+		return run_datagram_take_error(sock);
 	if (getsockopt(dup, SOL_SOCKET, SO_ERROR, &native, &len) < 0)
 		native = 0;
 	sock->error = 0;
-	return native || sock->state == RUN_DATAGRAM || sock->state == RUN_FAILED ? error : 0;
+	return native || sock->state == RUN_FAILED ? error : 0;
 }
 
 /* Of a connection that is over. */

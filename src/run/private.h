@@ -14,6 +14,7 @@
  *   CONNECTED   the same                                 | a bridge (host/bridge.h) has our end
  *   FAILED, RETRYABLE, ENDED: our end is closed          | nothing
  *   DATAGRAM    one end of a SEQPACKET pair              | the other end
+ *               (UDP, connected: of two UDP sockets, see refusal.c)
  */
 #ifndef RUN_PRIVATE_H
 #define RUN_PRIVATE_H
@@ -103,6 +104,8 @@ struct run_sock {
 	struct run_source *sources;
 	unsigned source_first, source_count;
 	unsigned wanted;      /* control messages that recvmsg() is to tell (control.c) */
+	bool is_inet;         /* both ends are UDP sockets of the kernel's (refusal.c) */
+	bool has_native;      /* … and the program's may hold an error that we put there */
 	uint32_t netlink_pid; /* AF_NETLINK: its name */
 };
 
@@ -220,8 +223,10 @@ void run_forget_pids(void);
  * RUN_DONE or -errno.
  */
 int64_t run_give_fd(const struct run_call *call, struct run_sock *sock, int fd, bool is_cloexec);
-/* Puts `fd` in the place of the program's descriptor `target`; 0 or -errno. */
-int run_replace_fd(const struct run_call *call, int fd, int target, bool is_cloexec);
+/* Puts `fd` in the place of the program's descriptor `target`, closed on exec as that is; 0 or -errno. */
+int run_replace_fd(const struct run_call *call, int fd, int target);
+/* Does an epoll set of the caller's watch the file with this inode? Also when nobody can tell. */
+bool run_is_in_epoll(const struct run_call *call, uint64_t inode);
 /* An address that the program named; 0 or -errno. */
 int run_read_sockaddr(const struct run_call *call, uint64_t address, uint64_t len, int *ret_family,
 		      struct tee_endpoint *ret);
@@ -307,6 +312,8 @@ void run_sock_drop(struct run_sock *sock);
 
 /* Watches both ends of a datagram socket. 0 or -errno. */
 int run_datagram_start(struct run_sock *sock, int our_fd);
+/* Watches an end of ours; -TEE_E…. */
+int run_datagram_watch(struct run_sock *sock, int our_fd);
 void run_datagram_stop(struct run_sock *sock);
 /* What the program wrote with plain write() is sent before what comes now. */
 void run_datagram_drain(struct run_sock *sock);
@@ -320,6 +327,18 @@ void run_datagram_note(struct run_sock *sock, const struct tee_dgram_info *info,
 /* Where the datagram of these bytes came from, which was taken from the pair or (peeks) only looked at. */
 struct run_source run_datagram_source(struct run_sock *sock, const void *data, size_t len,
 				      bool peeks);
+
+/* ---- refusal.c ---- */
+
+/*
+ * The program connects a UDP socket: if possible it gets a descriptor that can tell a refusal by plain recv(); *theirs is
+ * then a duplicate of that.
+ */
+void run_refusal_prepare(struct run_call *call, struct run_sock *sock, int *theirs);
+/* Has the program's descriptor tell ECONNREFUSED to the next call; false: it can't. */
+bool run_refusal_tell(struct run_sock *sock);
+/* The error that a call has to tell (errno or 0), which is told once. */
+int run_datagram_take_error(struct run_sock *sock);
 
 /* ---- renew.c ---- */
 

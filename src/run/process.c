@@ -28,6 +28,8 @@
 # define PIDFD_THREAD O_EXCL
 #endif
 
+enum { DESCRIPTORS_LOOKED_AT = 1000 };
+
 bool run_is_valid(const struct run_call *call)
 {
 	uint64_t id = call->request->id;
@@ -172,17 +174,81 @@ int64_t run_give_fd(const struct run_call *call, struct run_sock *sock, int fd, 
 	return RUN_DONE;
 }
 
-int run_replace_fd(const struct run_call *call, int fd, int target, bool is_cloexec)
+/* O_CLOEXEC belongs to the descriptor, of which we have but duplicates. */
+static bool is_cloexec(pid_t tid, int fd)
+{
+	char path[64], line[256];
+	bool result = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)tid, fd);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, "flags:", 6) == 0)
+			result = strtoul(line + 6, NULL, 8) & O_CLOEXEC;
+	fclose(file);
+	return result;
+}
+
+int run_replace_fd(const struct run_call *call, int fd, int target)
 {
 	struct seccomp_notif_addfd add = {
 		.id = call->request->id,
 		.flags = SECCOMP_ADDFD_FLAG_SETFD,
 		.srcfd = (uint32_t)fd,
 		.newfd = (uint32_t)target,
-		.newfd_flags = is_cloexec ? O_CLOEXEC : 0,
+		.newfd_flags = is_cloexec((pid_t)call->request->pid, target) ? O_CLOEXEC : 0,
 	};
 
 	return ioctl(call->run->notify_fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+}
+
+/* An epoll's entry for a file: "tfd: 5 events: 19 data: 5 pos:0 ino:1a2b sdev:8" */
+static bool epoll_has(pid_t tid, const char *number, uint64_t inode)
+{
+	char path[300], line[256];
+	const char *at;
+	bool result = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", (int)tid, number);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!result && fgets(line, sizeof(line), file))
+		result = strncmp(line, "tfd:", 4) == 0 && (at = strstr(line, " ino:")) &&
+			 strtoull(at + 5, NULL, 16) == inode;
+	fclose(file);
+	return result;
+}
+
+bool run_is_in_epoll(const struct run_call *call, uint64_t inode)
+{
+	pid_t tid = (pid_t)call->request->pid;
+	const struct dirent *entry;
+	unsigned left = DESCRIPTORS_LOOKED_AT;
+	bool result = false;
+	char text[64];
+	DIR *dir;
+
+	snprintf(text, sizeof(text), "/proc/%d/fd", (int)tid);
+	dir = opendir(text);
+	if (!dir)
+		return true;
+	while (!result && (entry = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, text, sizeof(text) - 1);
+
+		result = left-- == 0;
+		if (len <= 0)
+			continue;
+		text[len] = '\0';
+		if (strcmp(text, "anon_inode:[eventpoll]") == 0)
+			result |= epoll_has(tid, entry->d_name, inode);
+	}
+	closedir(dir);
+	return result;
 }
 
 bool run_is_nonblocking(int fd)

@@ -110,7 +110,7 @@ int64_t run_renew(struct run_call *call, struct run_sock *sock, int *theirs)
 		SOCK_STREAM | SOCK_CLOEXEC | (run_is_nonblocking(*theirs) ? SOCK_NONBLOCK : 0), 0);
 	if (fresh < 0)
 		return -errno;
-	result = run_replace_fd(call, fresh, (int)call->request->data.args[0], false);
+	result = run_replace_fd(call, fresh, (int)call->request->data.args[0]);
 	if (result == 0)
 		result = run_sock_rename(sock, fresh);
 	if (result == 0)

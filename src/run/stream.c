@@ -360,7 +360,7 @@ static bool goes_native(struct run_call *call, struct run_sock *sock, int theirs
 		sock->type | SOCK_CLOEXEC | (run_is_nonblocking(theirs) ? SOCK_NONBLOCK : 0), 0);
 	if (native < 0)
 		return false;
-	if (run_replace_fd(call, native, (int)call->request->data.args[0], false) < 0) {
+	if (run_replace_fd(call, native, (int)call->request->data.args[0]) < 0) {
 		close(native);
 		return false;
 	}
@@ -396,7 +396,7 @@ static int64_t connect_draft(struct run_call *call, struct run_sock *sock, int *
 	return run_hold(call, sock, run_timeout_ns(*theirs, SO_SNDTIMEO), -EINPROGRESS);
 }
 
-static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, int theirs)
+static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, int *theirs)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
 	struct tee_endpoint remote = {0};
@@ -408,9 +408,12 @@ static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, in
 	result = run_read_sockaddr(call, args[1], args[2], &family, &remote);
 	if (result < 0)
 		return result;
-	if (family != AF_UNSPEC && goes_native(call, sock, theirs, &remote))
+	if (family != AF_UNSPEC && goes_native(call, sock, *theirs, &remote))
 		return RUN_CONTINUE;
-	return run_datagram_connect(sock, &remote);
+	result = (int)run_datagram_connect(sock, &remote);
+	if (result == 0 && family != AF_UNSPEC)
+		run_refusal_prepare(call, sock, theirs);
+	return result;
 }
 
 /* connect() to AF_UNSPEC takes the connection away. */
@@ -450,7 +453,7 @@ int64_t run_call_connect(struct run_call *call)
 	if (!sock)
 		return call->is_held ? -EBADF : RUN_CONTINUE;
 	if (sock->state == RUN_DATAGRAM)
-		verdict = connect_datagram(call, sock, theirs);
+		verdict = connect_datagram(call, sock, &theirs);
 	else if (sock->state != RUN_LISTENING && is_dissolving(call))
 		verdict = run_disconnect(call, sock, &theirs);
 	else if (sock->state == RUN_DRAFT || sock->state == RUN_RETRYABLE)

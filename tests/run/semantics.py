@@ -1174,6 +1174,150 @@ def _(w):
     w.error(a)
 
 
+def refused(w, **keywords):
+    """A connected socket whose first datagram was refused."""
+    a, b = w.udp(**keywords), w.udp()
+    b.bind((w.loopback, 0))
+    name = b.getsockname()
+    a.connect(name)
+    b.close()
+    time.sleep(SETTLE_S)
+    a.send(b"x")
+    return a, name
+
+
+REFUSED = {
+    "recv": lambda a, _: a.recv(10),
+    "recv blocking": lambda a, _: (a.setblocking(True), a.recv(10)),
+    "recvfrom": lambda a, _: a.recvfrom(10),
+    "recvmsg": lambda a, _: a.recvmsg(10)[0],
+    "read": lambda a, _: os.read(a.fileno(), 10),
+    "send": lambda a, _: a.send(b"y"),
+    "write": lambda a, _: os.write(a.fileno(), b"y"),
+    "sendto": lambda a, name: a.sendto(b"y", name),
+    "sendmsg": lambda a, _: a.sendmsg([b"y"]),
+    "SO_ERROR": lambda a, _: a.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+}
+for call_name, call in REFUSED.items():
+    @sequence(f"udp: refused, heard by {call_name}")
+    def _(w, call=call):
+        a, name = refused(w)
+        w.poll(a, select.POLLERR)
+        w.did(call, a, name)
+        w.poll(a)
+        a.setblocking(False)
+        w.did(a.recv, 10)
+        w.did(a.getsockopt, socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+@sequence("udp: refused again and again")
+def _(w):
+    a, _ = refused(w)
+    for _ in range(5):
+        w.poll(a, select.POLLERR)
+        w.did(a.recv, 10)
+        w.did(a.send, b"again")
+
+
+@sequence("udp: refused, and then somebody is there")
+def _(w):
+    a, name = refused(w)
+    w.poll(a, select.POLLERR)
+    b = w.udp()
+    b.bind(name)
+    w.error(a)
+    w.did(a.send, b"hello")
+    w.poll(b, IN)
+    data, who = b.recvfrom(10)
+    w.note(data)
+    w.note(who == a.getsockname())
+    b.sendto(b"yes", who)
+    w.poll(a, IN)
+    w.did(a.recv, 10)
+    w.did(a.recv, 10)
+
+
+@sequence("udp: refused, a receiver waits")
+def _(w):
+    a, b = w.udp(blocking=True), w.udp()
+    b.bind((w.loopback, 0))
+    a.connect(b.getsockname())
+    b.close()
+    time.sleep(SETTLE_S)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            a.recv(10)
+        except ConnectionRefusedError:
+            os._exit(7)
+        os._exit(0)
+    time.sleep(SETTLE_S)
+    a.send(b"x")
+    w.note(os.waitpid(pid, 0)[1] >> 8)
+
+
+@sequence("udp: refused, watched by epoll since before connect")
+def _(w):
+    a, b = w.udp(), w.udp()
+    epoll = select.epoll()
+    epoll.register(a, IN)
+    b.bind((w.loopback, 0))
+    a.connect(b.getsockname())
+    a.send(b"x")
+    w.poll(b, IN)
+    b.sendto(b"y", b.recvfrom(10)[1])
+    w.note([bits for _, bits in epoll.poll(2)] == [IN])
+    w.did(a.recv, 10)
+    epoll.close()
+
+
+@sequence("udp: what came before connect is read after it")
+def _(w):
+    a, b = w.udp(), w.udp()
+    b.bind((w.loopback, 0))
+    a.bind((w.loopback, 0))
+    for i in range(3):
+        b.sendto(b"%d" % i, a.getsockname())
+    w.poll(a, IN)
+    a.connect(b.getsockname())
+    for _ in range(3):
+        data, who = a.recvfrom(10)
+        w.note(data)
+        w.note(who == b.getsockname())
+    w.did(a.recv, 10)
+
+
+@sequence("udp: a connected socket's flags and options")
+def _(w):
+    for cloexec in (False, True):
+        a, b = w.udp(), w.udp()
+        b.bind((w.loopback, 0))
+        a.set_inheritable(not cloexec)
+        a.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 3, 0))
+        a.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 5000)
+        a.connect(b.getsockname())
+        w.note(a.get_inheritable())
+        w.did(a.getsockopt, socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+        w.did(a.getsockopt, socket.SOL_SOCKET, socket.SO_RCVBUF)
+        w.note(bool(fcntl.fcntl(a.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK))
+        w.did(a.getpeername)
+        w.note(os.fstat(a.fileno()).st_mode >> 12)
+
+
+@sequence("udp: a connected socket's port is free once it is closed")
+def _(w):
+    for _ in range(3):
+        a, b = w.udp(), w.udp()
+        b.bind((w.loopback, 0))
+        a.bind((w.loopback, 0))
+        name = a.getsockname()
+        a.connect(b.getsockname())
+        a.send(b"x")
+        a.close()
+        c = w.udp()
+        w.did(c.bind, name)
+
+
 @sequence("udp: MSG_PEEK and MSG_TRUNC")
 def _(w):
     a, b = w.udp(), w.udp()
