@@ -46,7 +46,7 @@ TEE_API int tee_bind(struct tee_socket *socket, const struct tee_endpoint *local
 
 /*
  * Passive OPEN (RFC 9293 3.9.1.1). `backlog`: connections that may wait for tee_accept(),
- * at least one.
+ * and one more, as on Linux.
  * On a listening socket it changes the backlog.
  */
 TEE_API int tee_listen(struct tee_socket *socket, unsigned backlog);

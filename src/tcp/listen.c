@@ -175,10 +175,10 @@ struct tcp_listener *listen_find(struct tcp *tcp, const struct tcp_key *key, int
 
 /* ---- LISTEN ---- */
 
-/* Room for one there is always, or a listener would be deaf. */
+/* One more than the backlog may wait, as on Linux: with 0 there is still room for one. */
 bool listen_queue_is_full(const struct tcp_listener *listener)
 {
-	return listener->ready_count >= MAX(listener->backlog, 1u);
+	return listener->ready_count > listener->backlog;
 }
 
 /* The ACK of a cookie: everything we know of the connection is in it. */

@@ -429,7 +429,7 @@ static void test_no_room_to_wait(void **state)
 	pair_init(&pair, NULL);
 	listener = pair_open(&pair, 1, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
 	assert_int_equal(tee_bind(listener, &local), 0);
-	assert_int_equal(tee_listen(listener, 1), 0);
+	assert_int_equal(tee_listen(listener, 0), 0);
 	for (unsigned i = 0; i < 2; i++)
 		clients[i] = pair_begin_connect(&pair, 80);
 	pair_run(&pair);
