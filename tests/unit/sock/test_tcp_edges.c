@@ -449,9 +449,55 @@ static void test_no_room_to_wait(void **state)
 	pair_fini(&pair);
 }
 
+/* "Connected to nobody": the peer is reset, and the socket, or a listener, is as fresh, with the port it was bound to. */
+static void test_dissolve(void **state)
+{
+	const struct tee_endpoint nobody = {0};
+	struct tee_endpoint local = endpoint(TEE_IP_ANY, 4000), remote;
+	struct tee_socket *listener, *client, *accepted;
+	struct pair pair;
+	uint8_t byte;
+
+	(void)state;
+	pair_init(&pair, NULL);
+	listener = pair_listen(&pair, 80);
+	client = pair_open(&pair, 0, TEE_SOCKET_TCP, TEE_FAMILY_ANY);
+	assert_int_equal(tee_connect(client, &nobody), 0);
+	assert_int_equal(tee_bind(client, &local), 0);
+	remote = endpoint(pair.ip4[1], 80);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(tee_connect(client, &remote), -TEE_EINPROGRESS);
+		pair_run(&pair);
+		assert_int_equal(tee_accept(listener, &accepted, &local), 0);
+		assert_int_equal(local.port, 4000);
+		assert_int_equal(tee_connect(client, &nobody), 0);
+		assert_int_equal(tee_send(client, "x", 1, 0), -TEE_ENOTCONN);
+		pair_run(&pair);
+		assert_int_equal(tee_recv(accepted, &byte, 1, 0), -TEE_ECONNRESET);
+	}
+	/* While it opens: nobody heard of it, and its answer meets nothing. */
+	assert_int_equal(tee_connect(client, &remote), -TEE_EINPROGRESS);
+	assert_int_equal(tee_connect(client, &nobody), 0);
+	pair_run(&pair);
+	assert_int_equal(tee_accept(listener, &accepted, &local), -TEE_EAGAIN);
+	/* The accepted end of a connection, and the listener. */
+	assert_int_equal(tee_connect(client, &remote), -TEE_EINPROGRESS);
+	pair_run(&pair);
+	assert_int_equal(tee_accept(listener, &accepted, &local), 0);
+	assert_int_equal(tee_connect(accepted, &nobody), 0);
+	assert_int_equal(tee_connect(listener, &nobody), 0);
+	pair_run(&pair);
+	assert_int_equal(tee_recv(client, &byte, 1, 0), -TEE_ECONNRESET);
+	assert_int_equal(tee_connect(client, &remote), -TEE_EINPROGRESS);
+	pair_run(&pair);
+	assert_int_equal(tee_take_error(client), TEE_ECONNREFUSED);
+	pair_fini(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dissolve),
 		cmocka_unit_test(test_no_room_to_wait),
 		cmocka_unit_test(test_tail_probe_of_what_arrived),
 		cmocka_unit_test(test_time_of_timeouts),
