@@ -28,6 +28,10 @@ struct posix_file {
 	bool is_fastopen;   /* TCP_FASTOPEN: a send with an address connects */
 	bool wants_inq;     /* TCP_INQ */
 	bool wants_tos, wants_ttl;
+	bool has_oob_inline; /* SO_OOBINLINE */
+	uint64_t taken;      /* bytes of the stream that are gone from its queue */
+	uint64_t
+		urgent_read_at; /* of them and of those ahead, up to the urgent octet that MSG_OOB read */
 	uint64_t receive_timeout_ns, send_timeout_ns; /* 0: none */
 	uint64_t linger_ns;                           /* TEE_NEVER: off */
 	struct posix_remembered remembered[POSIX_REMEMBERED_MAX];
@@ -86,6 +90,11 @@ int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
 /* What an accepted socket inherits; and the end. */
 void posix_errqueue_inherit(struct posix_file *child, const struct posix_file *listener);
 void posix_errqueue_free(struct posix_world *world, struct posix_file *file);
+/* Urgent data (urgent.c): how far a read may go, the octet itself, and what poll() says. */
+size_t posix_urgent_limit(struct posix_file *file, int flags);
+int64_t posix_urgent_recv(struct posix_file *file, struct posix_msg *msg, int flags);
+int posix_urgent_inq(const struct posix_file *file, int bytes);
+uint32_t posix_urgent_bits(const struct posix_file *file, uint32_t bits);
 /* Readiness gained, for an epoll set that watches `fd`; other files have none to gain. */
 void posix_epoll_edge(struct posix_file *epoll, int fd, uint32_t bits);
 /* A closed descriptor leaves every epoll set. */

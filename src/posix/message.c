@@ -334,21 +334,11 @@ static void add_cmsg(struct posix_msg *msg, int level, int type, int32_t value)
 		(struct posix_cmsg){.level = level, .type = type, .value = value};
 }
 
-/* POSIX' sockatmark(): what is read at once ends before the urgent octet, or begins with it. */
-static size_t up_to_mark(const struct posix_file *file, size_t len)
-{
-	uint64_t ahead;
-
-	if (tee_get_option(file->socket, TEE_OPT_URGENT_AHEAD, &ahead) < 0 || ahead < 2)
-		return len;
-	return MIN(len, ahead - 1);
-}
-
 /* Fills the pieces from the byte `from` on; returns how much came, or an error when none did. */
 static int64_t take_pieces(struct posix_file *file, const struct posix_msg *msg, size_t from,
 			   int flags)
 {
-	size_t most = up_to_mark(file, SIZE_MAX);
+	size_t most = posix_urgent_limit(file, flags);
 	int64_t taken = 0;
 
 	/* Who wants no byte still learns whether there is one. */
@@ -369,6 +359,8 @@ static int64_t take_pieces(struct posix_file *file, const struct posix_msg *msg,
 			return taken ? taken : -posix_errno((int)got);
 		taken += got;
 		most -= (size_t)got;
+		if (!(flags & LINUX_MSG_PEEK))
+			file->taken += (size_t)got;
 		/* A peek always starts at the front, so only the first piece can be filled. */
 		if ((size_t)got < len - from || !most || flags & LINUX_MSG_PEEK)
 			break;
@@ -492,9 +484,8 @@ int64_t posix_recvmsg(struct posix_world *world, int fd, struct posix_msg *msg, 
 	/* Reading the queue of errors never waits. */
 	if (flags & LINUX_MSG_ERRQUEUE)
 		return posix_errqueue_read(world, file, msg);
-	/* Urgent data is only ever in the stream (RFC 6093), so it can't be read apart. */
 	if (flags & LINUX_MSG_OOB)
-		return -LINUX_EINVAL;
+		return posix_is_tcp(file) ? posix_urgent_recv(file, msg, flags) : -LINUX_EINVAL;
 	if (!posix_is_tcp(file))
 		return receive_datagram(world, file, msg, flags, wait);
 	return receive_stream(world, file, msg, flags, wait);

@@ -48,7 +48,6 @@ static const struct option_row rows[] = {
 	{LINUX_SOL_SOCKET, LINUX_SO_REUSEPORT, TEE_OPT_REUSEPORT, AS_FLAG, false},
 	{LINUX_SOL_SOCKET, LINUX_SO_BROADCAST, TEE_OPT_BROADCAST, AS_FLAG, false},
 	{LINUX_SOL_SOCKET, LINUX_SO_KEEPALIVE, TEE_OPT_KEEPALIVE, AS_FLAG, false},
-	{LINUX_SOL_SOCKET, LINUX_SO_OOBINLINE, TEE_OPT_OOBINLINE, AS_FLAG, false},
 	{LINUX_SOL_SOCKET, LINUX_SO_SNDBUF, TEE_OPT_SNDBUF, AS_DOUBLED, false},
 	{LINUX_SOL_SOCKET, LINUX_SO_RCVBUF, TEE_OPT_RCVBUF, AS_DOUBLED, false},
 	{LINUX_SOL_SOCKET, LINUX_SO_SNDBUFFORCE, TEE_OPT_SNDBUF, AS_DOUBLED, false},
@@ -344,6 +343,8 @@ static int set_own(struct posix_file *file, int level, int name, int number)
 		error = tee_set_option(file->socket, TEE_OPT_FASTOPEN, (uint32_t)number);
 		file->is_fastopen = number > 0;
 		return -posix_errno(error);
+	} else if (level == LINUX_SOL_SOCKET && name == LINUX_SO_OOBINLINE) {
+		file->has_oob_inline = number;
 	} else if ((level == LINUX_SOL_IP && name == LINUX_IP_RECVTOS) ||
 		   (level == LINUX_SOL_IPV6 && name == LINUX_IPV6_RECVTCLASS)) {
 		file->wants_tos = number;
@@ -480,6 +481,7 @@ static int get_socket_level(struct posix_file *file, int name, void *value, uint
 	case LINUX_SO_TIMESTAMPING:
 		return store_int(value, len, posix_errqueue_get(file, LINUX_SOL_SOCKET, name));
 	case LINUX_SO_SNDLOWAT: return store_int(value, len, 1);
+	case LINUX_SO_OOBINLINE: return store_int(value, len, file->has_oob_inline);
 	case LINUX_SO_LINGER: return get_linger(file, value, len);
 	case LINUX_SO_RCVTIMEO: return get_timeout(file->receive_timeout_ns, value, len);
 	case LINUX_SO_SNDTIMEO: return get_timeout(file->send_timeout_ns, value, len);

@@ -78,7 +78,7 @@ uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *fi
 	/* Neither connected nor trying to be: Linux calls that hung up, and a write would tell at once. */
 	if (posix_is_tcp(file) && !file->was_connected && posix_tcp_state(file) == TEE_TCP_CLOSED)
 		return LINUX_POLLOUT | LINUX_POLLWRNORM | LINUX_POLLHUP;
-	return bits_of(file, tee_readiness(file->socket)) |
+	return posix_urgent_bits(file, bits_of(file, tee_readiness(file->socket))) |
 	       (posix_errqueue_is_filled(file) ? LINUX_POLLERR : 0);
 }
 

@@ -356,6 +356,7 @@ int posix_adopt(struct posix_world *world, int listener_fd, struct tee_socket *s
 	child->protocol = listener->protocol;
 	child->was_connected = true;
 	child->wants_inq = listener->wants_inq;
+	child->has_oob_inline = listener->has_oob_inline;
 	child->receive_timeout_ns = listener->receive_timeout_ns;
 	child->send_timeout_ns = listener->send_timeout_ns;
 	child->linger_ns = listener->linger_ns;
@@ -411,6 +412,8 @@ static int disconnect(struct posix_file *file)
 
 	if (!error)
 		file->is_connecting = file->was_connected = file->is_deferred = false;
+	if (!error)
+		file->taken = file->urgent_read_at = 0;
 	return -posix_errno(error);
 }
 
@@ -554,6 +557,7 @@ int posix_ioctl(struct posix_world *world, int fd, uint64_t request, int *arg)
 {
 	struct posix_file *file = posix_find(world, fd);
 	uint64_t ahead;
+	int error;
 
 	if (!file)
 		return -LINUX_EBADF;
@@ -567,7 +571,11 @@ int posix_ioctl(struct posix_world *world, int fd, uint64_t request, int *arg)
 	if (file->kind != POSIX_SOCKET)
 		return -LINUX_ENOTTY;
 	switch (request) {
-	case LINUX_FIONREAD: return get_count(file, TEE_OPT_INQ, arg);
+	case LINUX_FIONREAD:
+		error = get_count(file, TEE_OPT_INQ, arg);
+		if (!error && posix_is_tcp(file))
+			*arg = posix_urgent_inq(file, *arg);
+		return error;
 	case LINUX_SIOCOUTQ: return get_count(file, TEE_OPT_OUTQ, arg);
 	case LINUX_SIOCOUTQNSD: return get_count(file, TEE_OPT_OUTQ_NOTSENT, arg);
 	case LINUX_SIOCATMARK:

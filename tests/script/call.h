@@ -24,6 +24,7 @@ struct call_table {
 	uint16_t bind_port, connect_port;
 	uint64_t zero_ns; /* the rig's clock at the script's time 0 */
 	int64_t tolerance_us;
+	bool has_urgent; /* the peer has sent urgent data */
 	struct call_fd fds[CALL_FDS_MAX];
 };
 

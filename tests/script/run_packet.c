@@ -146,6 +146,7 @@ void run_inbound(struct run *run, const struct packet_spec *spec)
 		run_fail(run, RUN_UNSUPPORTED,
 			 "the packet cannot be built: too long, or its options are");
 	run_remember_packet(run, flow, &packet, true, run->rig->now_ns, "");
+	run->calls.has_urgent |= spec->flags & SEG_URG;
 	if (!rig_receive(run->rig, bytes, len))
 		run_fail(run, RUN_FAIL, "the stack has no memory for a packet");
 	run_pending(run);
