@@ -146,6 +146,9 @@ struct tcp_rx {
 	struct reassembly *ooo;          /* NULL: nothing out of order */
 	uint64_t urgent;                 /* with CONN_URGENT_IN */
 	uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
+	/* Text that rode in the SYN of a simultaneous open and waits for ESTABLISHED; NULL: none. */
+	struct tee_pkt *syn_text;
+	uint32_t syn_text_off, syn_text_len;
 	/* autotuning: dynamic right-sizing */
 	uint64_t space_mark; /* offset read when the current measurement began */
 	uint64_t space_at_ns, rtt_ns, rtt_mark, rtt_at_ns;

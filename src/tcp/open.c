@@ -240,6 +240,32 @@ void open_take_options(struct tcp_conn *conn, const struct tcp_options *options)
 	conn_update_mss(conn);
 }
 
+/* "If there are other controls or text in the segment, queue them": the text; a FIN comes again. */
+static void keep_syn_text(struct tcp_conn *conn, const struct segment *seg, struct tee_pkt *pkt)
+{
+	if (!seg->len || !rx_get(conn))
+		return;
+	conn->rx->syn_text = tee_pkt_ref(pkt);
+	conn->rx->syn_text_off = seg->payload_off;
+	conn->rx->syn_text_len = seg->len;
+}
+
+/* "… for processing after the ESTABLISHED state has been reached". */
+static void take_syn_text(struct tcp_conn *conn)
+{
+	struct segment seg = {.h = {.flags = TEE_TCP_ACK}, .seq = 1, .gso_segs = 1};
+	struct tee_pkt *pkt = conn->rx ? conn->rx->syn_text : NULL;
+
+	if (!pkt)
+		return;
+	conn->rx->syn_text = NULL;
+	seg.payload_off = conn->rx->syn_text_off;
+	seg.len = conn->rx->syn_text_len;
+	seg.end = seg.seq + seg.len;
+	receive_data(conn, &seg, pkt);
+	tee_pkt_release(pkt);
+}
+
 static void take_syn(struct tcp_conn *conn, const struct segment *seg)
 {
 	conn->rcv.irs = seg->h.seq;
@@ -287,6 +313,7 @@ void open_syn_acked(struct tcp_conn *conn, const struct segment *seg)
 		conn->snd.wl2 = (uint64_t)MAX(seg->ack, 0);
 	}
 	open_established(conn);
+	take_syn_text(conn);
 }
 
 /* ---- SYN-SENT, RFC 9293 3.10.7.3 ---- */
@@ -376,6 +403,7 @@ void open_on_syn_sent_segment(struct tcp_conn *conn, struct segment *seg, struct
 	conn->ecn_reply =
 		ecn_on_syn(&ecn, conn->settings->s.ecn, seg->h.flags, seg->tos & ECN_MASK);
 	conn_set_ecn(conn, &ecn);
+	keep_syn_text(conn, seg, pkt);
 	conn->flags |= CONN_SYN_DUE;
 	conn_mark_due(conn);
 }

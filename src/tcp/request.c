@@ -277,7 +277,9 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 	conn->rcv.irs = request->irs;
 	conn->snd.nxt = 1;
 	conn->rcv.adv = 1 + MIN(conn->rcv.buf, 65535u);
-	conn->adv_mss = (uint16_t)MIN(MAX(conn->path.mtu, 576u) - 40u, 65535u);
+	conn->adv_mss = (uint16_t)MIN(MAX(conn->path.mtu, 576u) - TCP_HEADER_LEN -
+					      (conn_is4(conn) ? IP4_HEADER_LEN : IP6_HEADER_LEN),
+				      65535u);
 	open_take_options(conn, &options);
 	conn->snd.wnd = request->peer_window;
 	conn->snd.wnd_max = request->peer_window;

@@ -204,6 +204,8 @@ static void rx_free(struct tcp *tcp, struct tcp_rx *rx)
 		reassembly_fini(rx->ooo);
 		free(rx->ooo);
 	}
+	if (rx->syn_text)
+		tee_pkt_release(rx->syn_text);
 	slab_free(&tcp->rxs, rx);
 }
 

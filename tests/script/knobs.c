@@ -54,8 +54,8 @@ static bool next_word(const char **at, char word[WORD_MAX])
 
 static bool is_knob_word(const char *word)
 {
-	return strchr(word, '=') &&
-	       (!strncmp(word, "net.", 4) || strstr(word, "/proc/sys/") || strstr(word, "/sys/"));
+	return strchr(word, '=') && (!strncmp(word, "net.", 4) || !strncmp(word, "kern.", 5) ||
+				     strstr(word, "/proc/sys/") || strstr(word, "/sys/"));
 }
 
 /* `tee` and fields of the configuration, by their own names. */

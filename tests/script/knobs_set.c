@@ -24,6 +24,8 @@ enum knob_form {
 	KNOB_TEXT,
 	KNOB_MSL,     /* FreeBSD counts it in milliseconds */
 	KNOB_IGNORED, /* has no effect that a peer could see, or we always do it */
+	KNOB_ALWAYS0, /* we are as with 0, and can't be otherwise */
+	KNOB_ALWAYS1, /* the same, with another number */
 };
 
 struct knob_row {
@@ -99,6 +101,52 @@ static const struct knob_row rows[] = {
 	{"optmem_max", NULL, KNOB_IGNORED},
 	{"rmem_max", NULL, KNOB_IGNORED},
 	{"wmem_max", NULL, KNOB_IGNORED},
+	{"tcp_max_reordering", NULL, KNOB_IGNORED},
+	{"tcp_retrans_collapse", NULL, KNOB_IGNORED},
+	{"tcp_tso_rtt_log", NULL, KNOB_IGNORED},
+	{"tcp_min_rtt_wlen", NULL, KNOB_IGNORED},
+	{"tcp_tw_reuse", NULL, KNOB_IGNORED},
+	{"tcp_tw_reuse_delay", NULL, KNOB_IGNORED},
+	{"tcp_max_orphans", NULL, KNOB_IGNORED},
+	{"tcp_early_demux", NULL, KNOB_IGNORED},
+	{"tcp_pingpong_thresh", NULL, KNOB_IGNORED},
+	{"tcp_fack", NULL, KNOB_IGNORED},
+	{"tcp_workaround_signed_windows", NULL, KNOB_IGNORED},
+	{"tcp_allowed_congestion_control", NULL, KNOB_IGNORED},
+	{"tcp_no_ssthresh_metrics_save", NULL, KNOB_IGNORED},
+	{"tcp_base_mss", NULL, KNOB_IGNORED},
+	{"tcp_mtu_probe_floor", NULL, KNOB_IGNORED},
+	{"tcp_probe_interval", NULL, KNOB_IGNORED},
+	{"tcp_probe_threshold", NULL, KNOB_IGNORED},
+	{"tcp_rfc1337", NULL, KNOB_IGNORED}, /* a RST never ends TIME-WAIT */
+	{"tcp_mtu_probing", NULL, KNOB_ALWAYS0},
+	{"tcp_reflect_tos", NULL, KNOB_ALWAYS0},
+	{"tcp_stdurg", NULL, KNOB_ALWAYS1},
+	{"tcp_thin_linear_timeouts", NULL, KNOB_ALWAYS0},
+	{"tcp_syn_linear_timeouts", NULL, KNOB_ALWAYS0},
+	{"tcp_plb_enabled", NULL, KNOB_ALWAYS0},
+	{"tcp_ecn_option", NULL, KNOB_IGNORED},
+	{"tcp_ecn_option_beacon", NULL, KNOB_IGNORED},
+	{"icmp_ratelimit", NULL, KNOB_IGNORED},
+	{"icmp_ratemask", NULL, KNOB_IGNORED},
+	{"icmp_msgs_per_sec", "icmp_rate_per_s", KNOB_PLAIN},
+	{"icmp_msgs_burst", NULL, KNOB_IGNORED},
+	{"ip_local_port_range", NULL, KNOB_IGNORED}, /* a connection's port is what the flow has */
+	{"ip_nonlocal_bind", NULL, KNOB_ALWAYS0},
+	{"rp_filter", NULL, KNOB_IGNORED},
+	{"accept_ra", NULL, KNOB_IGNORED},
+	{"accept_dad", NULL, KNOB_IGNORED},
+	{"disable_ipv6", NULL, KNOB_IGNORED},
+	{"auto_flowlabels", NULL, KNOB_IGNORED},
+	{"rmem_default", NULL, KNOB_IGNORED},
+	{"wmem_default", NULL, KNOB_IGNORED},
+	{"txrehash", NULL, KNOB_IGNORED},
+	{"busy_poll", NULL, KNOB_IGNORED},
+	{"busy_read", NULL, KNOB_IGNORED},
+	{"high_order_alloc_disable", NULL, KNOB_IGNORED},
+	{"skb_defer_max", NULL, KNOB_IGNORED},
+	{"max_skb_frags", NULL, KNOB_IGNORED},
+	{"gro_normal_batch", NULL, KNOB_IGNORED},
 	/* FreeBSD */
 	{"rfc1323", "tcp_timestamps", KNOB_BOOL},
 	{"sack.enable", "tcp_sack", KNOB_BOOL},
@@ -116,6 +164,71 @@ static const struct knob_row rows[] = {
 	{"rexmit_initial", "tcp_rto_initial_ns", KNOB_MS},
 	{"cc.algorithm", "tcp_cc", KNOB_TEXT},
 	{"initcwnd_segments", "tcp_initial_cwnd_segs", KNOB_PLAIN},
+	{"delacktime", "tcp_delack_min_ns", KNOB_MS},
+	{"do_prr", "tcp_prr", KNOB_BOOL},
+	{"minmss", "tcp_min_snd_mss", KNOB_PLAIN},
+	{"recvspace", "tcp_rcvbuf_initial", KNOB_PLAIN},
+	{"sendspace", "tcp_sndbuf_initial", KNOB_PLAIN},
+	{"recvbuf_auto", "tcp_autotuning", KNOB_BOOL},
+	{"recvbuf_max", "tcp_rcvbuf_max", KNOB_PLAIN},
+	{"sendbuf_max", "tcp_sndbuf_max", KNOB_PLAIN},
+	{"maxtcptw", "timewait_max", KNOB_PLAIN},
+	{"syncache.rexmtlimit", "tcp_synack_retries", KNOB_PLAIN},
+	{"path_mtu_discovery", "pmtud", KNOB_BOOL},
+	{"rexmit_max", "tcp_rto_max_ns", KNOB_MS},
+	{"ack_war_timewindow", "oow_ack_interval_ns", KNOB_MS},
+	{"ack_war_cnt", NULL, KNOB_IGNORED},
+	{"soacceptqueue", "tcp_listen_backlog_max", KNOB_PLAIN},
+	{"icmp_may_rst", NULL, KNOB_ALWAYS1},
+	{"rexmit_drop_options", NULL, KNOB_ALWAYS0},
+	{"drop_synfin", NULL, KNOB_ALWAYS0},
+	{"insecure_rst", NULL, KNOB_ALWAYS0},
+	{"insecure_syn", NULL, KNOB_ALWAYS0},
+	{"insecure_ack", NULL, KNOB_ALWAYS0},
+	{"blackhole", NULL, KNOB_ALWAYS0},
+	{"tolerate_missing_ts", NULL, KNOB_ALWAYS1},
+	{"syncookies_only", NULL, KNOB_ALWAYS0},
+	{"pmtud_blackhole_detection", NULL, KNOB_ALWAYS0},
+	{"delayed_ack", NULL, KNOB_ALWAYS1},
+	{"always_keepalive", NULL, KNOB_IGNORED},
+	{"keepinit", NULL, KNOB_IGNORED},
+	{"rexmit_slop", NULL, KNOB_IGNORED},
+	{"persmin", NULL, KNOB_IGNORED},
+	{"persmax", NULL, KNOB_IGNORED},
+	{"v6mssdflt", NULL, KNOB_IGNORED},
+	{"rfc3390", NULL, KNOB_IGNORED},
+	{"rfc3465", NULL, KNOB_IGNORED},
+	{"rfc6675_pipe", NULL, KNOB_IGNORED},
+	{"abc_l_var", NULL, KNOB_IGNORED},
+	{"newcwv", NULL, KNOB_IGNORED},
+	{"newreno_ecn", NULL, KNOB_IGNORED},
+	{"tso", NULL, KNOB_IGNORED},
+	{"sack.maxholes", NULL, KNOB_IGNORED},
+	{"sack.globalmaxholes", NULL, KNOB_IGNORED},
+	{"sack.tso", NULL, KNOB_IGNORED},
+	{"sack.lrd", NULL, KNOB_IGNORED},
+	{"sack.revised", NULL, KNOB_IGNORED},
+	{"ecn.maxretries", NULL, KNOB_IGNORED},
+	{"sendbuf_auto", NULL, KNOB_IGNORED},
+	{"sendbuf_inc", NULL, KNOB_IGNORED},
+	{"sendbuf_auto_lowat", NULL, KNOB_IGNORED},
+	{"fast_finwait2_recycle", NULL, KNOB_IGNORED},
+	{"nolocaltimewait", NULL, KNOB_IGNORED},
+	{"functions_default", NULL, KNOB_IGNORED},
+	{"functions_inherit_listen_socket_stack", NULL, KNOB_IGNORED},
+	{"ts_offset_per_conn", NULL, KNOB_IGNORED},
+	{"isn_reseed_interval", NULL, KNOB_IGNORED},
+	{"log_in_vain", NULL, KNOB_IGNORED},
+	{"log_debug", NULL, KNOB_IGNORED},
+	{"per_cpu_timers", NULL, KNOB_IGNORED},
+	{"do_tcpdrain", NULL, KNOB_IGNORED},
+	{"require_unique_port", NULL, KNOB_IGNORED},
+	{"hostcache.enable", "tcp_metrics_save", KNOB_BOOL},
+	{"hostcache.purge", NULL, KNOB_IGNORED},
+	{"hostcache.expire", NULL, KNOB_IGNORED},
+	{"hostcache.prune", NULL, KNOB_IGNORED},
+	{"maxsockbuf", NULL, KNOB_IGNORED}, /* the scale that it gives is our own */
+	{"icmplim", NULL, KNOB_IGNORED},
 };
 
 void knobs_note(struct knobs *knobs, const char *name)
@@ -194,6 +307,8 @@ static bool apply_row(struct knobs *knobs, const struct knob_row *row, const cha
 	case KNOB_RACK: return set_number(knobs, row->field, number & 1);
 	case KNOB_TEXT: return knobs_set_field(knobs, row->field, value);
 	case KNOB_IGNORED: knobs_note(knobs, row->name); return true;
+	case KNOB_ALWAYS0: return number == 0;
+	case KNOB_ALWAYS1: return number != 0;
 	}
 	return false;
 }
@@ -201,11 +316,15 @@ static bool apply_row(struct knobs *knobs, const struct knob_row *row, const cha
 /* "/proc/sys/net/ipv4/tcp_sack" and "net.ipv4.tcp_sack" end in the same word. */
 static const char *short_name(const char *name)
 {
-	static const char *const prefixes[] = {"net.ipv4.", "net.core.", "net.inet.tcp."};
+	static const char *const prefixes[] = {"net.ipv4.",     "net.ipv6.",      "net.core.",
+					       "net.inet.tcp.", "net.inet.icmp.", "kern.ipc."};
 	const char *slash = strrchr(name, '/');
 
 	if (slash)
 		return slash + 1;
+	/* net.ipv4.conf.all.rp_filter: of an interface, whichever */
+	if (strstr(name, ".conf."))
+		return strrchr(name, '.') + 1;
 	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
 			return name + strlen(prefixes[i]);
@@ -250,11 +369,39 @@ void knobs_set_defaults(struct knobs *knobs)
 			knobs_note(knobs, settings[i][0]);
 }
 
+/* A number behind a word of the command, with a unit of time or without. */
+static bool route_number(const char *command, const char *word, unsigned long long *ret)
+{
+	const char *at = strstr(command, word);
+	char *end;
+
+	if (!at)
+		return false;
+	*ret = strtoull(at + strlen(word), &end, 10);
+	return end != at + strlen(word);
+}
+
+/* What a route says of the connections over it, as far as all of ours can be told it. */
 void knobs_set_route(struct knobs *knobs, const char *command)
 {
-	const char *advmss = strstr(command, "advmss ");
+	static const struct {
+		const char *word, *field, *unit;
+	} attributes[] = {
+		{"advmss ", "tcp_mss_max", ""},
+		{"initcwnd ", "tcp_initial_cwnd_segs", ""},
+		{"rto_min ", "tcp_rto_min_ns", "ms"},
+	};
+	unsigned long long number;
+	char text[32];
+	bool is_known = strstr(command, "ip route flush") || strstr(command, "ip route show");
 
-	if (!advmss || !set_number(knobs, "tcp_mss_max", strtoull(advmss + 7, NULL, 10))) {
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++) {
+		if (!route_number(command, attributes[i].word, &number))
+			continue;
+		snprintf(text, sizeof(text), "%llu%s", number, attributes[i].unit);
+		is_known |= knobs_set_field(knobs, attributes[i].field, text);
+	}
+	if (!is_known) {
 		knobs->is_unsupported = true;
 		knobs_note(knobs, "ip route");
 	}

@@ -110,6 +110,43 @@ static void test_knobs(void **state)
 	assert_true(knobs.flushes_metrics);
 }
 
+static const struct {
+	const char *command;
+	bool is_unsupported;
+} knob_commands[] = {
+	{"sysctl net.inet.tcp.msl=1000", false},
+	{"sysctl -w net.inet.tcp.drop_synfin=0", false},
+	{"sysctl -w net.inet.tcp.drop_synfin=1", true},
+	{"sysctl kern.ipc.maxsockbuf=2097152", false},
+	{"sysctl net.inet.tcp.tolerate_missing_ts=0", true},
+	{"sysctl net.inet.tcp.hostcache.enable=0", false},
+	{"sysctl -q net.ipv4.tcp_mtu_probing=0", false},
+	{"sysctl -q net.ipv4.tcp_mtu_probing=2", true},
+	{"sysctl -q net.ipv4.conf.all.rp_filter=0", false},
+	{"sysctl -q net.ipv6.conf.tun0.accept_dad=0", false},
+	{"ip route replace 192.0.2.0/24 dev tun0 initcwnd 20 rto_min 100ms", false},
+	{"ip route replace 192.0.2.0/24 dev tun0 advmss 1200", false},
+	{"ip route flush cache", false},
+	{"ip route add blackhole 192.0.2.0/24", true},
+};
+
+static void test_knob_commands(void **state)
+{
+	for (size_t i = 0; i < sizeof(knob_commands) / sizeof(knob_commands[0]); i++) {
+		struct tee_config config;
+		struct knobs knobs = {.config = &config};
+
+		tee_config_init(&config);
+		knobs_run(&knobs, knob_commands[i].command);
+		if (knobs.is_unsupported != knob_commands[i].is_unsupported)
+			fail_msg("%s: %s", knob_commands[i].command, knobs.notes);
+		if (strstr(knob_commands[i].command, "initcwnd")) {
+			assert_int_equal(config.tcp_initial_cwnd_segs, 20);
+			assert_int_equal(config.tcp_rto_min_ns, 100 * TEE_NS_PER_MS);
+		}
+	}
+}
+
 static void test_defaults_file(void **state)
 {
 	struct tee_config config;
@@ -144,9 +181,9 @@ static void test_presumed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blocks),   cmocka_unit_test(test_variables_stay),
-		cmocka_unit_test(test_knobs),    cmocka_unit_test(test_defaults_file),
-		cmocka_unit_test(test_presumed),
+		cmocka_unit_test(test_blocks),        cmocka_unit_test(test_variables_stay),
+		cmocka_unit_test(test_knobs),         cmocka_unit_test(test_knob_commands),
+		cmocka_unit_test(test_defaults_file), cmocka_unit_test(test_presumed),
 	};
 
 	return cmocka_run_group_tests_name("script-code", tests, NULL, NULL);
