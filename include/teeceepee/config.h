@@ -107,8 +107,14 @@ struct tee_config {
 	 */
 	uint32_t tcp_syn_linear_timeouts;
 	uint32_t tcp_retries1, tcp_retries2; /* RFC 9293 R1 and R2, as counts of retransmissions */
-	uint32_t tcp_orphan_retries;         /* R2 of a connection whose socket is closed; 0: 8 */
-	uint64_t tcp_user_timeout_ns;        /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */
+	/*
+	 * RFC 2923 2.1, 4821 7.7: a path may swallow what is too large for it, and say nothing. After tcp_retries1 timeouts in
+	 * a row, segments larger than this are no longer sent; each further timeout halves them, down to
+	 * tcp_min_snd_mss. They don't grow again. 0: never; Linux, with tcp_mtu_probing=1, begins at 1024.
+	 */
+	uint32_t tcp_black_hole_mss;
+	uint32_t tcp_orphan_retries;  /* R2 of a connection whose socket is closed; 0: 8 */
+	uint64_t tcp_user_timeout_ns; /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */
 
 	/* TCP: sending */
 	char tcp_cc[TEE_CC_NAME_SIZE];  /* "cubic", "newreno", "bbr" */

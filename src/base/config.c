@@ -112,6 +112,7 @@ static const struct field fields[] = {
 	FIELD(tcp_syn_linear_timeouts, U32, NONE, 0, 100),
 	FIELD(tcp_retries1, U32, NONE, 0, 255),
 	FIELD(tcp_retries2, U32, NONE, 0, 255),
+	FIELD(tcp_black_hole_mss, U32, NONE, 0, 65535),
 	FIELD(tcp_orphan_retries, U32, NONE, 0, 255),
 	SPAN(tcp_user_timeout_ns, 0),
 

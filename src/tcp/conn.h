@@ -113,6 +113,7 @@ struct tcp_tx {
 	uint8_t dupacks; /* duplicate ACKs in a row (without SACK: segments that left the network) */
 	uint8_t probe_count;   /* window probes in a row that nobody answered */
 	uint64_t probe_end;    /* a probe up to here was taken back: what repeats it gives no RTT */
+	uint16_t mss_max;      /* since a black hole was suspected; 0: none was */
 	uint8_t probe_backoff; /* in a row at all: how often the interval was doubled */
 	uint64_t recover;      /* snd.nxt when recovery began: recovery ends there */
 	uint64_t undo_una;     /* snd.una when it began (undo_possible) */

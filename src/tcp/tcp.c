@@ -540,6 +540,8 @@ void conn_update_mss(struct tcp_conn *conn)
 		mss = MIN(mss, conn->settings->s.maxseg);
 	if (conn_has(conn, CONN_HAS_TS))
 		mss -= MIN(mss, 12u);
+	if (conn->tx && conn->tx->mss_max)
+		mss = MIN(mss, conn->tx->mss_max);
 	mss = MAX(mss, MIN(floor, path_mss));
 	mss = MAX(mss, 1u);
 	conn->snd.mtu_seen = (uint16_t)MIN(conn->path.mtu, 65535u);
