@@ -600,6 +600,8 @@ void rto_limits_of(const struct tcp_conn *conn, struct rto_limits *ret_limits);
 
 /* expire.c: what */
 void conn_expire(void *context, struct timer *timer);
+/* R2 of a connection that nobody holds any more, as a count of retransmissions. */
+unsigned orphan_retries(const struct tee_config *config);
 
 /* icmp_in.c */
 void tcp_icmp_error(void *context, const struct icmp_report *report);

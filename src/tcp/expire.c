@@ -21,8 +21,7 @@ static uint64_t retries_time(const struct tee_config *config, unsigned retries)
 	return sum;
 }
 
-/* R2 of a connection that nobody holds any more. */
-static unsigned orphan_retries(const struct tee_config *config)
+unsigned orphan_retries(const struct tee_config *config)
 {
 	return config->tcp_orphan_retries ? config->tcp_orphan_retries : 8;
 }

@@ -542,8 +542,7 @@ void conn_update_mss(struct tcp_conn *conn)
 		mss -= MIN(mss, 12u);
 	if (conn->tx && conn->tx->mss_max)
 		mss = MIN(mss, conn->tx->mss_max);
-	mss = MAX(mss, MIN(floor, path_mss));
-	mss = MAX(mss, 1u);
+	mss = MAX(MAX(mss, MIN(floor, path_mss)), 1u);
 	conn->snd.mtu_seen = (uint16_t)MIN(conn->path.mtu, 65535u);
 	if (mss == conn->snd.mss)
 		return;
@@ -566,9 +565,8 @@ bool tcp_has_output(const struct tcp *tcp, const struct netif *netif)
 static void path_lost(struct tcp_conn *conn)
 {
 	const struct tee_config *config = conn_config(conn);
-	unsigned most = conn_has(conn, CONN_IS_ORPHAN)
-				? (config->tcp_orphan_retries ? config->tcp_orphan_retries : 8)
-				: config->tcp_retries2;
+	unsigned most = conn_has(conn, CONN_IS_ORPHAN) ? orphan_retries(config)
+						       : config->tcp_retries2;
 	uint64_t wait = timers_rto_ns(conn) << MIN(conn->retries, 16);
 
 	list_remove(&conn->due);
