@@ -15,8 +15,6 @@
 
 #include "names.h"
 
-enum { NO_SUCH_FD = 1 << 20 };
-
 /* ---- arguments ---- */
 
 const struct value *call_arg(const struct live_call *call, unsigned i)
@@ -59,7 +57,7 @@ int call_live_fd(const struct call_table *table, int64_t script_fd)
 	if (script_fd < 0)
 		return -1;
 	if (script_fd >= CALL_FDS_MAX || !table->fds[script_fd].is_open)
-		return NO_SUCH_FD;
+		return CALL_NO_FD;
 	return table->fds[script_fd].live;
 }
 
@@ -201,6 +199,10 @@ static int64_t try_shutdown(struct live_call *call)
 
 static int64_t try_close(struct live_call *call)
 {
+	struct call_fd *fd = call_fd_state(call);
+
+	if (fd && fd->kind != CALL_SOCKET)
+		return 0;
 	return posix_close(call->table->rig->world, call_fd_arg(call, 0), &call->wait);
 }
 
@@ -209,8 +211,10 @@ static bool check_close(struct live_call *call, char *text)
 	struct call_fd *fd = call_fd_state(call);
 
 	(void)text;
-	if (fd)
-		fd->is_open = false;
+	if (!fd)
+		return true;
+	call_pipe_close(fd);
+	fd->is_open = false;
 	return true;
 }
 
@@ -238,7 +242,7 @@ static const struct call_kind own_kinds[] = {
 static const struct call_kind *find_kind(const char *name)
 {
 	const struct call_kind *const tables[] = {own_kinds, call_data_kinds, call_option_kinds,
-						  call_poll_kinds};
+						  call_poll_kinds, call_pipe_kinds};
 
 	for (unsigned t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
 		for (const struct call_kind *kind = tables[t]; kind->name; kind++)
@@ -335,4 +339,11 @@ void call_end(struct live_call *call)
 {
 	free(call->buffer);
 	call->buffer = NULL;
+}
+
+void call_table_fini(struct call_table *table)
+{
+	for (unsigned i = 0; i < CALL_FDS_MAX; i++)
+		if (table->fds[i].is_open)
+			call_pipe_close(&table->fds[i]);
 }

@@ -10,9 +10,16 @@
 
 enum { CALL_TEXT_SIZE = 240, CALL_FDS_MAX = 256, CALL_IOVS_MAX = 64, CALL_POLLS_MAX = 32 };
 
+/* What `live` is where there is nothing behind a descriptor that the rig knows. */
+enum { CALL_NO_FD = 1 << 20 };
+
+enum call_fd_kind { CALL_SOCKET, CALL_PIPE_OUT, CALL_PIPE_IN, CALL_FILE };
+
 /* The script's descriptors, and what of streams went through them. */
 struct call_fd {
 	bool is_open;
+	enum call_fd_kind kind;
+	struct call_pipe *pipe; /* of both ends, for as long as one is open */
 	int live;
 	uint32_t sent_bytes, received_bytes; /* places in the pattern */
 	bool has_own_data;                   /* the script gave bytes itself: no pattern to check */
@@ -61,6 +68,8 @@ bool call_try(struct live_call *call);
 /* Compares; false with the difference. Records new descriptors. */
 bool call_check(struct live_call *call, char text[CALL_TEXT_SIZE]);
 void call_end(struct live_call *call);
+/* What pipes that the script left open hold. */
+void call_table_fini(struct call_table *table);
 
 /* The live descriptor behind the script's; one that is surely not open when there is none. */
 int call_live_fd(const struct call_table *table, int64_t script_fd);

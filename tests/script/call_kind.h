@@ -20,6 +20,10 @@ struct call_kind {
 extern const struct call_kind call_data_kinds[]; /* read, write and their kin; ends with no name */
 extern const struct call_kind call_option_kinds[];
 extern const struct call_kind call_poll_kinds[];
+extern const struct call_kind call_pipe_kinds[];
+
+/* One end of a pipe is closed. Nothing for other descriptors. */
+void call_pipe_close(struct call_fd *fd);
 
 #define CALL_FAIL(...) (snprintf(text, CALL_TEXT_SIZE, __VA_ARGS__), false)
 

@@ -439,6 +439,7 @@ void run_script(const struct script *script, const struct run_options *options,
 	}
 	if (run->has_pending)
 		call_end(&run->pending);
+	call_table_fini(&run->calls);
 	rig_free(run->rig);
 	arena_free(&run->code_arena);
 	free(run);

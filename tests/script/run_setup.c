@@ -247,6 +247,14 @@ static bool look_up(void *arg, const char *name, int64_t *ret_value)
 		*ret_value = name[5] == 's' ? info.wscales & 15 : info.wscales >> 4;
 		return true;
 	}
+	if (!strcmp(name, "tcpi_delivery_rate_app_limited")) {
+		*ret_value = info.rate_app_limited_and_fastopen_fail & 1;
+		return true;
+	}
+	if (!strcmp(name, "tcpi_fastopen_client_fail")) {
+		*ret_value = info.rate_app_limited_and_fastopen_fail >> 1 & 3;
+		return true;
+	}
 	for (unsigned i = 0; i < sizeof(info_fields) / sizeof(info_fields[0]); i++)
 		if (!strcmp(info_fields[i].name, name)) {
 			*ret_value = field_value(&info, info_fields[i].offset, info_fields[i].size);
