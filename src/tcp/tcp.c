@@ -200,12 +200,10 @@ static void rx_free(struct tcp *tcp, struct tcp_rx *rx)
 {
 	if (!rx)
 		return;
-	if (rx->ooo) {
+	if (rx->ooo)
 		reassembly_fini(rx->ooo);
-		free(rx->ooo);
-	}
-	if (rx->syn_text)
-		tee_pkt_release(rx->syn_text);
+	free(rx->ooo);
+	tee_pkt_release(rx->syn_text);
 	slab_free(&tcp->rxs, rx);
 }
 
