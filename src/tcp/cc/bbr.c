@@ -14,7 +14,8 @@
  *
  * Where this differs from the draft: losses of the path itself are told from congestion (bbr_loss.c); a round trip
  * about as short as the minimum renews it, where the draft asks for a shorter one, so that a flow alone on its path
- * sees none of its time go into ProbeRTT; a window saved at the beginning of recovery comes
+ * sees none of its time go into ProbeRTT; to lower it, four in a row must have been as short, since what overtakes looks like
+ * a shorter path; a window saved at the beginning of recovery comes
  * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
  * The pacing margin is taken only where a queue may be (set_pacing_rate()). What the path's own losses take is sent
  * besides (bbr_to_send()). And where the draft holds the rate at what arrived in a round with losses, it doesn't here when

@@ -9,7 +9,11 @@
 #include "tcp/cc/cc.h"
 
 #define BBR_INFINITE UINT64_MAX
-enum { BBR_UNIT = 256 }; /* gains are in 1/256 */
+enum {
+	BBR_UNIT = 256, /* gains are in 1/256 */
+	/* So many round trips in a row must have been short for the path to be. */
+	BBR_RTTS_IN_A_ROW = 4,
+};
 
 enum bbr_phase {
 	BBR_STARTUP,
@@ -49,7 +53,9 @@ struct bbr {
 	uint64_t bw;        /* in use: min(max_bw, bw_shortterm), bytes a second */
 	uint64_t max_bw[2]; /* of the last probing cycle and of the present one */
 	uint64_t min_rtt_ns, min_rtt_at_ns;
-	uint64_t rtt_ns; /* the last sample */
+	uint64_t rtt_ns;                           /* the last sample */
+	uint64_t recent_rtt_ns[BBR_RTTS_IN_A_ROW]; /* in turn; 0: none yet */
+	uint32_t recent_rtt_idx;
 	uint64_t probe_rtt_min_ns, probe_rtt_min_at_ns;
 	bool probe_rtt_expired;
 

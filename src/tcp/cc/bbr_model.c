@@ -3,7 +3,7 @@
  * BBR's model of the path (draft-ietf-ccwg-bbr, sections 5.5 and 4.5 of it):
  *
  *   max_bw	the fastest delivery over the last two probing cycles
- *   min_rtt	the shortest round trip of the last ten seconds
+ *   min_rtt	the shortest round trip of the last ten seconds, if the three before were no longer
  *   extra_acked	how much more than max_bw * time arrives when ACKs come in clumps
  *   inflight_longterm	the most that can be in flight without much loss, as probing found
  *   bw_shortterm, inflight_shortterm	after a loss, until the next probe
@@ -222,11 +222,26 @@ void bbr_model_finish(struct bbr *bbr, const struct bbr_sample *rs)
 
 /* ---- round trip ---- */
 
+/*
+ * The longest of the last few. A packet or an ACK that skips a part of the way, and meets nobody there to overtake, looks as if
+ * the path were shorter, and one such would do for a minimum.
+ */
+static uint64_t longest_recent_rtt_ns(struct bbr *bbr, uint64_t rtt_ns)
+{
+	bbr->recent_rtt_ns[bbr->recent_rtt_idx] = rtt_ns;
+	bbr->recent_rtt_idx = (bbr->recent_rtt_idx + 1) % BBR_RTTS_IN_A_ROW;
+	for (unsigned i = 0; i < BBR_RTTS_IN_A_ROW; i++)
+		rtt_ns = MAX(rtt_ns, bbr->recent_rtt_ns[i]);
+	return rtt_ns;
+}
+
 void bbr_update_min_rtt(struct bbr *bbr, const struct bbr_sample *rs)
 {
+	uint64_t rtt_ns = rs->rtt_ns ? longest_recent_rtt_ns(bbr, rs->rtt_ns) : 0;
+
 	bbr->probe_rtt_expired = rs->now_ns > bbr->probe_rtt_min_at_ns + PROBE_RTT_EVERY_NS;
-	if (rs->rtt_ns && (rs->rtt_ns < bbr->probe_rtt_min_ns || bbr->probe_rtt_expired)) {
-		bbr->probe_rtt_min_ns = rs->rtt_ns;
+	if (rtt_ns && (rtt_ns < bbr->probe_rtt_min_ns || bbr->probe_rtt_expired)) {
+		bbr->probe_rtt_min_ns = rtt_ns;
 		bbr->probe_rtt_min_at_ns = rs->now_ns;
 	}
 	/* Seen again, but for jitter: the minimum still holds, and there is nothing to probe for. */

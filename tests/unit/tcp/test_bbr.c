@@ -166,9 +166,13 @@ static void test_overtaking(void **state)
 	/* An echoed timestamp counts milliseconds: that tells no queue. */
 	assert_true(bbr_of(w)->rtt_before_ns != MS(5));
 	info.last_acked_sent_at_ns = w->now_ns - MS(5);
-	cc_on_ack(&w->cc, &info, &round);
+	/* One in order may have overtaken nobody and have skipped a part of the way all the same; four in a row haven't. */
+	for (unsigned i = 1; i <= BBR_RTTS_IN_A_ROW; i++) {
+		assert_int_equal(bbr_of(w)->min_rtt_ns, min_rtt_ns);
+		cc_on_ack(&w->cc, &info, &round);
+		assert_int_equal(bbr_of(w)->rtt_before_ns, MS(5));
+	}
 	assert_int_equal(bbr_of(w)->min_rtt_ns, MS(5));
-	assert_int_equal(bbr_of(w)->rtt_before_ns, MS(5));
 	world_free(w);
 }
 
