@@ -442,9 +442,6 @@ static int get_tcp(struct posix_file *file, int name, void *value, uint32_t *len
 		if (error < 0)
 			return -posix_errno(error);
 		posix_fill_tcp_info(&from, &info);
-		/* posix_listen() asked for one more than was said. */
-		if (from.state == TEE_TCP_LISTEN && info.sacked)
-			info.sacked--;
 		/* In Linux TIME-WAIT is nobody's socket: this one counts as closed. */
 		if (from.state == TEE_TCP_TIME_WAIT)
 			info.state = LINUX_TCP_CLOSE;

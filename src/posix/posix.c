@@ -338,9 +338,8 @@ int posix_listen(struct posix_world *world, int fd, int backlog)
 		return error;
 	if (!posix_is_tcp(file))
 		return -LINUX_EOPNOTSUPP;
-	/* Linux reads the backlog as unsigned, and lets in one more than it says. */
-	return -posix_errno(
-		tee_listen(file->socket, backlog < 0 ? UINT16_MAX : (unsigned)backlog + 1));
+	/* Linux reads the backlog as unsigned. */
+	return -posix_errno(tee_listen(file->socket, backlog < 0 ? UINT16_MAX : (unsigned)backlog));
 }
 
 int posix_adopt(struct posix_world *world, int listener_fd, struct tee_socket *socket)
