@@ -14,10 +14,19 @@ extern "C" {
 #endif
 
 enum tee_ecn_mode {
-	TEE_ECN_OFF,      /* never */
-	TEE_ECN_ON,       /* ask for it and accept it (RFC 3168) */
-	TEE_ECN_PASSIVE,  /* accept it when the peer asks: the default */
-	TEE_ECN_ACCURATE, /* ask for AccECN (RFC 9768), fall back to RFC 3168 */
+	TEE_ECN_OFF,              /* never */
+	TEE_ECN_ON,               /* ask for it and accept it (RFC 3168) */
+	TEE_ECN_PASSIVE,          /* accept it when the peer asks: the default */
+	TEE_ECN_ACCURATE,         /* ask for AccECN (RFC 9768), fall back to RFC 3168 */
+	TEE_ECN_ACCURATE_CLASSIC, /* accept AccECN, ask for RFC 3168 */
+	TEE_ECN_ACCURATE_PASSIVE, /* accept either when the peer asks, ask for none */
+};
+
+/* When AccECN's option (RFC 9768 3.2.3) goes with a segment. */
+enum tee_accecn_option {
+	TEE_ACCECN_OPTION_NEVER,
+	TEE_ACCECN_OPTION_SPARING, /* after a change, and tcp_accecn_beacon times a round trip */
+	TEE_ACCECN_OPTION_ALWAYS,  /* whenever there is room: the default */
 };
 
 enum { TEE_CC_NAME_SIZE = 16 };
@@ -84,7 +93,9 @@ struct tee_config {
 	bool tcp_timestamps; /* RFC 7323 */
 	bool tcp_window_scaling;
 	enum tee_ecn_mode tcp_ecn;
-	uint32_t tcp_mss_max; /* cap on the MSS that we announce and use; 0: none */
+	uint32_t tcp_accecn_option; /* enum tee_accecn_option */
+	uint32_t tcp_accecn_beacon; /* 0: none */
+	uint32_t tcp_mss_max;       /* cap on the MSS that we announce and use; 0: none */
 	uint32_t
 		tcp_min_snd_mss; /* never send smaller segments than this because of the peer's MSS */
 	bool tcp_syn_cookies;    /* when the SYN queue is full (RFC 4987) */

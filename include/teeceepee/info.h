@@ -78,6 +78,14 @@ struct tee_tcp_info {
 	uint32_t total_retrans_segs, delivered_segs, delivered_ce_segs, dsack_dups_segs,
 		rcv_ooopack, rehash;
 	uint32_t sndbuf_bytes, rcvbuf_bytes, sndq_bytes, rcvq_bytes, ooo_bytes;
+	/* ECN: packets that came with CE; octets of text by codepoint, as the peer reported and as they came in
+	   (RFC 9768, without the counters' initial values) */
+	uint8_t ecn_mode;           /* as Linux: 0 none, 1 RFC 3168, 2 AccECN */
+	uint8_t accecn_option_seen; /* 0 none, 1 empty, 2 with counters, 3 zeroed */
+	uint8_t accecn_fails;       /* as Linux' tcpi_accecn_fail_mode: what was given up */
+	uint32_t received_ce_segs;
+	uint32_t delivered_ect1_bytes, delivered_ect0_bytes, delivered_ce_bytes;
+	uint32_t received_ect1_bytes, received_ect0_bytes, received_ce_bytes;
 	uint32_t total_rto, total_rto_recoveries;
 	uint64_t total_rto_time_ns;
 };

@@ -89,6 +89,8 @@ static const struct field fields[] = {
 	BOOL(tcp_timestamps),
 	BOOL(tcp_window_scaling),
 	FIELD(tcp_ecn, ECN, NONE, 0, 0),
+	FIELD(tcp_accecn_option, U32, NONE, TEE_ACCECN_OPTION_NEVER, TEE_ACCECN_OPTION_ALWAYS),
+	FIELD(tcp_accecn_beacon, U32, NONE, 0, 63),
 	FIELD(tcp_mss_max, U32, NONE, 0, 65535),
 	FIELD(tcp_min_snd_mss, U32, NONE, 1, 65535),
 	BOOL(tcp_syn_cookies),
@@ -234,6 +236,8 @@ void tee_config_init(struct tee_config *config)
 	config->tcp_timestamps = true;
 	config->tcp_window_scaling = true;
 	config->tcp_ecn = TEE_ECN_PASSIVE;
+	config->tcp_accecn_option = TEE_ACCECN_OPTION_ALWAYS;
+	config->tcp_accecn_beacon = 3;
 	config->tcp_min_snd_mss = 48;
 	config->tcp_syn_cookies = true;
 	config->tcp_fastopen = 1;
@@ -368,13 +372,27 @@ static int read_bool(const char *text)
 
 static int read_ecn(const char *text)
 {
-	static const char *const words[] = {"off", "on", "passive", "accurate", "0", "1", "2", "3"};
+	static const char *const words[] = {
+		"off",
+		"on",
+		"passive",
+		"accurate",
+		"accurate-classic",
+		"accurate-passive",
+		"0",
+		"1",
+		"2",
+		"3",
+		"4",
+		"5",
+	};
 	int idx = read_word(text, words, ARRAY_LEN(words));
 
 	_Static_assert(TEE_ECN_OFF == 0 && TEE_ECN_ON == 1 && TEE_ECN_PASSIVE == 2 &&
-			       TEE_ECN_ACCURATE == 3,
+			       TEE_ECN_ACCURATE == 3 && TEE_ECN_ACCURATE_CLASSIC == 4 &&
+			       TEE_ECN_ACCURATE_PASSIVE == 5,
 		       "the words stand in the enum's order");
-	return idx < 0 ? idx : idx % 4;
+	return idx < 0 ? idx : idx % 6;
 }
 
 static int set_secret(uint8_t *secret, const char *text)

@@ -254,6 +254,10 @@ struct linux_tcp_info {
 	uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd, rcv_wnd, rehash;
 	uint16_t total_rto, total_rto_recoveries;
 	uint32_t total_rto_time;
+	uint32_t received_ce, delivered_e1_bytes, delivered_e0_bytes, delivered_ce_bytes;
+	uint32_t received_e1_bytes, received_e0_bytes, received_ce_bytes;
+	uint8_t ecn_bits; /* from the lowest: mode (2 bits), accecn_opt_seen (2), accecn_fail_mode (4) */
+	uint8_t options2[3];
 };
 
 #endif

@@ -56,6 +56,15 @@ static void fill_counts(const struct tee_tcp_info *from, struct linux_tcp_info *
 	to->dsack_dups = from->dsack_dups_segs;
 	to->rcv_ooopack = from->rcv_ooopack;
 	to->rehash = from->rehash;
+	to->received_ce = from->received_ce_segs;
+	to->delivered_e1_bytes = from->delivered_ect1_bytes;
+	to->delivered_e0_bytes = from->delivered_ect0_bytes;
+	to->delivered_ce_bytes = from->delivered_ce_bytes;
+	to->received_e1_bytes = from->received_ect1_bytes;
+	to->received_e0_bytes = from->received_ect0_bytes;
+	to->received_ce_bytes = from->received_ce_bytes;
+	to->ecn_bits = (uint8_t)((from->ecn_mode & 3) | (from->accecn_option_seen & 3) << 2 |
+				 from->accecn_fails << 4);
 	to->total_rto = (uint16_t)from->total_rto;
 	to->total_rto_recoveries = (uint16_t)from->total_rto_recoveries;
 }
@@ -88,6 +97,9 @@ void posix_fill_tcp_info(const struct tee_tcp_info *from, struct linux_tcp_info 
 	to->backoff = from->backoff;
 	/* The first six bits have the same meaning on both sides. */
 	to->options = from->options & 0x3f;
+	/* Both kinds of ECN have the one bit. */
+	if (from->options & TEE_TCP_HAS_ACCECN)
+		to->options |= TEE_TCP_HAS_ECN;
 	to->wscales = (uint8_t)((from->snd_wscale & 15) | (from->rcv_wscale & 15) << 4);
 	to->rate_app_limited_and_fastopen_fail =
 		(uint8_t)((from->delivery_rate_app_limited ? 1 : 0) |

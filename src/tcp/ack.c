@@ -150,21 +150,43 @@ static void take_rtt(struct tcp_conn *conn, const struct segment *seg, struct ac
 static bool is_duplicate(const struct tcp_conn *conn, const struct segment *seg,
 			 uint32_t wnd_before)
 {
+	/* RFC 9768 3.2.2.5.1: an ACK of bare ACKs that were marked has no SACK blocks, which tells it from these. */
+	if (conn->ecn->mode == ECN_MODE_ACCURATE && conn_has(conn, CONN_HAS_SACK) &&
+	    !seg->h.options.sack_count)
+		return false;
 	return conn->snd.una == (uint64_t)seg->ack && conn->snd.nxt > conn->snd.una && !seg->len &&
 	       !segment_has(seg, TEE_TCP_SYN | TEE_TCP_FIN) && conn->snd.wnd == wnd_before;
+}
+
+/* What the ACK tells of congestion marks: packets, and octets. */
+static uint32_t note_ecn(struct tcp_conn *conn, const struct segment *seg, uint32_t segs,
+			 uint32_t bytes, uint32_t *ret_bytes)
+{
+	const struct tcp_options *options = &seg->h.options;
+	const struct ecn_ack ack = {
+		.flags = (uint16_t)(seg->h.flags | (seg->had_syn ? TEE_TCP_SYN : 0)),
+		.is_pure = !seg->len && !options->sack_count,
+		/* RFC 9768 A.1: not superseded, by what it acknowledges or by its clock. */
+		.is_news = bytes || (conn_has(conn, CONN_HAS_TS) && options->has_ts &&
+				     tstamp_before(conn->ts.recent, options->ts_val)),
+		.segs = segs,
+		.bytes = bytes,
+		.mss = conn->snd.mss,
+		.options = options,
+	};
+
+	return ecn_on_ack(conn->ecn, &ack, ret_bytes);
 }
 
 /* Nothing is in flight, and never was or all is acknowledged: only window and liveness are news. */
 static bool ack_without_flight(struct tcp_conn *conn, struct segment *seg)
 {
-	uint32_t before = conn->snd.wnd;
+	uint32_t before = conn->snd.wnd, ce_bytes;
 
 	ack_update_window(conn, seg);
 	/* RFC 9768 3.2.2.1: the ACK that ends the handshake says in which state our SYN-ACK arrived. */
-	if (conn->ecn->mode == ECN_MODE_ACCURATE) {
-		ecn_on_ack(conn->ecn, seg->h.flags, 0);
-		ecn_on_option(conn->ecn, &seg->h.options);
-	}
+	if (conn->ecn->mode == ECN_MODE_ACCURATE)
+		(void)note_ecn(conn, seg, 0, 0, &ce_bytes);
 	conn->retries = 0;
 	if (conn->tx) {
 		conn->tx->probe_count = 0;
@@ -208,17 +230,6 @@ static void take_back_probe(struct tcp_conn *conn)
 	conn_mark_due(conn);
 }
 
-/* AccECN's option tells bytes (RFC 9768 3.2.3), which its ACE field and ECE can only stand for. */
-static void note_ecn(struct tcp_conn *conn, const struct segment *seg, struct ack_info *info)
-{
-	uint32_t marks = ecn_on_ack(conn->ecn, seg->h.flags, info->delivered_segs), bytes = 0;
-
-	if ((uint64_t)MAX(seg->ack, 0) >= info->una_before)
-		bytes = ecn_on_option(conn->ecn, &seg->h.options);
-	info->ce_bytes = bytes ? bytes : marks * conn->snd.mss;
-	info->has_ece = info->ce_bytes != 0;
-}
-
 bool ack_process(struct tcp_conn *conn, struct segment *seg)
 {
 	struct ack_info info;
@@ -244,7 +255,8 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	take_rtt(conn, seg, &info);
 	ack_update_window(conn, seg);
 	info.is_dupack = is_duplicate(conn, seg, wnd_before) && !info.cum_acked_bytes;
-	note_ecn(conn, seg, &info);
+	info.has_ece = note_ecn(conn, seg, info.delivered_segs, (uint32_t)info.delivered_bytes,
+				&info.ce_bytes) != 0;
 	recovery_on_ack(conn, &info, seg);
 	conn->tx->probe_count = 0;
 	fin_was_acked = conn_has(conn, CONN_FIN_SENT) && conn->snd.una == conn->snd.nxt;

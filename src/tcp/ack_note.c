@@ -93,7 +93,7 @@ static inline struct ack_note *note_new(struct tcp_conn *conn)
 	note->nxt = conn->rcv.nxt;
 	note->ts_ecr = conn->ts.recent;
 	note->why = conn->ack_why;
-	note->ecn_flags = conn->ecn->mode == ECN_MODE_OFF ? 0 : ecn_out_flags(conn->ecn, false);
+	segment_note_ecn(conn, note);
 	note->sack_count = 0;
 	return note;
 }

@@ -457,7 +457,9 @@ struct ack_note {
 	uint64_t nxt;
 	uint32_t ts_ecr;
 	uint16_t why, ecn_flags;
+	bool has_accecn;
 	uint8_t sack_count;
+	struct ecn ecn; /* as it stood, for AccECN's option; set only with has_accecn */
 	struct tcp_sack_block sack[TCP_SACK_MAX];
 };
 /* An ACK is due, and has not left, when a segment with text at `seq` comes: keeps it when it would be missed. */
@@ -522,6 +524,7 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 void segment_finish(struct tcp_conn *conn, struct tcp_header *header, enum tee_why why,
 		    struct tee_frame *frame);
 /* A bare ACK as it was noted. */
+void segment_note_ecn(struct tcp_conn *conn, struct ack_note *note);
 void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct tee_frame *frame);
 bool segment_has_sack_news(const struct tcp_conn *conn);
 /* What an ACK now would say by SACK and DSACK, and that it is said; blocks: at least TCP_SACK_MAX. */

@@ -119,6 +119,21 @@ static void info_of_receiver(const struct tcp_conn *conn, struct tee_tcp_info *i
 	info->ooo_bytes = conn_ooo(conn) ? (uint32_t)conn_ooo(conn)->bytes : 0;
 }
 
+static void info_of_ecn(const struct ecn *ecn, struct tee_tcp_info *info)
+{
+	info->delivered_ce_segs = ecn->ce_delivered;
+	info->ecn_mode = ecn->mode;
+	info->accecn_option_seen = ecn->option_seen;
+	info->accecn_fails = ecn->fails;
+	info->received_ce_segs = ecn_received_ce(ecn);
+	info->delivered_ect1_bytes = ecn->bytes_acked[ECN_ECT1];
+	info->delivered_ect0_bytes = ecn->bytes_acked[ECN_ECT0];
+	info->delivered_ce_bytes = ecn->bytes_acked[ECN_CE];
+	info->received_ect1_bytes = ecn->bytes_in[ECN_ECT1];
+	info->received_ect0_bytes = ecn->bytes_in[ECN_ECT0];
+	info->received_ce_bytes = ecn->bytes_in[ECN_CE];
+}
+
 void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 {
 	const char *name = conn->settings->s.cc->name;
@@ -156,7 +171,7 @@ void tcp_conn_info(const struct tcp_conn *conn, struct tee_tcp_info *info)
 	info->sndbuf_bytes = conn->settings->s.sndbuf ? conn->settings->s.sndbuf
 						      : conn_config(conn)->tcp_sndbuf_initial;
 	info->sndq_bytes = (uint32_t)byteq_len(&conn->sndq);
-	info->delivered_ce_segs = conn->ecn->ce_delivered;
+	info_of_ecn(conn->ecn, info);
 }
 
 /* ---- ss ---- */

@@ -40,6 +40,7 @@ static bool segment_parse(struct ip_packet *packet, struct segment *seg)
 	seg->payload_off = pkt->off + seg->h.header_len;
 	seg->len = pkt->len - seg->h.header_len;
 	seg->tos = packet->ip.tos;
+	seg->had_syn = false;
 	seg->gso_segs = 1;
 	if (pkt->gso_size && seg->len > pkt->gso_size)
 		seg->gso_segs = (seg->len + pkt->gso_size - 1) / pkt->gso_size;
@@ -256,6 +257,10 @@ void tcp_segment_arrives(struct tcp_conn *conn, struct segment *seg, struct tee_
 	follow_timestamp(conn, seg);
 	if (conn->state == TEE_TCP_CLOSED || conn->state == TEE_TCP_TIME_WAIT)
 		return;
+	/* RFC 9768 3.2.2.5.1: an ACK of bare ACKs must not be taken for a duplicate, so it has no SACK blocks. */
+	if (ecn_count(conn->ecn, seg->tos, seg->len, seg->gso_segs) &&
+	    (seg->len || (conn_has(conn, CONN_HAS_SACK) && !segment_has_sack_news(conn))))
+		conn_ack_now(conn, TEE_WHY_ECN);
 	/* sixth to eighth */
 	segment_text(conn, seg, pkt);
 	/* Its bare ACK was lost, or never sent: a client that began with data learns at once. */

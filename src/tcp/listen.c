@@ -218,6 +218,8 @@ static bool cookie_ack(struct tcp_listener *listener, struct ip_packet *packet, 
 		if (cookie.ecn)
 			request->stub.flags = ECN_MODE_CLASSIC << 4;
 	}
+	if (!request->stub.flags && ecn_cookie_is_accurate(listener->settings->s.ecn, seg->h.flags))
+		request->stub.flags = ECN_MODE_ACCURATE << 4;
 	request = request_keep(request);
 	if (!request) {
 		drop(tcp->engine, DROP_NO_MEMORY);

@@ -182,6 +182,19 @@ static void put_syn_data(struct tcp_conn *conn, uint32_t data_max, struct tee_fr
 	conn->flags |= CONN_SYN_DATA;
 }
 
+/* As request_answer() does: the option once, and after two answers that were lost nothing of ECN. */
+static void put_ecn_reply(struct tcp_conn *conn, struct tcp_header *header)
+{
+	if (conn->syn_retries > 1 && conn->ecn->mode == ECN_MODE_ACCURATE) {
+		conn->ecn->fails |= ECN_FAIL_ACE_RECV;
+		return;
+	}
+	header->flags |= conn->ecn_reply;
+	if (conn->ecn->mode == ECN_MODE_ACCURATE && conn->syn_retries == 0 &&
+	    conn_config(conn)->tcp_accecn_option)
+		ecn_fill_syn_ack_option(&header->options);
+}
+
 int open_syn_frame(struct tcp_conn *conn, struct tee_frame *frame)
 {
 	bool is_reply = conn->state == TEE_TCP_SYN_RECEIVED;
@@ -196,14 +209,14 @@ int open_syn_frame(struct tcp_conn *conn, struct tee_frame *frame)
 	put_syn_options(conn, &header.options);
 	conn->snd.nxt = MAX(conn->snd.nxt, 1);
 	if (is_reply) {
-		header.flags |= TEE_TCP_ACK | conn->ecn_reply;
+		header.flags |= TEE_TCP_ACK;
+		put_ecn_reply(conn, &header);
 		header.ack = conn_rcv_seq(conn, conn->rcv.nxt);
 		if (conn_has(conn, CONN_WANTS_COOKIE))
 			fastopen_cookie(conn->tcp, &conn->node.key, &header.options);
 	} else {
 		/* RFC 3168 6.1.1.1: a SYN that was lost may have been dropped for its ECN bits. */
-		if (conn->syn_retries == 0)
-			header.flags |= ecn_syn_flags(conn->settings->s.ecn);
+		header.flags |= ecn_syn_flags_again(conn->settings->s.ecn, conn->syn_retries);
 		if (fastopen_syn_option(conn, &header.options, &data_max))
 			put_syn_data(conn, data_max, frame);
 	}
@@ -350,8 +363,11 @@ static void syn_sent_established(struct tcp_conn *conn, struct segment *seg, str
 {
 	struct ecn ecn;
 
-	ecn_on_syn_ack(&ecn, conn->syn_retries ? 0 : ecn_syn_flags(conn->settings->s.ecn),
-		       seg->h.flags, seg->tos & ECN_MASK);
+	/* RFC 9768 3.1.4.1: whichever of our SYNs it answers, and it may be the first. */
+	ecn_on_syn_ack(&ecn, ecn_syn_flags(conn->settings->s.ecn), seg->h.flags,
+		       seg->tos & ECN_MASK, seg->len, &seg->h.options);
+	/* The window begins smaller for it, which CWR tells. */
+	ecn.send_cwr = ecn.mode == ECN_MODE_CLASSIC && conn->syn_retries;
 	conn_set_ecn(conn, &ecn);
 	if (conn->ecn->mode != ECN_MODE_OFF)
 		count(conn_engine(conn), COUNT_TCP_ECN_NEGOTIATED);

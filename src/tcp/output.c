@@ -562,6 +562,9 @@ int output_frame(struct tcp_conn *conn, struct tee_frame *frame)
 		return open_syn_frame(conn, frame);
 	if (conn->state == TEE_TCP_SYN_SENT)
 		return 0;
+	/* RFC 9768 3.2.2.1: only a bare ACK can say how the SYN-ACK came, so it goes before any text. */
+	if (conn->ecn->handshake_ace)
+		return output_ack(conn, frame);
 	/* In the order in which they became due. */
 	if (ack_note_frame(conn, frame))
 		return 1;

@@ -596,6 +596,8 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 	struct text text;
 	uint64_t before = conn->rcv.nxt;
 
+	if (ecn_on_segment(conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len))
+		conn_ack_now(conn, TEE_WHY_ECN);
 	if (!segment_octets(seg))
 		return;
 	if (seg->len && !rx_get(conn)) {
@@ -604,8 +606,6 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 	}
 	/* What has overtaken others, or was sent again, tells no round trip. */
 	note_arrival(conn, &arrival, seg->seq == (int64_t)conn->rcv.nxt);
-	if (ecn_on_segment(conn->ecn, seg->h.flags, seg->tos & ECN_MASK, seg->len, seg->gso_segs))
-		conn_ack_now(conn, TEE_WHY_ECN);
 	if (!trim(conn, seg, &text)) {
 		drop(conn_engine(conn), DROP_TCP_OLD_DATA);
 		conn_ack_now(conn, TEE_WHY_DUPLICATE);

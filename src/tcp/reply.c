@@ -99,6 +99,10 @@ void conn_send_rst(struct tcp_conn *conn, enum tee_why why)
 	};
 
 	conn->segs_out++;
-	reply_segment(conn->tcp, &conn->node.stub, &rst, conn->settings->s.tos,
-		      conn->settings->s.ttl, why);
+	/* RFC 9768 3.2: the counter is on every segment; so is the classic echo. */
+	rst.flags |= ecn_out_flags(conn->ecn, false);
+	reply_segment(
+		conn->tcp, &conn->node.stub, &rst,
+		(uint8_t)((conn->settings->s.tos & ~ECN_MASK) | ecn_ip_bits(conn->ecn, false)),
+		conn->settings->s.ttl, why);
 }

@@ -61,6 +61,60 @@ void request_free(struct tcp_request *request)
 	request_dispose(request);
 }
 
+/* ---- what the SYN-ACK says of ECN: in the stub's flags, the mode above its three bits ---- */
+
+enum { REQUEST_ECN_UNSURE = 0x40 };
+
+static void set_ecn(struct tcp_request *request, unsigned mode, uint16_t reply)
+{
+	request->stub.flags = (uint8_t)((request->stub.flags & REQUEST_ECN_UNSURE) |
+					(reply >> 6 & 7u) | mode << 4);
+}
+
+static uint8_t ecn_mode_of(const struct tcp_request *request)
+{
+	return request->stub.flags >> 4 & 3;
+}
+
+static uint16_t reply_of(const struct tcp_request *request)
+{
+	return (uint16_t)((request->stub.flags & 7u) << 6);
+}
+
+/* RFC 9768 3.2.3.2.1: the first SYN-ACK tests whether options get through. */
+static void put_accecn(const struct tcp_request *request, struct tcp_header *header)
+{
+	if (ecn_mode_of(request) == ECN_MODE_ACCURATE &&
+	    request->listener->tcp->engine->config.tcp_accecn_option)
+		ecn_fill_syn_ack_option(&header->options);
+}
+
+/*
+ * RFC 9768 3.1.5, of a SYN that comes again: the mode stays, the answer tells how the latest came. false: it asks for
+ * the other kind of ECN than the first did; nobody could know which of them holds, so the connection is reset.
+ */
+static bool ecn_allows_syn_again(struct tcp_request *request, const struct ip_packet *packet,
+				 const struct segment *seg)
+{
+	const uint16_t classic = TEE_TCP_ECE | TEE_TCP_CWR, all = classic | TEE_TCP_AE;
+	uint8_t ip_ecn = packet->ip.tos & ECN_MASK;
+	struct ecn ecn;
+
+	if (ecn_mode_of(request) == ECN_MODE_CLASSIC) {
+		ecn_on_syn(&ecn, request->listener->settings->s.ecn, seg->h.flags, ip_ecn);
+		return ecn.mode != ECN_MODE_ACCURATE;
+	}
+	if (ecn_mode_of(request) != ECN_MODE_ACCURATE)
+		return true;
+	if ((seg->h.flags & all) == classic)
+		return false;
+	if (!(seg->h.flags & all))
+		request->stub.flags |= REQUEST_ECN_UNSURE;
+	request->tos = (uint8_t)((request->tos & ~ECN_MASK) | ip_ecn);
+	set_ecn(request, ECN_MODE_ACCURATE, ecn_syn_ack_flags(ip_ecn));
+	return true;
+}
+
 /* What goes into a SYN-ACK, for a request, or for a cookie when `cookie_iss` is given. */
 static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
 			  struct tcp_request *request, struct tcp_header *header)
@@ -82,7 +136,7 @@ static int syn_ack_header(struct tcp *tcp, struct tcp_listener *listener,
 	if (config->tcp_mss_max)
 		mss = MIN(mss, config->tcp_mss_max);
 	*header = (struct tcp_header){
-		.flags = (uint16_t)(TEE_TCP_SYN | TEE_TCP_ACK | (request->stub.flags & 7u) << 6),
+		.flags = (uint16_t)(TEE_TCP_SYN | TEE_TCP_ACK | reply_of(request)),
 		.seq = request->iss,
 		.ack = seq_add(request->irs, 1),
 		.window = (uint16_t)MIN(window, 65535u),
@@ -117,9 +171,14 @@ void request_answer(struct tcp_request *request, enum tee_why why)
 	request->sent_at_ms = coarse_ms(tcp->engine->now_ns);
 	if (syn_ack_header(tcp, listener, request, &header) < 0)
 		return;
-	/* RFC 3168 6.1.1.1 again: the second SYN-ACK goes without. */
-	if (request->retries > 1)
+	if (why == TEE_WHY_SYN_ACK)
+		put_accecn(request, &header);
+	/* RFC 9768 3.2.3.2.2: sent again without the option, then as if there were no ECN; and a server that did
+	   that can't know in which mode its client is, so it sends no ECT (3.1.5). */
+	if (request->retries > 1 && ecn_mode_of(request) == ECN_MODE_ACCURATE) {
 		header.flags &= (uint16_t) ~(TEE_TCP_ECE | TEE_TCP_CWR | TEE_TCP_AE);
+		request->stub.flags |= REQUEST_ECN_UNSURE;
+	}
 	reply_segment(tcp, &request->stub, &header, s->tos & (uint8_t)~ECN_MASK, s->ttl, why);
 }
 
@@ -207,7 +266,7 @@ void request_fill(struct tcp *tcp, struct tcp_request *request, struct tcp_liste
 	ecn_init(&ecn);
 	reply = ecn_on_syn(&ecn, listener->settings->s.ecn, seg->h.flags,
 			   packet->ip.tos & ECN_MASK);
-	request->stub.flags = (uint8_t)((reply >> 6 & 7u) | ecn.mode << 4);
+	set_ecn(request, ecn.mode, reply);
 }
 
 /* Full queue: the state goes into the sequence number, and nothing is kept. */
@@ -218,7 +277,7 @@ void request_answer_with_cookie(struct tcp *tcp, struct tcp_request *request)
 		.mss = request->peer_mss,
 		.has_ts = request->options & REQUEST_HAS_TS,
 		.sack_permitted = request->options & REQUEST_HAS_SACK,
-		.ecn = (request->stub.flags >> 4) == ECN_MODE_CLASSIC,
+		.ecn = ecn_mode_of(request) == ECN_MODE_CLASSIC,
 		.wscale = request->wscale == UINT8_MAX ? 15 : request->wscale,
 	};
 	const struct tcp_key key = stub_key(&request->stub);
@@ -227,15 +286,15 @@ void request_answer_with_cookie(struct tcp *tcp, struct tcp_request *request)
 	request->iss =
 		syncookie_make(&tcp->isn_secret, &key, request->irs, &cookie, tcp->engine->now_ns);
 	request->options &= (uint8_t)~REQUEST_FASTOPEN_COOKIE;
-	if ((request->stub.flags >> 4) == ECN_MODE_ACCURATE)
-		request->stub.flags = 0;
-	if (!cookie.has_ts) { /* nowhere to remember these */
+	if (!cookie.has_ts) { /* nowhere to remember these; AccECN shows in the ACK (RFC 9768 5.1) */
 		request->wscale = UINT8_MAX;
 		request->options &= (uint8_t)~REQUEST_HAS_SACK;
-		request->stub.flags = 0;
+		if (ecn_mode_of(request) == ECN_MODE_CLASSIC)
+			request->stub.flags = 0;
 	}
 	if (syn_ack_header(tcp, listener, request, &header) < 0)
 		return;
+	put_accecn(request, &header);
 	if (cookie.has_ts)
 		header.options.ts_val = syncookie_ts(header.options.ts_val, &cookie);
 	listener->cookie_sent_at_ns = MAX(tcp->engine->now_ns, 1);
@@ -284,15 +343,13 @@ struct tcp_conn *request_make_conn(struct tcp *tcp, struct tcp_request *request)
 	conn->snd.wnd = request->peer_window;
 	conn->snd.wnd_max = request->peer_window;
 	conn->rcv.tos = request->tos;
-	if (request->stub.flags >> 4) {
-		/* The same question gives the same answer as when the SYN came. */
-		bool accurate = (request->stub.flags >> 4) == ECN_MODE_ACCURATE;
+	if (ecn_mode_of(request) != ECN_MODE_OFF) {
 		struct ecn ecn;
 
-		conn->ecn_reply = ecn_on_syn(&ecn, listener->settings->s.ecn,
-					     accurate ? TEE_TCP_AE | TEE_TCP_CWR | TEE_TCP_ECE
-						      : TEE_TCP_CWR | TEE_TCP_ECE,
-					     accurate ? request->tos & ECN_MASK : ECN_NOT_ECT);
+		ecn_resume(&ecn, ecn_mode_of(request), request->tos & ECN_MASK);
+		if (request->stub.flags & REQUEST_ECN_UNSURE)
+			ecn.fails |= ECN_FAIL_ACE_RECV;
+		conn->ecn_reply = reply_of(request);
 		conn_set_ecn(conn, &ecn);
 		count(tcp->engine, COUNT_TCP_ECN_NEGOTIATED);
 	}
@@ -385,7 +442,18 @@ static bool request_validate(struct tcp_request *request, struct ip_packet *pack
 	if (segment_has(seg, TEE_TCP_SYN) && !segment_has(seg, TEE_TCP_ACK) && !has_rst &&
 	    seq_eq(seg->h.seq, request->irs)) {
 		/* The SYN again: our answer was lost, or is on its way. */
-		request_answer(request, TEE_WHY_SYN_RETRANSMIT);
+		if (ecn_allows_syn_again(request, packet, seg)) {
+			request_answer(request, TEE_WHY_SYN_RETRANSMIT);
+		} else {
+			/* As our SYN-ACK may have come, or not: good for either state of the client. */
+			struct tcp_header rst = {.flags = TEE_TCP_RST | TEE_TCP_ACK,
+						 .seq = seq_add(request->iss, 1),
+						 .ack = nxt};
+
+			drop(tcp->engine, DROP_TCP_BAD_SYN);
+			reply_segment(tcp, &request->stub, &rst, 0, 0, TEE_WHY_RST_BAD_ACK);
+			request_free(request);
+		}
 		return false;
 	}
 	if (!has_rst && (request->options & REQUEST_HAS_TS) && seg->h.options.has_ts &&

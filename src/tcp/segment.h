@@ -10,6 +10,7 @@
 #include "wire/tcp.h"
 
 struct segment {
+	bool had_syn;         /* it was taken off, as what the segment did besides is dealt with */
 	struct tcp_header h;  /* flags, options, ports */
 	uint32_t len;         /* payload bytes, without SYN and FIN */
 	uint32_t payload_off; /* in pkt->data */

@@ -92,11 +92,23 @@ static void put_timestamps(const struct tcp_conn *conn, struct tcp_options *opti
 	options->ts_ecr = ecr;
 }
 
+/* RFC 9768 3.2.3.3: by the counters, or a few times a round trip. */
+static bool wants_accecn(const struct tcp_conn *conn)
+{
+	const struct tee_config *config = conn_config(conn);
+	uint64_t rtt_ns = conn->tx ? conn->tx->rto.srtt_ns : conn->syn_rtt_ns;
+
+	return ecn_wants_option(
+		conn->ecn, (int)config->tcp_accecn_option, conn_now(conn),
+		config->tcp_accecn_beacon ? MAX(rtt_ns / config->tcp_accecn_beacon, 1u) : 0);
+}
+
 static void put_options(const struct tcp_conn *conn, struct tcp_options *options)
 {
 	put_timestamps(conn, options, conn->ts.recent);
 	options->sack_count = (uint8_t)segment_sack_blocks(conn, options->sack);
-	ecn_fill_option(conn->ecn, options);
+	if (wants_accecn(conn))
+		ecn_fill_option(conn->ecn, options);
 }
 
 uint32_t segment_mss(const struct tcp_conn *conn)
@@ -256,6 +268,8 @@ static void put_any_header(struct tcp_conn *conn, const struct out_segment *out,
 	header.window = header_window(conn, conn->rcv.nxt);
 	put_options(conn, &header.options);
 	header.flags |= ecn_out_flags(conn->ecn, out->is_new_data);
+	if (tcp_options_carry_accecn(&header.options))
+		ecn_on_option_sent(conn->ecn, conn_now(conn));
 	/* MUST-30, MUST-31: the pointer goes along while urgent octets are ahead of this segment's start. */
 	if (conn_has(conn, CONN_URGENT_OUT) && conn->tx->urgent > seq &&
 	    conn->tx->urgent - seq <= 65535) {
@@ -276,6 +290,21 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 	receive_on_ack_sent(conn);
 }
 
+/* Both the field and the option tell of the moment when the ACK fell due. */
+void segment_note_ecn(struct tcp_conn *conn, struct ack_note *note)
+{
+	note->ecn_flags = 0;
+	note->has_accecn = false;
+	if (conn->ecn->mode == ECN_MODE_OFF)
+		return;
+	note->ecn_flags = ecn_out_flags(conn->ecn, false);
+	note->has_accecn = wants_accecn(conn);
+	if (!note->has_accecn)
+		return;
+	note->ecn = *conn->ecn;
+	ecn_on_option_sent(conn->ecn, conn_now(conn));
+}
+
 void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct tee_frame *frame)
 {
 	const struct out_segment out = {.seq = conn->snd.nxt, .why = (enum tee_why)note->why};
@@ -294,6 +323,7 @@ void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct
 	put_timestamps(conn, &header.options, note->ts_ecr);
 	header.options.sack_count = note->sack_count;
 	memcpy(header.options.sack, note->sack, note->sack_count * sizeof(note->sack[0]));
-	ecn_fill_option(conn->ecn, &header.options);
+	if (note->has_accecn)
+		ecn_fill_option(&note->ecn, &header.options);
 	put_header(conn, &header, ecn_ip_bits(conn->ecn, false), out.why, 0, frame);
 }

@@ -56,7 +56,7 @@ static const struct setting settings_table[TEE_OPT_COUNT] = {
 	[TEE_OPT_FASTOPEN_NO_COOKIE] = {SETTING_FLAG, TCP_SET_FASTOPEN_NO_COOKIE, 0, 1},
 	[TEE_OPT_NOOPT] = {SETTING_FLAG, TCP_SET_NOOPT, 0, 1},
 	[TEE_OPT_PACING_RATE] = {SETTING_U64, PLACE(pacing_rate_max), 1, UINT64_MAX},
-	[TEE_OPT_ECN] = {SETTING_U8, PLACE(ecn), TEE_ECN_OFF, TEE_ECN_ACCURATE},
+	[TEE_OPT_ECN] = {SETTING_U8, PLACE(ecn), TEE_ECN_OFF, TEE_ECN_ACCURATE_PASSIVE},
 };
 
 void tcp_settings_init(struct tcp_settings *s, const struct tcp *tcp)

@@ -156,12 +156,17 @@ static void syn_arrived(struct tcp_conn *conn, const struct segment *seg)
 {
 	if (conn->state == TEE_TCP_SYN_RECEIVED && seg->seq == 0 &&
 	    !segment_has(seg, TEE_TCP_ACK)) {
+		/* RFC 9768 3.1.5: our answer tells how the latest came. */
+		if (conn->ecn->mode == ECN_MODE_ACCURATE)
+			conn->ecn_reply = ecn_syn_ack_flags(seg->tos & ECN_MASK);
 		if (answer_is_due(conn)) {
 			conn->flags |= CONN_SYN_DUE;
 			conn_mark_due(conn);
 		}
 		return;
 	}
+	if (seg->seq == 0 && segment_has(seg, TEE_TCP_ACK) && !conn_has(conn, CONN_IS_PASSIVE))
+		ecn_on_syn_ack_again(conn->ecn, seg->h.flags, seg->tos);
 	drop(conn_engine(conn), DROP_TCP_BAD_SYN);
 	challenge_ack(conn);
 }
@@ -178,6 +183,7 @@ bool validate_segment(struct tcp_conn *conn, struct segment *seg)
 	    segment_has(seg, TEE_TCP_ACK) && seg->ack == (int64_t)conn->snd.nxt &&
 	    !conn_has(conn, CONN_IS_PASSIVE)) {
 		seg->h.flags &= (uint16_t)~TEE_TCP_SYN;
+		seg->had_syn = true;
 		seg->seq++;
 		return true;
 	}

@@ -59,16 +59,14 @@ static void parse_fastopen(struct reader body, bool is_experimental, struct tcp_
 	memcpy(options->fastopen_cookie, cookie, len);
 }
 
-/* RFC 9768 section 3.2.3: up to three counters of 24 bits. */
+/* RFC 9768 section 3.2.3: up to three counters of 24 bits; whatever else stands in it is padding. */
 static void parse_accecn(struct reader body, uint8_t order, struct tcp_options *options)
 {
 	size_t len = reader_left(&body);
 
-	if (len % LEN_ACCECN_COUNTER != 0 || len > 3 * LEN_ACCECN_COUNTER)
-		return;
 	options->has_accecn = true;
 	options->accecn_order = order;
-	options->accecn_count = (uint8_t)(len / LEN_ACCECN_COUNTER);
+	options->accecn_count = (uint8_t)MIN(len / LEN_ACCECN_COUNTER, 3u);
 	for (unsigned i = 0; i < options->accecn_count; i++) {
 		uint32_t high = reader_u8(&body);
 
@@ -175,6 +173,7 @@ int tcp_parse(const uint8_t *data, size_t len, struct tcp_header *ret_tcp)
 struct layout {
 	unsigned sack_count;
 	bool has_fastopen, has_accecn;
+	unsigned accecn_count;
 	unsigned len;
 };
 
@@ -190,9 +189,20 @@ static unsigned fastopen_len(const struct tcp_options *options)
 	return (options->fastopen_exp ? (unsigned)LEN_FASTOPEN_EXP : 2) + body;
 }
 
-static unsigned accecn_len(const struct tcp_options *options)
+/* The NOPs ahead of what follows an AccECN option, which may stand there instead of them. */
+static unsigned spare_nops(const struct tcp_options *options, unsigned sack_count)
 {
-	return 2 + LEN_ACCECN_COUNTER * MIN(options->accecn_count, 3u);
+	if (sack_count > 0 || (options->has_sack_permitted && !options->has_ts))
+		return 2;
+	return options->has_wscale ? 1 : 0;
+}
+
+/* What an option with so many counters adds to the header. */
+static unsigned accecn_cost(unsigned counters, unsigned spare)
+{
+	unsigned len = 2 + LEN_ACCECN_COUNTER * counters, over = len & 3;
+
+	return over <= spare ? len - over : align4(len);
 }
 
 /* MSS, SACK-permitted, timestamps and window scale together take 20 bytes and always fit. */
@@ -212,9 +222,32 @@ static unsigned fixed_len(const struct tcp_options *options)
 }
 
 /*
- * Room is given in the reverse order of what is left out first: fast open, AccECN, then as many SACK
- * blocks as still fit.
+ * RFC 9768 3.2.3.3: as many counters as there is room for beside the SACK blocks, but none of those that changed is
+ * left out; sooner the whole option is. For what changed one SACK block may go, as long as two are left.
  */
+static void lay_out_accecn(const struct tcp_options *options, struct layout *layout)
+{
+	unsigned most = MIN((unsigned)options->accecn_count, 3u), least = options->accecn_min;
+
+	for (unsigned blocks = layout->sack_count;; blocks--) {
+		unsigned len = layout->len - (layout->sack_count - blocks) * LEN_SACK_BLOCK;
+		unsigned spare = spare_nops(options, blocks);
+
+		for (unsigned n = most + 1; n-- > least;) {
+			if (len + accecn_cost(n, spare) > TCP_OPTIONS_MAX)
+				continue;
+			layout->has_accecn = true;
+			layout->accecn_count = n;
+			layout->sack_count = blocks;
+			layout->len = len + accecn_cost(n, spare);
+			return;
+		}
+		if (blocks <= 2 || least == 0)
+			return;
+	}
+}
+
+/* Room is given in the order of importance: fast open, as many SACK blocks as fit, AccECN. */
 static struct layout lay_out(const struct tcp_options *options)
 {
 	struct layout layout = {.len = fixed_len(options)};
@@ -225,16 +258,19 @@ static struct layout lay_out(const struct tcp_options *options)
 		layout.has_fastopen = true;
 		layout.len += align4(fastopen_len(options));
 	}
-	if (options->has_accecn && layout.len + align4(accecn_len(options)) <= TCP_OPTIONS_MAX) {
-		layout.has_accecn = true;
-		layout.len += align4(accecn_len(options));
-	}
 	room = TCP_OPTIONS_MAX - layout.len;
 	if (options->sack_count > 0 && room >= 4 + LEN_SACK_BLOCK) {
 		layout.sack_count = MIN((unsigned)options->sack_count, (room - 4) / LEN_SACK_BLOCK);
 		layout.len += 4 + layout.sack_count * LEN_SACK_BLOCK;
 	}
+	if (options->has_accecn)
+		lay_out_accecn(options, &layout);
 	return layout;
+}
+
+bool tcp_options_carry_accecn(const struct tcp_options *options)
+{
+	return options->has_accecn && lay_out(options).has_accecn;
 }
 
 size_t tcp_options_len(const struct tcp_options *options)
@@ -264,9 +300,10 @@ static uint8_t *put_timestamps(uint8_t *out, const struct tcp_options *options)
 	return out + 8;
 }
 
-static uint8_t *put_sack(uint8_t *out, const struct tcp_options *options, unsigned count)
+static uint8_t *put_sack(uint8_t *out, const struct tcp_options *options, unsigned nops_count,
+			 unsigned count)
 {
-	out = put_option(out, 2, TCP_OPT_SACK, 2 + count * LEN_SACK_BLOCK);
+	out = put_option(out, nops_count, TCP_OPT_SACK, 2 + count * LEN_SACK_BLOCK);
 	for (unsigned i = 0; i < count; i++, out += LEN_SACK_BLOCK) {
 		store_be32(out, options->sack[i].left.raw);
 		store_be32(out + 4, options->sack[i].right.raw);
@@ -297,15 +334,21 @@ static uint8_t *put_fastopen(uint8_t *out, const struct tcp_options *options)
 	return put_nops_to_word(out + cookie_len, len);
 }
 
-static uint8_t *put_accecn(uint8_t *out, const struct tcp_options *options)
+/* `ret_spared`: how many of the NOPs ahead of the next option it has taken the place of. */
+static uint8_t *put_accecn(uint8_t *out, const struct tcp_options *options,
+			   const struct layout *layout, unsigned *ret_spared)
 {
-	unsigned len = accecn_len(options);
+	unsigned count = layout->accecn_count, len = 2 + LEN_ACCECN_COUNTER * count;
 
 	out = put_option(out, 0, options->accecn_order ? TCP_OPT_ACCECN1 : TCP_OPT_ACCECN0, len);
-	for (unsigned i = 0; i < MIN(options->accecn_count, 3u); i++) {
+	for (unsigned i = 0; i < count; i++) {
 		*out++ = (uint8_t)(options->accecn[i] >> 16);
 		store_be16(out, (uint16_t)options->accecn[i]);
 		out += 2;
+	}
+	if ((len & 3) <= spare_nops(options, layout->sack_count)) {
+		*ret_spared = len & 3;
+		return out;
 	}
 	return put_nops_to_word(out, len);
 }
@@ -313,6 +356,8 @@ static uint8_t *put_accecn(uint8_t *out, const struct tcp_options *options)
 static uint8_t *put_options(uint8_t *out, const struct tcp_options *options,
 			    const struct layout *layout)
 {
+	unsigned spared = 0;
+
 	if (options->has_mss) {
 		out = put_option(out, 0, TCP_OPT_MSS, LEN_MSS);
 		store_be16(out, options->mss);
@@ -320,18 +365,21 @@ static uint8_t *put_options(uint8_t *out, const struct tcp_options *options,
 	}
 	if (options->has_ts)
 		out = put_timestamps(out, options);
-	else if (options->has_sack_permitted)
-		out = put_option(out, 2, TCP_OPT_SACK_PERMITTED, LEN_SACK_PERMITTED);
+	if (layout->has_accecn)
+		out = put_accecn(out, options, layout, &spared);
+	if (options->has_sack_permitted && !options->has_ts) {
+		out = put_option(out, 2 - spared, TCP_OPT_SACK_PERMITTED, LEN_SACK_PERMITTED);
+		spared = 0;
+	}
 	if (options->has_wscale) {
-		out = put_option(out, 1, TCP_OPT_WSCALE, LEN_WSCALE);
+		out = put_option(out, 1 - spared, TCP_OPT_WSCALE, LEN_WSCALE);
 		*out++ = options->wscale;
+		spared = 0;
 	}
 	if (layout->sack_count > 0)
-		out = put_sack(out, options, layout->sack_count);
+		out = put_sack(out, options, 2 - spared, layout->sack_count);
 	if (layout->has_fastopen)
 		out = put_fastopen(out, options);
-	if (layout->has_accecn)
-		out = put_accecn(out, options);
 	return out;
 }
 

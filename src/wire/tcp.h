@@ -54,7 +54,8 @@ struct tcp_options {
 	uint8_t fastopen_len; /* of the cookie; 0: a request */
 	uint8_t fastopen_cookie[TCP_FASTOPEN_COOKIE_MAX];
 	uint8_t accecn_order; /* 0 or 1 */
-	uint8_t accecn_count; /* counters present, 0..3 */
+	uint8_t accecn_count; /* counters present, or to be sent, 0..3 */
+	uint8_t accecn_min;   /* to be sent: of these, sooner no option than without so many */
 	uint32_t accecn[3];   /* 24-bit counters in wire order */
 };
 
@@ -78,9 +79,11 @@ void tcp_parse_options(const uint8_t *options, size_t len, struct tcp_options *r
 /*
  * Writes header and options, checksum field 0, and returns the length, a multiple of four: options are
  * aligned with NOPs, and no End of Option List with its padding of zeros (MUST-69) is needed. Options that
- * do not fit 40 bytes are left out in this order: SACK blocks from the last, AccECN, fast open.
+ * do not fit 40 bytes are left out in this order: AccECN, SACK blocks from the last, fast open.
  */
 size_t tcp_write(uint8_t out[TCP_HEADER_MAX], const struct tcp_header *tcp);
+/* Is there room for the AccECN option that it has? */
+bool tcp_options_carry_accecn(const struct tcp_options *options);
 /* How long tcp_write()'s options part would be. */
 size_t tcp_options_len(const struct tcp_options *options);
 

@@ -93,6 +93,7 @@ struct tcp_option_spec {
 	uint8_t kind;
 	bool is_ts_any;      /* "TS val X ecr Y" where a part is "..." */
 	bool is_cookie_name; /* the script says TFO_COOKIE */
+	bool is_order_any;   /* AccECN without counters, and without a name that tells the order */
 	uint32_t number;     /* mss, wscale, TS val */
 	uint32_t number2;    /* TS ecr */
 	unsigned sack_count;

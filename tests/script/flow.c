@@ -232,11 +232,16 @@ static bool is_padding(const struct tcp_option_spec *option)
 	return option->kind == OPTION_NOP || option->kind == OPTION_EOL;
 }
 
+static bool is_accecn(uint8_t kind)
+{
+	return kind == OPTION_ACCECN0 || kind == OPTION_ACCECN1;
+}
+
 static const struct tcp_option_spec *find_option(const struct tcp_option_spec *options,
 						 unsigned count, uint8_t kind)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (options[i].kind == kind)
+		if (options[i].kind == kind || (is_accecn(kind) && is_accecn(options[i].kind)))
 			return &options[i];
 	return NULL;
 }
@@ -285,6 +290,9 @@ static bool bytes_match(const struct tcp_option_spec *want, const struct tcp_opt
 		return (came->len == rules->cookie_len &&
 			!memcmp(came->data, rules->cookie, came->len)) ||
 		       DIFFERS("the fast-open cookie is not that of these addresses");
+	if (want->kind != came->kind && !want->is_order_any)
+		return DIFFERS("AccECN: expected order %u, came the other",
+			       want->kind == OPTION_ACCECN1);
 	if (want->len != came->len)
 		return DIFFERS("option %u: expected %u bytes, came %u", want->kind, want->len,
 			       came->len);

@@ -40,7 +40,9 @@ static const struct knob_row rows[] = {
 	{"tcp_sack", "tcp_sack", KNOB_BOOL},
 	{"tcp_dsack", "tcp_dsack", KNOB_BOOL},
 	{"tcp_window_scaling", "tcp_window_scaling", KNOB_BOOL},
-	{"tcp_ecn", "tcp_ecn", KNOB_ECN},
+	{"tcp_ecn", "tcp_ecn", KNOB_PLAIN},
+	{"tcp_ecn_option", "tcp_accecn_option", KNOB_PLAIN},
+	{"tcp_ecn_option_beacon", "tcp_accecn_beacon", KNOB_PLAIN},
 	{"tcp_fastopen", "tcp_fastopen", KNOB_PLAIN},
 	{"tcp_syncookies", "tcp_syn_cookies", KNOB_BOOL},
 	{"tcp_abort_on_overflow", "tcp_abort_on_overflow", KNOB_BOOL},
@@ -280,10 +282,11 @@ static bool set_triple(struct knobs *knobs, const char *field, const char *value
 	return ok;
 }
 
+/* FreeBSD's numbers; Linux' are the field's own. */
 static bool set_ecn(struct knobs *knobs, unsigned long long number)
 {
 	static const int modes[] = {TEE_ECN_OFF, TEE_ECN_ON, TEE_ECN_PASSIVE, TEE_ECN_ACCURATE,
-				    TEE_ECN_ACCURATE};
+				    TEE_ECN_ACCURATE_PASSIVE};
 
 	return number < sizeof(modes) / sizeof(modes[0]) &&
 	       set_number(knobs, "tcp_ecn", (unsigned)modes[number]);

@@ -113,16 +113,20 @@ static void parse_cookie(struct scanner *s, struct tcp_option_spec *option, uint
 	option->len = scan_hex_bytes(s, option->data, 38);
 }
 
-/* "ECN e1b 1 ceb 0 e0b 1 nop"-like: the three counters of AccECN (RFC 9768), 24 bits each. */
-static void parse_accecn(struct scanner *s, struct tcp_option_spec *option)
+/*
+ * "ECN e1b 1 ceb 0 e0b 1": up to three counters of AccECN (RFC 9768), 24 bits each. Which comes first tells the order,
+ * unless the name does ("ECN0", "AccECN1"); an option without either may have any.
+ */
+static void parse_accecn(struct scanner *s, struct tcp_option_spec *option, uint8_t kind)
 {
-	option->kind = 0;
+	option->kind = kind;
 	while (scan_is(s, "e0b") || scan_is(s, "e1b") || scan_is(s, "ceb")) {
 		uint32_t value;
 
 		if (!option->kind)
 			option->kind = scan_is(s, "e1b") ? OPTION_ACCECN1 : OPTION_ACCECN0;
 		s->at += 3;
+		scan_take(s, "=");
 		value = scan_u32(s);
 		if (option->len > 6)
 			scan_fail(s, "more than three AccECN counters");
@@ -130,8 +134,9 @@ static void parse_accecn(struct scanner *s, struct tcp_option_spec *option)
 		option->data[option->len++] = (uint8_t)(value >> 8);
 		option->data[option->len++] = (uint8_t)value;
 	}
+	option->is_order_any = !option->kind;
 	if (!option->kind)
-		option->kind = OPTION_ACCECN0;
+		option->kind = OPTION_ACCECN1;
 }
 
 static void parse_option(struct scanner *s, struct tcp_option_spec *option)
@@ -156,8 +161,12 @@ static void parse_option(struct scanner *s, struct tcp_option_spec *option)
 		parse_cookie(s, option, OPTION_EXPERIMENT);
 	} else if (scan_take_word(s, "FO")) {
 		parse_cookie(s, option, OPTION_FASTOPEN);
-	} else if (scan_take_word(s, "ECN")) {
-		parse_accecn(s, option);
+	} else if (scan_take_word(s, "ECN") || scan_take_word(s, "AccECN")) {
+		parse_accecn(s, option, 0);
+	} else if (scan_take_word(s, "ECN0") || scan_take_word(s, "AccECN0")) {
+		parse_accecn(s, option, OPTION_ACCECN0);
+	} else if (scan_take_word(s, "ECN1") || scan_take_word(s, "AccECN1")) {
+		parse_accecn(s, option, OPTION_ACCECN1);
 	} else if (scan_take_word(s, "md5")) {
 		option->kind = OPTION_MD5;
 		option->len = scan_hex_bytes(s, option->data, 16);

@@ -131,6 +131,10 @@ static const struct {
 	{"TCPI_OPT_ECN", 8},
 	{"TCPI_OPT_ECN_SEEN", 16},
 	{"TCPI_OPT_SYN_DATA", 32},
+	{"TCPI_ECN_MODE_DISABLED", 0},
+	{"TCPI_ECN_MODE_RFC3168", 1},
+	{"TCPI_ECN_MODE_ACCECN", 2},
+	{"TCPI_ECN_MODE_PENDING", 3},
 	{"TCP_INFINITE_SSTHRESH", 0x7fffffff},
 };
 
@@ -188,6 +192,13 @@ static const struct {
 	FIELD(sndbuf_limited),
 	FIELD(delivered),
 	FIELD(delivered_ce),
+	FIELD(received_ce),
+	FIELD(delivered_e1_bytes),
+	FIELD(delivered_e0_bytes),
+	FIELD(delivered_ce_bytes),
+	FIELD(received_e1_bytes),
+	FIELD(received_e0_bytes),
+	FIELD(received_ce_bytes),
 	FIELD(bytes_sent),
 	FIELD(bytes_retrans),
 	FIELD(dsack_dups),
@@ -243,6 +254,14 @@ static bool look_up(void *arg, const char *name, int64_t *ret_value)
 		fd = run->flow_fd >= 0 ? call_live_fd(&run->calls, run->flow_fd) : -1;
 	if (posix_getsockopt(run->rig->world, fd, LINUX_SOL_TCP, LINUX_TCP_INFO, &info, &len) < 0)
 		return false;
+	if (!strcmp(name, "tcpi_ecn_mode") || !strcmp(name, "tcpi_accecn_opt_seen")) {
+		*ret_value = name[5] == 'e' ? info.ecn_bits & 3 : info.ecn_bits >> 2 & 3;
+		return true;
+	}
+	if (!strcmp(name, "tcpi_accecn_fail_mode")) {
+		*ret_value = info.ecn_bits >> 4;
+		return true;
+	}
 	if (!strcmp(name, "tcpi_snd_wscale") || !strcmp(name, "tcpi_rcv_wscale")) {
 		*ret_value = name[5] == 's' ? info.wscales & 15 : info.wscales >> 4;
 		return true;

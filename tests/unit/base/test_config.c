@@ -54,6 +54,8 @@ static void test_values(void **state)
 		ROW(tcp_ecn, "tcp_ecn", "accurate", TEE_ECN_ACCURATE),
 		ROW(tcp_ecn, "tcp_ecn", "off", TEE_ECN_OFF),
 		ROW(tcp_ecn, "tcp_ecn", "1", TEE_ECN_ON),
+		ROW(tcp_ecn, "tcp_ecn", "accurate-classic", TEE_ECN_ACCURATE_CLASSIC),
+		ROW(tcp_ecn, "tcp_ecn", "5", TEE_ECN_ACCURATE_PASSIVE),
 #undef ROW
 	};
 
@@ -106,7 +108,8 @@ static void test_refusals_change_nothing(void **state)
 		{"tcp_sack", "2", -TEE_EINVAL},
 		{"tcp_sack", "", -TEE_EINVAL},
 		{"tcp_ecn", "maybe", -TEE_EINVAL},
-		{"tcp_ecn", "4", -TEE_EINVAL},
+		{"tcp_ecn", "6", -TEE_EINVAL},
+		{"tcp_accecn_option", "3", -TEE_EINVAL},
 		{"tcp_cc", "", -TEE_EINVAL},
 		{"tcp_cc", "0123456789abcdef", -TEE_EINVAL},
 		{"secret", "00", -TEE_EINVAL},

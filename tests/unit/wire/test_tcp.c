@@ -244,19 +244,31 @@ static void test_layouts(void **state)
 static void test_what_is_left_out_first(void **state)
 {
 	static const struct {
-		bool has_ts, has_fastopen, has_accecn;
+		bool has_ts, has_fastopen;
+		int accecn_min; /* -1: no AccECN */
 		uint8_t cookie_len, sacks_in;
 		/* what must be in the header */
-		bool fastopen_out, accecn_out;
+		bool fastopen_out;
+		int counters_out; /* -1: no AccECN */
 		uint8_t sacks_out;
 	} cases[] = {
-		{false, false, false, 0, 4, false, false, 4},
-		{true, false, false, 0, 4, false, false, 3}, /* the well-known three */
-		{true, false, true, 0, 4, false, true, 1},   /* AccECN takes twelve */
-		{true, true, true, 8, 4, true, true, 0},
-		{true, true, true, 16, 4, true, false, 0},
-		{false, true, false, 16, 4, true, false, 2},
-		{false, true, true, 8, 4, true, true, 1},
+		{false, false, -1, 0, 4, false, -1, 4},
+		{true, false, -1, 0, 4, false, -1, 3}, /* the well-known three */
+		/* SACK comes first, and AccECN takes what is left, or the place of two NOPs. */
+		{true, false, 0, 0, 1, false, 3, 1},
+		{true, false, 0, 0, 2, false, 2, 2},
+		{true, false, 0, 0, 4, false, 0, 3},
+		/* For a counter that changed one block goes, as long as two are left. */
+		{true, false, 1, 0, 4, false, 2, 2},
+		{true, false, 2, 0, 3, false, 2, 2},
+		{true, false, 3, 0, 3, false, -1, 3},
+		{true, false, 3, 0, 2, false, -1, 2},
+		{false, false, 0, 0, 4, false, 1, 4},
+		{false, false, 2, 0, 4, false, 3, 3},
+		{true, true, 0, 8, 4, true, 1, 1},
+		{true, true, 0, 16, 4, true, 2, 0},
+		{false, true, -1, 16, 4, true, -1, 2},
+		{false, true, 0, 8, 4, true, 0, 3},
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -268,8 +280,12 @@ static void test_what_is_left_out_first(void **state)
 		options->has_ts = cases[i].has_ts;
 		options->has_fastopen = cases[i].has_fastopen;
 		options->fastopen_len = cases[i].cookie_len;
-		options->has_accecn = cases[i].has_accecn;
+		options->has_accecn = cases[i].accecn_min >= 0;
 		options->accecn_count = 3;
+		options->accecn_order = 1;
+		options->accecn_min = (uint8_t)MAX(cases[i].accecn_min, 0);
+		for (unsigned k = 0; k < 3; k++)
+			options->accecn[k] = 0xfedcb0 + k;
 		options->sack_count = cases[i].sacks_in;
 		for (unsigned k = 0; k < 4; k++)
 			options->sack[k].left.raw = 0xfffffff0 + 2 * k;
@@ -277,7 +293,13 @@ static void test_what_is_left_out_first(void **state)
 		assert_int_equal(tcp_parse(guard_copy(out, len), len, &again), 0);
 		assert_int_equal(again.options.has_ts, cases[i].has_ts);
 		assert_int_equal(again.options.has_fastopen, cases[i].fastopen_out);
-		assert_int_equal(again.options.has_accecn, cases[i].accecn_out);
+		assert_int_equal(again.options.has_accecn, cases[i].counters_out >= 0);
+		assert_int_equal(tcp_options_carry_accecn(options), cases[i].counters_out >= 0);
+		assert_int_equal(len, TCP_HEADER_LEN + tcp_options_len(options));
+		for (int k = 0; k < cases[i].counters_out; k++)
+			assert_int_equal(again.options.accecn[k], 0xfedcb0 + (unsigned)k);
+		if (cases[i].counters_out >= 0)
+			assert_int_equal(again.options.accecn_count, cases[i].counters_out);
 		assert_int_equal(again.options.sack_count, cases[i].sacks_out);
 		for (unsigned k = 0; k < cases[i].sacks_out; k++)
 			assert_int_equal(again.options.sack[k].left.raw, 0xfffffff0 + 2 * k);
