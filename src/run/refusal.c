@@ -137,7 +137,8 @@ bool run_refusal_tell(struct run_sock *sock)
 		send(theirs, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL);
 		state.fd = theirs;
 		poll(&state, 1, PATIENCE_MS);
-		connect(sock->our_fd, (struct sockaddr *)&program, len);
+		if (connect(sock->our_fd, (struct sockaddr *)&program, len) < 0)
+			state.revents = 0; /* then it hears of it by the calls that we answer */
 	}
 	close(theirs);
 	sock->has_native = true;
