@@ -229,7 +229,7 @@ enum timewait_verdict timewait_on_segment(struct timewait *tw, const struct tcp_
 	bool is_old = has_ts && (int32_t)(header->options.ts_val - tw->ts_recent) < 0;
 	unsigned flags = header->flags & (TEE_TCP_SYN | TEE_TCP_ACK | TEE_TCP_RST | TEE_TCP_FIN);
 
-	if (flags == TEE_TCP_SYN && !(tw->stub.flags & TIMEWAIT_IN_FIN_WAIT_2))
+	if ((flags & ~TEE_TCP_FIN) == TEE_TCP_SYN && !(tw->stub.flags & TIMEWAIT_IN_FIN_WAIT_2))
 		return is_new_syn(tw, header) ? TIMEWAIT_REUSE : TIMEWAIT_ACK;
 	/* RFC 7323 5.3 R1: an old timestamp: answer with an ACK, unless it is a RST, and drop. */
 	if (is_old)
