@@ -106,8 +106,7 @@ void ack_note_second(struct tcp_conn *conn)
 	conn->rcv.acked = conn->rcv.nxt;
 	conn->rcv.unacked_bytes = 0;
 	conn->rcv.unacked_segs = 0;
-	if (conn->rcv.quick_acks)
-		conn->rcv.quick_acks--;
+	receive_count_ack(conn);
 }
 
 static void note_with_sack(struct tcp_conn *conn)

@@ -209,7 +209,8 @@ struct tcp_conn {
 		uint16_t unacked_segs; /* segments with text since the last ACK */
 		uint8_t wscale;
 		uint8_t quick_acks; /* left to be sent at once */
-		uint8_t tos;        /* of the last segment (MAY-9) */
+		uint8_t soon_acks; /* left to be sent at once, or nearly so */
+		uint8_t tos;       /* of the last segment (MAY-9) */
 		uint32_t unacked_bytes;
 		uint32_t ato_ms;       /* delayed-ACK timeout, adaptive; 0: no data yet */
 		uint32_t last_data_ms; /* coarse clock, for tcp_info, as last_ack_ms */
@@ -435,7 +436,15 @@ uint32_t receive_window_peek(const struct tcp_conn *conn); /* to advertise now, 
 uint16_t header_window(struct tcp_conn *conn, uint64_t nxt);
 void receive_on_read(struct tcp_conn *conn);
 void receive_on_ack_sent(struct tcp_conn *conn);
-/* The peer's sender lost something, or took it for lost: the next ACKs are not delayed. */
+/* Of those that are early there are so many. */
+static inline void receive_count_ack(struct tcp_conn *conn)
+{
+	if (conn->rcv.quick_acks)
+		conn->rcv.quick_acks--;
+	if (conn->rcv.soon_acks)
+		conn->rcv.soon_acks--;
+}
+/* The peer's sender lost something, or took it for lost: the next ACKs are hardly delayed. */
 void receive_feed_recovery(struct tcp_conn *conn);
 void receive_init_window(struct tcp_conn *conn);
 /* What the arrival of text means for acknowledging and for sizing, whatever becomes of the text. */

@@ -10,7 +10,7 @@
  * order, for what fills a hole, for a FIN; else delayed (SHLD-18), by ato_ms, which follows the gaps between
  * arrivals between delack_min and delack_max (below 500 ms: MUST-40). A flow's first segments are
  * acknowledged at once, so that the sender's slow start is not held up, until the connection turns
- * out to be interactive; and so are the first after a loss.
+ * out to be interactive; and so are the first after a loss, but for a millisecond's delay on a short path.
  *
  * Window: the free buffer, never taken back (SHLD-14), moved on only by a useful amount (MUST-39). The buffer
  * grows with what the application reads a round trip ("dynamic right-sizing").
@@ -21,11 +21,13 @@
 
 enum {
 	QUICK_ACKS_MAX = 16,
-	LOSS_QUICK_ACKS = 128, /* a sender that loses one in a hundred gets them all so */
+	LOSS_SOON_ACKS = 128, /* a sender that loses one in a hundred gets them all so */
 	RCV_MSS_MIN = 88,
 	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path */
 	INITIAL_FLIGHT_SEGS = 10,    /* what most senders begin with (RFC 6928) */
 };
+
+#define LONG_PATH_NS (5 * TEE_NS_PER_MS)
 
 /* ---- window ---- */
 
@@ -173,8 +175,7 @@ void receive_on_ack_sent(struct tcp_conn *conn)
 	conn->rcv.acked = conn->rcv.nxt;
 	conn->rcv.unacked_bytes = 0;
 	conn->rcv.unacked_segs = 0;
-	if (conn->rcv.quick_acks)
-		conn->rcv.quick_acks--;
+	receive_count_ack(conn);
 	if (timers_armed(conn, CONN_DELACK))
 		timers_clear(conn, CONN_DELACK);
 	conn->last_ack_sent_ms = coarse_ms(conn_now(conn));
@@ -217,36 +218,47 @@ static void adapt_ato(struct tcp_conn *conn, uint32_t now)
 	conn->rcv.last_data_ms = now;
 }
 
-static bool is_quick(const struct tcp_conn *conn)
+/*
+ * Early ACKs feed a sender's slow start and its recovery, which send full segments; a small one can wait for what
+ * follows it, or for what answers it. An answer's end (PSH, to who opened) is followed by neither.
+ */
+static bool may_be_early(const struct tcp_conn *conn, bool is_pushed)
 {
-	return conn->rcv.quick_acks && !conn_has(conn, CONN_PINGPONG);
+	return !conn_has(conn, CONN_PINGPONG) && (conn->rcv.unacked_bytes >= conn->rcv.mss ||
+						  (is_pushed && !conn_has(conn, CONN_IS_PASSIVE)));
 }
 
+/* 0: not measured. */
+static uint64_t path_rtt_ns(const struct tcp_conn *conn)
+{
+	return conn->tx && conn->tx->rto.srtt_ns ? conn->tx->rto.srtt_ns : conn->syn_rtt_ns;
+}
+
+/*
+ * After a loss one segment alone may be all that the sender has out, or the last of a small flight, to whose next round
+ * trip our delay is added. On a short path it waits for a second one all the same, for a round trip or a millisecond: a
+ * sender by BBR among overtakers carries a tenth less there when each segment is acknowledged by itself.
+ */
 static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 {
+	bool is_early = may_be_early(conn, is_pushed);
+	bool is_soon = is_early && conn->rcv.soon_acks;
 	uint64_t delay_ns;
 
 	if (conn->rcv.unacked_segs >= 2 || conn->rcv.unacked_bytes > conn->rcv.mss) {
 		conn_ack_now(conn, TEE_WHY_ACK_EVERY_SECOND); /* SHLD-19 */
 		return;
 	}
-	if (conn->settings->s.flags & TCP_SET_QUICKACK) {
-		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
-		return;
-	}
-	/*
-	 * Quick ACKs feed a sender's slow start, which sends full segments; a small one can wait for what
-	 * follows it, or for what answers it. An answer's end (PSH, to who opened) is followed by neither.
-	 */
-	if ((conn->rcv.unacked_bytes >= conn->rcv.mss ||
-	     (is_pushed && !conn_has(conn, CONN_IS_PASSIVE))) &&
-	    is_quick(conn)) {
+	if ((is_early && conn->rcv.quick_acks) || (is_soon && path_rtt_ns(conn) >= LONG_PATH_NS) ||
+	    (conn->settings->s.flags & TCP_SET_QUICKACK)) {
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
 	}
 	if (timers_armed(conn, CONN_DELACK))
 		return;
 	delay_ns = conn->rcv.ato_ms * TEE_NS_PER_MS;
+	if (is_soon)
+		delay_ns = MIN(MIN(path_rtt_ns(conn), TEE_NS_PER_MS), delay_ns);
 	timers_set(conn, CONN_DELACK, conn_now(conn) + delay_ns);
 }
 
@@ -379,11 +391,11 @@ void receive_urgent(struct tcp_conn *conn, const struct segment *seg)
 /*
  * The peer's sender mends a loss, or took one for granted: its window is small now, and one segment alone that waits
  * for our delayed ACK (40 ms) can be all that it has out; in a window of ten segments an odd one that waits for the next
- * flight is a tenth of it. So the next ACKs are quick, as those of slow start.
+ * flight is a tenth of it. So the next ACKs come soon (schedule_ack()).
  */
 void receive_feed_recovery(struct tcp_conn *conn)
 {
-	conn->rcv.quick_acks = LOSS_QUICK_ACKS;
+	conn->rcv.soon_acks = LOSS_SOON_ACKS;
 }
 
 static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
