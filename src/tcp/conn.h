@@ -156,6 +156,8 @@ struct tcp_rx {
 	uint32_t space_bytes;
 	uint32_t rtt_ecr;        /* the timestamp that rtt_ns was measured by last */
 	uint32_t ooo_segs;       /* that ever came out of order */
+	uint32_t hole_ts_val;    /* the timestamp of what came first beyond the present holes */
+	bool is_overtaken;       /* what was sent earlier came later: the path reorders */
 	struct ack_notes *notes; /* NULL: none */
 };
 
@@ -209,8 +211,8 @@ struct tcp_conn {
 		uint16_t unacked_segs; /* segments with text since the last ACK */
 		uint8_t wscale;
 		uint8_t quick_acks; /* left to be sent at once */
-		uint8_t soon_acks; /* left to be sent at once, or nearly so */
-		uint8_t tos;       /* of the last segment (MAY-9) */
+		uint8_t soon_acks;  /* left to be sent at once, or nearly so */
+		uint8_t tos;        /* of the last segment (MAY-9) */
 		uint32_t unacked_bytes;
 		uint32_t ato_ms;       /* delayed-ACK timeout, adaptive; 0: no data yet */
 		uint32_t last_data_ms; /* coarse clock, for tcp_info, as last_ack_ms */

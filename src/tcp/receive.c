@@ -10,7 +10,7 @@
  * order, for what fills a hole, for a FIN; else delayed (SHLD-18), by ato_ms, which follows the gaps between
  * arrivals between delack_min and delack_max (below 500 ms: MUST-40). A flow's first segments are
  * acknowledged at once, so that the sender's slow start is not held up, until the connection turns
- * out to be interactive; and so are the first after a loss, but for a millisecond's delay on a short path.
+ * out to be interactive; and so are the first after a loss, but for a millisecond's delay on a short path that reorders.
  *
  * Window: the free buffer, never taken back (SHLD-14), moved on only by a useful amount (MUST-39). The buffer
  * grows with what the application reads a round trip ("dynamic right-sizing").
@@ -236,9 +236,14 @@ static uint64_t path_rtt_ns(const struct tcp_conn *conn)
 
 /*
  * After a loss one segment alone may be all that the sender has out, or the last of a small flight, to whose next round
- * trip our delay is added. On a short path it waits for a second one all the same, for a round trip or a millisecond: a
- * sender by BBR among overtakers carries a tenth less there when each segment is acknowledged by itself.
+ * trip our delay is added: so it is acknowledged at once. Only on a short path that reorders it waits for a second one, for
+ * a round trip or a millisecond: a sender by BBR carries a tenth less there when each segment is acknowledged by itself.
  */
+static bool has_time(const struct tcp_conn *conn)
+{
+	return conn->rx && conn->rx->is_overtaken && path_rtt_ns(conn) < LONG_PATH_NS;
+}
+
 static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 {
 	bool is_early = may_be_early(conn, is_pushed);
@@ -249,7 +254,7 @@ static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 		conn_ack_now(conn, TEE_WHY_ACK_EVERY_SECOND); /* SHLD-19 */
 		return;
 	}
-	if ((is_early && conn->rcv.quick_acks) || (is_soon && path_rtt_ns(conn) >= LONG_PATH_NS) ||
+	if ((is_early && conn->rcv.quick_acks) || (is_soon && !has_time(conn)) ||
 	    (conn->settings->s.flags & TCP_SET_QUICKACK)) {
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
@@ -415,6 +420,7 @@ static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
 struct text {
 	uint64_t start, end;
 	uint32_t off; /* in pkt->data */
+	uint32_t ts_val;
 	bool fin;
 };
 
@@ -440,6 +446,7 @@ static bool trim(struct tcp_conn *conn, const struct segment *seg, struct text *
 	uint64_t nxt = conn->rcv.nxt, edge = MAX(conn->rcv.adv, nxt);
 
 	text->fin = segment_has(seg, TEE_TCP_FIN);
+	text->ts_val = seg->h.options.ts_val;
 	text->off = seg->payload_off;
 	text->start = seg->seq < 0 ? 0 : (uint64_t)seg->seq;
 	text->end = (uint64_t)MAX(seg->seq + (int64_t)seg->len, 0);
@@ -503,6 +510,10 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 		/* MUST-58, MUST-59: all that is queued is processed, then acknowledged at once. */
 		conn_ack_now(conn, TEE_WHY_ACK_FILLED_HOLE);
 		receive_feed_recovery(conn);
+		/* What was lost and sent again is younger than what came first beyond the hole. */
+		if (conn_has(conn, CONN_HAS_TS) &&
+		    tstamp_before(text->ts_val, conn->rx->hole_ts_val))
+			conn->rx->is_overtaken = true;
 	}
 	if (text->fin)
 		conn->rcv.fin = text->end;
@@ -532,6 +543,8 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 			}
 			reassembly_init(conn->rx->ooo);
 		}
+		if (!conn->rx->ooo->range_count)
+			conn->rx->hole_ts_val = text->ts_val;
 		memset(&result, 0, sizeof(result));
 		if (reassembly_add(conn->rx->ooo, engine->pool, text->start, pkt, text->off, len,
 				   config->tcp_ooo_ranges_max, bytes_max, &result) < 0) {

@@ -355,20 +355,22 @@ static uint32_t check_soon(struct rig *rig, uint32_t at, uint64_t wait_ns)
 
 /*
  * After a loss, and after what came twice, a segment alone is acknowledged soon: it may be all that the
- * sender's window allows. But on a short path not each at once.
+ * sender's window allows. But on a short path that is known to reorder, by older timestamps in holes, not each at once.
  */
 static void test_soon_after_loss(void **state)
 {
 	static const struct {
 		uint64_t rtt_ns, wait_ns;
+		bool has_ts;
 	} cases[] = {
-		{2 * TEE_NS_PER_MS, TEE_NS_PER_MS},
-		{8 * TEE_NS_PER_MS, 0},
+		{2 * TEE_NS_PER_MS, TEE_NS_PER_MS, true},
+		{2 * TEE_NS_PER_MS, 0, false},
+		{8 * TEE_NS_PER_MS, 0, true},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct burst plain = {"soon after a loss", false, true, "", "",
+		const struct burst plain = {"soon after a loss", cases[i].has_ts, true, "", "",
 					    cases[i].rtt_ns};
 		struct rig rig;
 		uint32_t at;
