@@ -220,12 +220,12 @@ static void adapt_ato(struct tcp_conn *conn, uint32_t now)
 
 /*
  * Early ACKs feed a sender's slow start and its recovery, which send full segments; a small one can wait for what
- * follows it, or for what answers it. An answer's end (PSH, to who opened) is followed by neither.
+ * follows it, unless PSH says that nothing does. Linux doesn't wait at its side either, until it has answered.
  */
 static bool may_be_early(const struct tcp_conn *conn, bool is_pushed)
 {
-	return !conn_has(conn, CONN_PINGPONG) && (conn->rcv.unacked_bytes >= conn->rcv.mss ||
-						  (is_pushed && !conn_has(conn, CONN_IS_PASSIVE)));
+	return !conn_has(conn, CONN_PINGPONG) &&
+	       (conn->rcv.unacked_bytes >= conn->rcv.mss || is_pushed);
 }
 
 /* 0: not measured. */

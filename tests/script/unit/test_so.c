@@ -156,6 +156,9 @@ static void test_handshake_and_data(void **state)
 	assert_int_equal(kit.so.read(kit.so.userdata, fd, buf, sizeof(buf)), 100);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal((uint8_t)buf[i], wire_pattern(i));
+	assert_true(take(&kit, &packet, &sent_us));
+	assert_int_equal(packet.payload_len, 0);
+	assert_int_equal(packet.ack, kit.peer.seq);
 
 	assert_int_equal(kit.so.write(kit.so.userdata, fd, "0123456789", 10), 10);
 	assert_true(take(&kit, &packet, &sent_us));
