@@ -53,15 +53,15 @@ enum tee_error {
 	TEE_ENOMEM,        /* the allocator refused */
 	TEE_ENOBUFS,       /* a configured limit was reached */
 	TEE_EDESTADDRREQ,  /* no destination was given */
-	TEE_EACCES,        /* broadcast without TEE_OPT_BROADCAST, or forbidden by the link */
-	TEE_EOPNOTSUPP,    /* not for this kind of socket */
-	TEE_EIO,           /* the link failed */
-	TEE_ENODEV,        /* no such interface or link; it may have gone away while running */
-	TEE_ENOENT,        /* the name was not found */
-	TEE_EPERM,         /* a privilege is missing */
-	TEE_EPROTO,        /* the other end broke the protocol */
-	TEE_ECANCELED,     /* ended by the caller */
-	TEE_ENETDOWN,      /* the interface is down */
+	TEE_EACCES, /* broadcast without TEE_OPT_BROADCAST, or forbidden by the link or an IPv6 router */
+	TEE_EOPNOTSUPP, /* not for this kind of socket */
+	TEE_EIO,        /* the link failed */
+	TEE_ENODEV,     /* no such interface or link; it may have gone away while running */
+	TEE_ENOENT,     /* the name was not found */
+	TEE_EPERM,      /* a privilege is missing */
+	TEE_EPROTO,     /* the other end broke the protocol */
+	TEE_ECANCELED,  /* ended by the caller */
+	TEE_ENETDOWN,   /* the interface is down */
 	TEE_ERROR_COUNT
 };
 

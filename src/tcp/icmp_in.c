@@ -10,21 +10,6 @@
  */
 #include "tcp/conn.h"
 
-static int error_of(enum icmp_error error)
-{
-	switch (error) {
-	case ICMP_ERROR_NET_UNREACHABLE: return TEE_ENETUNREACH;
-	case ICMP_ERROR_HOST_UNREACHABLE:
-	case ICMP_ERROR_SOURCE_ROUTE_FAILED:
-	case ICMP_ERROR_TIME_EXCEEDED: return TEE_EHOSTUNREACH;
-	case ICMP_ERROR_PROTOCOL_UNREACHABLE: return TEE_ENOPROTOOPT;
-	case ICMP_ERROR_PORT_UNREACHABLE: return TEE_ECONNREFUSED;
-	case ICMP_ERROR_PROHIBITED: return TEE_EACCES;
-	case ICMP_ERROR_PARAMETER_PROBLEM: return TEE_EPROTO;
-	default: return 0;
-	}
-}
-
 /* RFC 5927 4.1: only what is in flight can have caused an error. */
 static bool is_in_flight(const struct tcp_conn *conn, struct seq32 seq)
 {
@@ -64,7 +49,7 @@ static void path_shrank(struct tcp_conn *conn, const struct icmp_report *report)
 static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, struct seq32 seq)
 {
 	bool is_opening = !conn_is_synchronized(conn);
-	int error = error_of(report->error);
+	int error = icmp_error_number(report->version, report->error);
 
 	if (!is_in_flight(conn, seq)) {
 		drop(conn_engine(conn), DROP_ICMP_UNBELIEVABLE);
@@ -75,6 +60,7 @@ static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, s
 	case ICMP_ERROR_TOO_BIG: path_shrank(conn, report); return;
 	case ICMP_ERROR_PROTOCOL_UNREACHABLE:
 	case ICMP_ERROR_PORT_UNREACHABLE:
+	case ICMP_ERROR_NET_PROHIBITED:
 	case ICMP_ERROR_PROHIBITED:
 		if (is_opening) {
 			conn_end(conn, error);

@@ -217,23 +217,6 @@ static void ping_input(void *context, struct ip_packet *packet)
 
 /* ---- errors ---- */
 
-static int error_code(enum icmp_error error)
-{
-	switch (error) {
-	case ICMP_ERROR_NONE: break;
-	case ICMP_ERROR_NET_UNREACHABLE: return TEE_ENETUNREACH;
-	case ICMP_ERROR_HOST_UNREACHABLE:
-	case ICMP_ERROR_PROHIBITED:
-	case ICMP_ERROR_SOURCE_ROUTE_FAILED:
-	case ICMP_ERROR_TIME_EXCEEDED: return TEE_EHOSTUNREACH;
-	case ICMP_ERROR_PROTOCOL_UNREACHABLE: return TEE_ENOPROTOOPT;
-	case ICMP_ERROR_PORT_UNREACHABLE: return TEE_ECONNREFUSED;
-	case ICMP_ERROR_TOO_BIG: return TEE_EMSGSIZE;
-	case ICMP_ERROR_PARAMETER_PROBLEM: return TEE_EPROTO;
-	}
-	return 0;
-}
-
 /* Is the report about something that this endpoint sent last? */
 static bool is_its_peer(const struct udp_endpoint *endpoint, const struct icmp_report *report)
 {
@@ -246,7 +229,7 @@ static void report_error(struct udp *udp, bool is_ping, const struct demux_key *
 			 const struct icmp_report *report)
 {
 	struct udp_endpoint *endpoint = udp_demux_find(udp, is_ping, key);
-	int error = error_code(report->error);
+	int error = icmp_error_number(report->version, report->error);
 
 	if (!endpoint) {
 		drop(udp->engine, DROP_ICMP_UNBELIEVABLE);

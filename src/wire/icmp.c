@@ -42,7 +42,7 @@ static const uint8_t unreachable4[] = {
 	ICMP_ERROR_NET_UNREACHABLE,      /* 6 network unknown */
 	ICMP_ERROR_HOST_UNREACHABLE,     /* 7 host unknown */
 	ICMP_ERROR_HOST_UNREACHABLE,     /* 8 source host isolated */
-	ICMP_ERROR_PROHIBITED,           /* 9 network prohibited */
+	ICMP_ERROR_NET_PROHIBITED,       /* 9 network prohibited */
 	ICMP_ERROR_PROHIBITED,           /* 10 host prohibited */
 	ICMP_ERROR_NET_UNREACHABLE,      /* 11 network unreachable for this TOS */
 	ICMP_ERROR_HOST_UNREACHABLE,     /* 12 host unreachable for this TOS */
@@ -103,4 +103,22 @@ enum icmp_error icmp_error_of(uint8_t version, const struct icmp *icmp, uint32_t
 {
 	*ret_mtu = 0;
 	return version == 4 ? error_of4(icmp, ret_mtu) : error_of6(icmp, ret_mtu);
+}
+
+int icmp_error_number(uint8_t version, enum icmp_error error)
+{
+	switch (error) {
+	case ICMP_ERROR_NONE: break;
+	case ICMP_ERROR_NET_UNREACHABLE:
+	case ICMP_ERROR_NET_PROHIBITED: return TEE_ENETUNREACH;
+	case ICMP_ERROR_HOST_UNREACHABLE:
+	case ICMP_ERROR_SOURCE_ROUTE_FAILED:
+	case ICMP_ERROR_TIME_EXCEEDED: return TEE_EHOSTUNREACH;
+	case ICMP_ERROR_PROHIBITED: return version == 4 ? TEE_EHOSTUNREACH : TEE_EACCES;
+	case ICMP_ERROR_PROTOCOL_UNREACHABLE: return TEE_ENOPROTOOPT;
+	case ICMP_ERROR_PORT_UNREACHABLE: return TEE_ECONNREFUSED;
+	case ICMP_ERROR_TOO_BIG: return TEE_EMSGSIZE;
+	case ICMP_ERROR_PARAMETER_PROBLEM: return TEE_EPROTO;
+	}
+	return 0;
 }

@@ -55,12 +55,15 @@ enum icmp_error {
 	ICMP_ERROR_PORT_UNREACHABLE,
 	ICMP_ERROR_TOO_BIG,
 	ICMP_ERROR_SOURCE_ROUTE_FAILED,
+	ICMP_ERROR_NET_PROHIBITED,
 	ICMP_ERROR_PROHIBITED,
 	ICMP_ERROR_TIME_EXCEEDED,
 	ICMP_ERROR_PARAMETER_PROBLEM,
 };
 /* `version` 4 or 6. ret_mtu: next-hop MTU of ICMP_ERROR_TOO_BIG, 0 when the router didn't say. */
 enum icmp_error icmp_error_of(uint8_t version, const struct icmp *icmp, uint32_t *ret_mtu);
+/* TEE_E… as which an application hears of it, the same as on Linux; 0: not at all. */
+int icmp_error_number(uint8_t version, enum icmp_error error);
 
 /* ---- neighbour discovery ---- */
 

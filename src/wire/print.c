@@ -239,6 +239,7 @@ static const char *error_text(enum icmp_error error)
 		[ICMP_ERROR_PORT_UNREACHABLE] = "port unreachable",
 		[ICMP_ERROR_TOO_BIG] = "packet too big",
 		[ICMP_ERROR_SOURCE_ROUTE_FAILED] = "source route failed",
+		[ICMP_ERROR_NET_PROHIBITED] = "network prohibited",
 		[ICMP_ERROR_PROHIBITED] = "prohibited",
 		[ICMP_ERROR_TIME_EXCEEDED] = "time exceeded",
 		[ICMP_ERROR_PARAMETER_PROBLEM] = "parameter problem",
