@@ -4,7 +4,7 @@ SECONDS ?= 60
 # What is installed and what is measured is built once more, optimised across files (gcc's; clang's needs
 # lld). Fat objects, so that whoever links the static library need not do the same.
 RELEASE ?= $(BUILD)-release
-RELEASE_OPTIONS ?= $(if $(findstring clang,$(CC)),,-Db_lto=true -Dc_args=-ffat-lto-objects) -Dtests=false -Dexamples=false
+RELEASE_OPTIONS ?= $(if $(findstring clang,$(CC)),,-Db_lto=true -Dc_args=-ffat-lto-objects) -Doptimization=3 -Dtests=false -Dexamples=false
 PREFIX ?= /usr/local
 DESTDIR ?=
 URL ?=
