@@ -192,9 +192,11 @@ static unsigned fastopen_len(const struct tcp_options *options)
 /* The NOPs ahead of what follows an AccECN option, which may stand there instead of them. */
 static unsigned spare_nops(const struct tcp_options *options, unsigned sack_count)
 {
-	if (sack_count > 0 || (options->has_sack_permitted && !options->has_ts))
+	if (options->has_sack_permitted && !options->has_ts)
 		return 2;
-	return options->has_wscale ? 1 : 0;
+	if (options->has_wscale)
+		return 1;
+	return sack_count > 0 ? 2 : 0;
 }
 
 /* What an option with so many counters adds to the header. */
