@@ -409,10 +409,10 @@ static int disconnect(struct posix_file *file)
 	const struct tee_endpoint nobody = {0};
 	int error = tee_connect(file->socket, &nobody);
 
-	if (!error)
+	if (!error) {
 		file->is_connecting = file->was_connected = file->is_deferred = false;
-	if (!error)
 		file->taken = file->urgent_read_at = 0;
+	}
 	return -posix_errno(error);
 }
 

@@ -174,15 +174,22 @@ int64_t run_give_fd(const struct run_call *call, struct run_sock *sock, int fd, 
 	return RUN_DONE;
 }
 
+/* What the kernel tells of a thread's descriptor; NULL: it isn't there any more, or is nothing of ours to see. */
+static FILE *open_fdinfo(pid_t tid, int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)tid, fd);
+	return fopen(path, "re");
+}
+
 /* O_CLOEXEC belongs to the descriptor, of which we have but duplicates. */
 static bool is_cloexec(pid_t tid, int fd)
 {
-	char path[64], line[256];
+	FILE *file = open_fdinfo(tid, fd);
 	bool result = false;
-	FILE *file;
+	char line[256];
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)tid, fd);
-	file = fopen(path, "re");
 	if (!file)
 		return false;
 	while (fgets(line, sizeof(line), file))
@@ -206,15 +213,13 @@ int run_replace_fd(const struct run_call *call, int fd, int target)
 }
 
 /* An epoll's entry for a file: "tfd: 5 events: 19 data: 5 pos:0 ino:1a2b sdev:8" */
-static bool epoll_has(pid_t tid, const char *number, uint64_t inode)
+static bool epoll_has(pid_t tid, int fd, uint64_t inode)
 {
-	char path[300], line[256];
-	const char *at;
+	FILE *file = open_fdinfo(tid, fd);
 	bool result = false;
-	FILE *file;
+	const char *at;
+	char line[256];
 
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", (int)tid, number);
-	file = fopen(path, "re");
 	if (!file)
 		return false;
 	while (!result && fgets(line, sizeof(line), file))
@@ -245,7 +250,7 @@ bool run_is_in_epoll(const struct run_call *call, uint64_t inode)
 			continue;
 		text[len] = '\0';
 		if (strcmp(text, "anon_inode:[eventpoll]") == 0)
-			result |= epoll_has(tid, entry->d_name, inode);
+			result |= epoll_has(tid, atoi(entry->d_name), inode);
 	}
 	closedir(dir);
 	return result;

@@ -131,8 +131,7 @@ uint16_t accecn_out_flags(struct ecn *ecn)
 
 bool ecn_wants_option(const struct ecn *ecn, int policy, uint64_t now_ns, uint64_t beacon_ns)
 {
-	if (ecn->mode != ECN_MODE_ACCURATE || policy == TEE_ACCECN_OPTION_NEVER ||
-	    ecn->fails & ECN_FAIL_OPTION_SEND)
+	if (policy == TEE_ACCECN_OPTION_NEVER)
 		return false;
 	return policy == TEE_ACCECN_OPTION_ALWAYS || ecn->options_due ||
 	       (beacon_ns && now_ns - ecn->option_sent_ns >= beacon_ns);

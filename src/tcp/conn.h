@@ -534,8 +534,9 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 /* The same for a SYN or SYN-ACK, whose header the caller composed. */
 void segment_finish(struct tcp_conn *conn, struct tcp_header *header, enum tee_why why,
 		    struct tee_frame *frame);
-/* A bare ACK as it was noted. */
+/* What an ACK that is noted says of ECN. */
 void segment_note_ecn(struct tcp_conn *conn, struct ack_note *note);
+/* A bare ACK as it was noted. */
 void segment_out_note(struct tcp_conn *conn, const struct ack_note *note, struct tee_frame *frame);
 bool segment_has_sack_news(const struct tcp_conn *conn);
 /* What an ACK now would say by SACK and DSACK, and that it is said; blocks: at least TCP_SACK_MAX. */

@@ -10,11 +10,12 @@
 enum { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3, ECN_MASK = 3 };
 enum ecn_mode { ECN_MODE_OFF, ECN_MODE_CLASSIC, ECN_MODE_ACCURATE };
 
-/* What AccECN gave up, each for the rest of the connection. Bits, with Linux' numbers. */
+/*
+ * What AccECN gave up, each for the rest of the connection. Bits, with Linux' numbers; its other two, 1 and 4, are of what
+ * we send, which is never given up.
+ */
 enum {
-	ECN_FAIL_ACE_SEND = 1, /* (nothing here sets it: what we send of ACE is never given up) */
-	ECN_FAIL_ACE_RECV = 2, /* the path or the peer is not to be trusted: we send Not-ECT */
-	ECN_FAIL_OPTION_SEND = 4,
+	ECN_FAIL_ACE_RECV = 2,    /* the path or the peer is not to be trusted: we send Not-ECT */
 	ECN_FAIL_OPTION_RECV = 8, /* the peer's options were zeroed: they are ignored */
 };
 
@@ -89,7 +90,7 @@ uint16_t ecn_out_flags(struct ecn *ecn, bool has_new_data);
  * `ret_bytes` the octets so marked, an estimate when only packets were told.
  */
 uint32_t ecn_on_ack(struct ecn *ecn, const struct ecn_ack *ack, uint32_t *ret_bytes);
-/* Does AccECN's option go with a segment now? `policy` is enum tee_accecn_option; `beacon_ns` 0: no beacon. */
+/* In AccECN mode: does the option go with a segment now? `policy` is enum tee_accecn_option; `beacon_ns` 0: no beacon. */
 bool ecn_wants_option(const struct ecn *ecn, int policy, uint64_t now_ns, uint64_t beacon_ns);
 /* AccECN's option (RFC 9768 3.2.3): our byte counters. */
 void ecn_fill_option(const struct ecn *ecn, struct tcp_options *options);

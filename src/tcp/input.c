@@ -203,8 +203,8 @@ static void segment_text(struct tcp_conn *conn, struct segment *seg, struct tee_
 			receive_data(conn, seg, pkt);
 		return;
 	default:
-		/* "This should not occur since a FIN has been received from the remote side. Ignore the segment
-		   text": it lies behind the stream's end. A FIN that came twice, the first step has answered. */
+		/* The peer's FIN was here before: text beyond it lies behind the stream's end, and is ignored. A FIN
+		   that came twice, the first step has answered. */
 		if (segment_octets(seg))
 			drop(conn_engine(conn), DROP_TCP_OUT_OF_WINDOW);
 		return;

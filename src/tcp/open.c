@@ -253,7 +253,7 @@ void open_take_options(struct tcp_conn *conn, const struct tcp_options *options)
 	conn_update_mss(conn);
 }
 
-/* "If there are other controls or text in the segment, queue them": the text; a FIN comes again. */
+/* RFC 9293 3.10.7.3, fifth: what else is in the segment is kept until ESTABLISHED. The text is; a FIN comes again. */
 static void keep_syn_text(struct tcp_conn *conn, const struct segment *seg, struct tee_pkt *pkt)
 {
 	if (!seg->len || !rx_get(conn))
@@ -263,7 +263,7 @@ static void keep_syn_text(struct tcp_conn *conn, const struct segment *seg, stru
 	conn->rx->syn_text_len = seg->len;
 }
 
-/* "… for processing after the ESTABLISHED state has been reached". */
+/* What keep_syn_text() kept, now that the connection stands. */
 static void take_syn_text(struct tcp_conn *conn)
 {
 	struct segment seg = {.h = {.flags = TEE_TCP_ACK}, .seq = 1, .gso_segs = 1};

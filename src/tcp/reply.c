@@ -59,8 +59,8 @@ void reply_segment(struct tcp *tcp, const struct tcp_stub *stub, struct tcp_head
 }
 
 /*
- * "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.
- * If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>." A RST is never answered.
+ * RFC 9293 3.10.7.1: to a segment without ACK the reset has number zero and acknowledges all of it; to one with ACK it
+ * has the number that was acknowledged. A RST is never answered.
  */
 void reply_rst(struct tcp *tcp, const struct ip_packet *packet, const struct segment *seg)
 {

@@ -96,8 +96,11 @@ static void put_timestamps(const struct tcp_conn *conn, struct tcp_options *opti
 static bool wants_accecn(const struct tcp_conn *conn)
 {
 	const struct tee_config *config = conn_config(conn);
-	uint64_t rtt_ns = conn->tx ? conn->tx->rto.srtt_ns : conn->syn_rtt_ns;
+	uint64_t rtt_ns;
 
+	if (conn->ecn->mode != ECN_MODE_ACCURATE)
+		return false;
+	rtt_ns = conn->tx ? conn->tx->rto.srtt_ns : conn->syn_rtt_ns;
 	return ecn_wants_option(
 		conn->ecn, (int)config->tcp_accecn_option, conn_now(conn),
 		config->tcp_accecn_beacon ? MAX(rtt_ns / config->tcp_accecn_beacon, 1u) : 0);
