@@ -9,7 +9,7 @@
  * From the stack: a `struct tee_frame`, filled in by tee_output(). Its headers are in the frame
  * itself, its payload is slices of memory that the stack keeps until tee_frame_release().
  *
- * Either may be a super-frame of up to 64 KiB, with the metadata of a virtio-net header
+ * Either may be a super-frame of up to 64 KiB, or more where the link says so, with the metadata of a virtio-net header
  * (checksum left to the other side, segmentation offload), on a link that says it can.
  */
 #ifndef TEECEEPEE_PACKET_H
@@ -37,6 +37,8 @@ enum {
 	TEE_FRAME_HEAD_SIZE = 192, /* room for Ethernet, IPv6 with an extension, TCP with options */
 	TEE_FRAME_SLICES = 18,     /* most pieces of payload in one frame */
 	TEE_FRAME_LEN_MAX = 65535 + 14,
+	TEE_GSO4_BYTES_MAX =
+		524280, /* of an IPv4 super-frame where a link takes more; Linux's bound, too */
 };
 
 /*

@@ -244,7 +244,7 @@ int ip_output_frame(struct net *net, struct net_path *path, struct tee_frame *fr
 			return result;
 		}
 	}
-	if (payload_len + pushed > 65535) {
+	if (payload_len + pushed > (frame->gso_type == TEE_GSO_TCP4 ? TEE_GSO4_BYTES_MAX : 65535)) {
 		drop(net->engine, DROP_TOO_BIG);
 		tee_frame_release(frame);
 		return -TEE_EMSGSIZE;

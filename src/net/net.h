@@ -60,7 +60,6 @@ struct netif *net_netif(struct net *net, int number); /* NULL: none */
 /* number of a netif */
 int netif_number(const struct netif *netif);
 unsigned netif_offloads(const struct netif *netif);
-uint32_t netif_gso_bytes_max(const struct netif *netif);
 
 /* ---- the doors' halves: stack/ calls these ---- */
 void net_input(struct net *net, struct netif *netif, struct tee_pkt *pkt);
@@ -89,6 +88,11 @@ uint32_t net_generation(const struct net *net);
  */
 int net_route(struct net *net, const struct tee_ip *src, const struct tee_ip *dst, int netif_number,
 	      struct net_path *ret_path, struct tee_ip *ret_src);
+/*
+ * Largest IP packet of a super-frame on the way to `dst`: more than usual where the packet ends at the link's
+ * other side. Of a stale path, or one without a netif, what is usual.
+ */
+uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip *dst);
 /* Brings a stale path up to date; same results. */
 int net_path_refresh(struct net *net, const struct tee_ip *src, const struct tee_ip *dst,
 		     struct net_path *path);

@@ -13,6 +13,7 @@
 #include "base/check.h"
 
 enum { MTU_MIN = 68, MTU_MAX = 65535 }; /* RFC 791: every module forwards 68 bytes */
+enum { USUAL_GSO_BYTES = 65535 };       /* what an IP header can tell */
 
 int netif_number(const struct netif *netif)
 {
@@ -24,9 +25,19 @@ unsigned netif_offloads(const struct netif *netif)
 	return netif->offloads;
 }
 
-uint32_t netif_gso_bytes_max(const struct netif *netif)
+uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip *dst)
 {
-	return netif->gso_bytes_max;
+	const struct netif *netif = path->netif;
+	const struct neighbour *neigh = path->neighbour;
+
+	if (!netif)
+		return USUAL_GSO_BYTES;
+	/* The neighbour of a stale path may be gone; to one that routes, what it would have to cut by software is no gift. */
+	if (netif->far_gso4_bytes_max <= netif->gso_bytes_max || !neigh || !tee_ip_is4(dst) ||
+	    path->generation != netif->net->generation || !tee_ip_equal(&neigh->ip, dst) ||
+	    memcmp(&neigh->mac, &netif->far_mac, sizeof(neigh->mac)) != 0)
+		return netif->gso_bytes_max;
+	return netif->far_gso4_bytes_max;
 }
 
 struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
@@ -47,7 +58,9 @@ struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
 	netif->shares_address = config->shares_address;
 	netif->link_mtu = netif->mtu = netif->mtu6 = config->mtu;
 	netif->offloads = config->offloads;
-	netif->gso_bytes_max = config->gso_bytes_max ? config->gso_bytes_max : 65535;
+	netif->gso_bytes_max = config->gso_bytes_max ? config->gso_bytes_max : USUAL_GSO_BYTES;
+	netif->far_gso4_bytes_max = config->far_gso4_bytes_max;
+	netif->far_mac = config->far_mac;
 	/* RFC 4861 section 10: REACHABLE_TIME and RETRANS_TIMER. */
 	netif->reachable_ns = 30 * TEE_NS_PER_S;
 	netif->retrans_ns = TEE_NS_PER_S;
@@ -71,7 +84,8 @@ int netif_add(struct net *net, const struct tee_netif_config *config)
 {
 	struct netif *netif;
 
-	if (config->mtu < MTU_MIN || config->mtu > MTU_MAX || config->gso_bytes_max > 65535)
+	if (config->mtu < MTU_MIN || config->mtu > MTU_MAX || config->gso_bytes_max > 65535 ||
+	    config->far_gso4_bytes_max > TEE_GSO4_BYTES_MAX)
 		return -TEE_EINVAL;
 	if (config->kind != TEE_NETIF_ETHERNET && config->kind != TEE_NETIF_RAW_IP)
 		return -TEE_EINVAL;

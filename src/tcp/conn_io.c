@@ -11,8 +11,8 @@
 enum {
 	CHUNK_SMALL = 2048,
 	CHUNK_LARGE = 65536,
-	/* What autotuning gives even the shortest path: some super-frames, within a core's cache. */
-	SNDBUF_SHORT_PATH = 384 << 10,
+	/* What autotuning gives even the shortest path: some super-frames. */
+	SNDBUF_SUPERS = 8,
 	PATH_BYTES_PER_US = 12500, /* no path is faster: 100 Gbit/s */
 };
 
@@ -55,8 +55,11 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 		   keeps its rate in recovery sends a window more until then. */
 		unsigned windows = conn->tx->cc.ops->owns_recovery ? 3 : 2;
 
+		uint32_t supers = SNDBUF_SUPERS *
+				  net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip);
+
 		want = MAX(want, MIN(windows * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss,
-				     conn_path_bytes_max(conn, SNDBUF_SHORT_PATH)));
+				     conn_path_bytes_max(conn, supers)));
 		want = MAX(want, conn->tx->sndbuf_grown);
 	}
 	return (uint32_t)MIN(want, MAX(config->tcp_sndbuf_max, config->tcp_sndbuf_initial));

@@ -13,6 +13,8 @@
 #include "wire/ip.h"
 
 #include <string.h>
+
+#include <teeceepee/packet.h>
 #include "base/check.h"
 #include "wire/bytes.h"
 #include "wire/checksum.h"
@@ -317,14 +319,16 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 	uint16_t fragment = (uint16_t)(ip->frag_offset / 8);
 	uint64_t sum = 0;
 
-	CHECK(payload_len + IP4_HEADER_LEN <= PACKET_LEN_MAX && ip->frag_offset % 8 == 0);
+	CHECK(payload_len + IP4_HEADER_LEN <= TEE_GSO4_BYTES_MAX && ip->frag_offset % 8 == 0);
 	if (ip->dont_fragment)
 		fragment |= IP4_DONT_FRAGMENT;
 	if (ip->more_fragments)
 		fragment |= IP4_MF;
 	out[0] = 4 << 4 | IP4_HEADER_LEN / 4;
 	out[1] = ip->tos;
-	store_be16(out + 2, (uint16_t)(IP4_HEADER_LEN + payload_len));
+	store_be16(out + 2, payload_len + IP4_HEADER_LEN <= PACKET_LEN_MAX
+				    ? (uint16_t)(payload_len + IP4_HEADER_LEN)
+				    : 0);
 	store_be16(out + 4, (uint16_t)ip->id);
 	store_be16(out + 6, fragment);
 	out[8] = ip->ttl;

@@ -361,9 +361,12 @@ static void packet_queues_get_their_own(void **state)
 			int count = links[i]->ops->recv(links[i], d->pool, pkts, 32, 0);
 
 			assert_true(count >= 0);
-			got[i] += (unsigned)count;
-			while (count > 0)
-				tee_pkt_release(pkts[--count]);
+			while (count-- > 0) {
+				/* What the kernel says to groups when an interface comes up is not meant. */
+				got[i] += memcmp(tee_pkt_bytes(pkts[count]),
+						 links[0]->info.mac.byte, 6) == 0;
+				tee_pkt_release(pkts[count]);
+			}
 		}
 	assert_int_equal(got[0] + got[1], FRAMES);
 	assert_in_range(got[0], FRAMES / 4, FRAMES * 3 / 4);
