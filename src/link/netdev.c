@@ -18,6 +18,11 @@
 #include "link/netdev.h"
 #include "link/spec.h"
 
+enum {
+	LOOPBACK_INDEX = 1,     /* in every network namespace */
+	GSO_IPV4_MAX_SIZE = 63, /* IFLA_…, in newer headers than some that we are built with */
+};
+
 static void request_init(struct ifreq *request, const char *name)
 {
 	memset(request, 0, sizeof(*request));
@@ -188,8 +193,8 @@ struct tee_mac netdev_derive_mac(const struct tee_mac *mac)
 	return derived;
 }
 
-/* Asks about one interface by rtnetlink; returns the answer's length, or below 0. */
-static ssize_t netlink_ask_link(const char *name, void *answer, size_t size)
+/* Asks about the loopback by rtnetlink; returns the answer's length, or below 0. */
+static ssize_t ask_about_loopback(void *answer, size_t size)
 {
 	struct {
 		struct nlmsghdr head;
@@ -197,34 +202,30 @@ static ssize_t netlink_ask_link(const char *name, void *answer, size_t size)
 	} ask = {.head = {.nlmsg_len = sizeof(ask),
 			  .nlmsg_type = RTM_GETLINK,
 			  .nlmsg_flags = NLM_F_REQUEST},
-		 .info = {.ifi_index = (int)if_nametoindex(name)}};
+		 .info = {.ifi_index = LOOPBACK_INDEX}};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	ssize_t len = -1;
 
 	if (fd < 0)
 		return -1;
-	if (ask.info.ifi_index > 0 && send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask))
+	if (send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask))
 		len = recv(fd, answer, size, 0);
 	close(fd);
 	return len;
 }
 
-/* A kernel that knows the bound on what it would send by itself takes as much: both came with one change to Linux. */
-bool netdev_takes_big_ip4(const char *name)
+/* A kernel that has a bound for those that it sends itself takes them, too: both came with one change to Linux. */
+bool netdev_takes_big_ip4(void)
 {
-	enum {
-		GSO_IPV4_MAX_SIZE = 63
-	}; /* IFLA_…, in newer headers than some that we are built with */
 	_Alignas(struct nlmsghdr) uint8_t answer[16384];
-	ssize_t len = netlink_ask_link(name, answer, sizeof(answer));
+	ssize_t len = ask_about_loopback(answer, sizeof(answer));
 	const struct nlmsghdr *head = (const struct nlmsghdr *)answer;
 	const struct rtattr *attr;
-	int rest;
 
 	if (len < 0 || !NLMSG_OK(head, (size_t)len) || head->nlmsg_type != RTM_NEWLINK)
 		return false;
 	attr = IFLA_RTA(NLMSG_DATA(head));
-	for (rest = (int)IFLA_PAYLOAD(head); RTA_OK(attr, rest); attr = RTA_NEXT(attr, rest))
+	for (int rest = (int)IFLA_PAYLOAD(head); RTA_OK(attr, rest); attr = RTA_NEXT(attr, rest))
 		if ((attr->rta_type & NLA_TYPE_MASK) == GSO_IPV4_MAX_SIZE)
 			return true;
 	return false;

@@ -495,7 +495,7 @@ static int tap_fill_info(struct tap_link *self, const struct link_spec *spec, co
 	/* The only neighbour is the kernel at the other end. */
 	info->acd_second_ns = 50 * TEE_NS_PER_MS;
 	tap_set_offloads(self, offload);
-	if ((info->offloads & TEE_OFFLOAD_TSO4) && netdev_takes_big_ip4(name))
+	if ((info->offloads & TEE_OFFLOAD_TSO4) && netdev_takes_big_ip4())
 		info->far_gso4_bytes_max = TAP_SUPER_BYTES;
 	self->joins = !info->offloads;
 	return 0;
