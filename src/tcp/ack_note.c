@@ -11,6 +11,7 @@
  * To TS.Recent (RFC 7323 4.3) and to what is owed, a note is an ACK that was sent.
  *
  *   ack_note_before  a segment with text has come, and nothing of it is done yet
+ *   ack_note_each    what has come is a super-frame, each of whose segments has an ACK of its own
  *   ack_note_frame   the oldest note leaves
  *
  * Noted is what RFC 5681 section 4.2 and RFC 2018 section 4 want a sender to hear singly:
@@ -19,6 +20,8 @@
  *	with a hole		each ACK that moves on, some duplicates (with the turn's last at least the
  *				three that RFC 5681 3.2 waits for), each further range
  *	twice			each DSACK (RFC 2883: one a segment)
+ * A super-frame's segments count singly where the ACKs of each are a sender's clock: in order with a hole beyond on a
+ * path that isn't short (receive.c), and as duplicates to a sender without SACK, which counts them.
  *
  * Notes are bounded in number; what finds no room is told by the last ACK. A connection has memory for
  * them only until they have left, which is to the end of the turn, or until it ends itself.
@@ -26,7 +29,11 @@
 #include <stdlib.h>
 #include "tcp/conn.h"
 
-enum { NOTES_MAX = 32, DUPACKS_MAX = 3 };
+enum {
+	NOTES_MAX = 64,
+	EACH_MAX = 32, /* the rest is for what only a note can tell: ranges, DSACKs */
+	DUPACKS_MAX = 3,
+};
 
 struct ack_notes {
 	unsigned first, end; /* in notes[]; they begin at 0 again when all have left */
@@ -140,6 +147,22 @@ void ack_note_before(struct tcp_conn *conn, int64_t seq)
 		if (ack_note_is_second(conn))
 			ack_note_second(conn);
 	} else if (is_worth_note(conn, seq)) {
+		note_with_sack(conn);
+	}
+}
+
+/*
+ * A super-frame of `count` segments has come, which moves rcv.nxt on by `step` a segment (0: it is out of order): an
+ * ACK for each but the last, whose ACK the caller asks for when all is taken. Leaves rcv.nxt somewhere in it.
+ */
+void ack_note_each(struct tcp_conn *conn, uint32_t count, uint32_t step)
+{
+	const struct ack_notes *notes = conn->rx->notes;
+	unsigned used = notes ? notes->end - notes->first : 0;
+
+	for (; count > 1 && used < EACH_MAX; count--, used++) {
+		conn->rcv.nxt += step;
+		conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
 		note_with_sack(conn);
 	}
 }

@@ -476,6 +476,7 @@ struct ack_note {
 /* An ACK is due, and has not left, when a segment with text at `seq` comes: keeps it when it would be missed. */
 void ack_note_before(struct tcp_conn *conn, int64_t seq);
 void ack_note_second(struct tcp_conn *conn);
+void ack_note_each(struct tcp_conn *conn, uint32_t count, uint32_t step);
 /* In order, and with nothing out of order: every second full-sized segment, but not a super-frame. */
 static inline bool ack_note_is_second(const struct tcp_conn *conn)
 {

@@ -20,7 +20,8 @@
 #include "tcp/conn.h"
 
 enum {
-	QUICK_ACKS_MAX = 16,
+	QUICK_ACKS_MAX = 96,  /* a sender ends slow start by their times: they outlast it */
+	QUICK_SMALL_MAX = 16, /* of these for what is smaller than a full segment */
 	LOSS_SOON_ACKS = 128, /* a sender that loses one in a hundred gets them all so */
 	RCV_MSS_MIN = 88,
 	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path */
@@ -199,11 +200,8 @@ static void adapt_ato(struct tcp_conn *conn, uint32_t now)
 	uint32_t least = conn->tcp->delack_min_ms, gap;
 
 	if (!conn->rcv.ato_ms) {
-		uint32_t window = (uint32_t)(conn->rcv.adv - conn->rcv.nxt);
-
 		conn->rcv.ato_ms = least;
-		conn->rcv.quick_acks =
-			(uint8_t)MIN(MAX(window / (2u * conn->rcv.mss), 2u), QUICK_ACKS_MAX);
+		conn->rcv.quick_acks = QUICK_ACKS_MAX;
 	} else {
 		gap = now - conn->rcv.last_data_ms;
 		if (gap <= least / 2)
@@ -244,6 +242,13 @@ static bool has_time(const struct tcp_conn *conn)
 	return conn->rx && conn->rx->is_overtaken && path_rtt_ns(conn) < LONG_PATH_NS;
 }
 
+static bool has_quick_ack(const struct tcp_conn *conn)
+{
+	bool is_full = conn->rcv.unacked_bytes >= conn->rcv.mss;
+
+	return conn->rcv.quick_acks > (is_full ? 0 : QUICK_ACKS_MAX - QUICK_SMALL_MAX);
+}
+
 static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 {
 	bool is_early = may_be_early(conn, is_pushed);
@@ -254,7 +259,7 @@ static void schedule_ack(struct tcp_conn *conn, bool is_pushed)
 		conn_ack_now(conn, TEE_WHY_ACK_EVERY_SECOND); /* SHLD-19 */
 		return;
 	}
-	if ((is_early && conn->rcv.quick_acks) || (is_soon && !has_time(conn)) ||
+	if ((is_early && has_quick_ack(conn)) || (is_soon && !has_time(conn)) ||
 	    (conn->settings->s.flags & TCP_SET_QUICKACK)) {
 		conn_ack_now(conn, TEE_WHY_ACK_QUICK);
 		return;
@@ -419,7 +424,9 @@ static void note_duplicate(struct tcp_conn *conn, uint64_t start, uint64_t end)
 /* What remains of a segment's text after it was cut to the window. */
 struct text {
 	uint64_t start, end;
-	uint32_t off; /* in pkt->data */
+	uint32_t off;  /* in pkt->data */
+	uint32_t segs; /* of the super-frame, 1 for a plain segment … */
+	uint32_t step; /* … and what each has; 0: it isn't one, or was cut */
 	uint32_t ts_val;
 	bool fin;
 };
@@ -484,6 +491,20 @@ static void note_held_already(struct tcp_conn *conn, const struct text *text)
 		note_duplicate(conn, first->bytes.start, MIN(first->bytes.end, text->end));
 }
 
+/*
+ * Before a hole, which is where overtaken segments are, each moves the window on and is acknowledged at once (RFC 5681
+ * 4.2). A super-frame of them is told as what it is, or its sender hears once in a flight. Only on a short path is the
+ * next one soon there, and the rate high: there it would cost more than it brings.
+ */
+static void note_each_in_order(struct tcp_conn *conn, const struct text *text)
+{
+	const struct rb_node *first = rb_first(&conn->rx->ooo->tree);
+
+	if (text->step && path_rtt_ns(conn) >= LONG_PATH_NS && first &&
+	    text->end <= CONTAINER_OF(first, struct ooo_range, node)->bytes.start)
+		ack_note_each(conn, text->segs, text->step);
+}
+
 static void take_in_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
 {
 	struct engine *engine = conn_engine(conn);
@@ -499,7 +520,9 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 			drop(engine, DROP_NO_MEMORY);
 			return;
 		}
-		conn->rcv.nxt += len;
+		if (had_holes)
+			note_each_in_order(conn, text);
+		conn->rcv.nxt = text->end;
 		conn->rcv.unacked_bytes += len;
 	}
 	if (had_holes) {
@@ -522,8 +545,7 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 }
 
 /* SHLD-31: kept, and reported at once by a duplicate ACK with SACK (RFC 5681 4.2, RFC 2018). */
-static void take_out_of_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt,
-			      uint32_t seg_count)
+static void take_out_of_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
 {
 	struct engine *engine = conn_engine(conn);
 	const struct tee_config *config = &engine->config;
@@ -551,11 +573,13 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 			drop(engine, DROP_TCP_RCVBUF_FULL);
 		} else {
 			count(engine, COUNT_TCP_OOO_QUEUED);
-			conn->rx->ooo_segs += seg_count;
+			conn->rx->ooo_segs += text->segs;
 			if (result.is_duplicate)
 				note_duplicate(conn, result.dup_start, result.dup_end);
 		}
 	}
+	if (text->step && !conn_has(conn, CONN_HAS_SACK))
+		ack_note_each(conn, text->segs, 0);
 	conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
 }
 
@@ -636,10 +660,12 @@ void receive_data(struct tcp_conn *conn, struct segment *seg, struct tee_pkt *pk
 		conn_ack_now(conn, TEE_WHY_DUPLICATE);
 		return;
 	}
+	text.segs = seg->gso_segs;
+	text.step = text.segs > 1 && text.end - text.start == seg->len ? pkt->gso_size : 0;
 	if (text.start == conn->rcv.nxt)
 		take_in_order(conn, &text, pkt);
 	else
-		take_out_of_order(conn, &text, pkt, seg->gso_segs);
+		take_out_of_order(conn, &text, pkt);
 	if (conn_has(conn, CONN_DSACK_DUE))
 		conn_ack_now(conn, TEE_WHY_DUPLICATE);
 	if (conn->rcv.fin && conn->rcv.nxt == conn->rcv.fin) {

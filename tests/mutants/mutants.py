@@ -52,7 +52,7 @@ MUTANTS = [
      "	if (seg->h.options.has_ts)\n		return true;"),
     ("out-of-order-dropped", "data beyond a hole is thrown away",
      "src/tcp/receive.c",
-     "		take_out_of_order(conn, &text, pkt, seg->gso_segs);",
+     "		take_out_of_order(conn, &text, pkt);",
      "		conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);"),
     ("short-time-wait", "TIME-WAIT lasts one segment lifetime instead of two",
      "src/tcp/tcp.c",

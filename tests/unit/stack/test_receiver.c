@@ -26,6 +26,8 @@
 #include "wire/ip.h"
 #include "wire/tcp.h"
 
+#define LONG_NS (5 * TEE_NS_PER_MS)
+
 enum { PORT = 80, PEER_PORT = 5555, MSS = 600, PIECE = 30, TS_BASE = 5000, TEXT_MAX = 2048 };
 
 static const struct tee_ip our_ip = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}};
@@ -57,12 +59,22 @@ static const struct burst bursts[] = {
 	 "0@0[1-2 0@0[3-4[1-2 0@0[5-6[3-4[1-2 | 2@0[5-6[3-4 4@2[5-6 6@4"},
 	{"in order, with a range ahead", true, true, "9 | 0 1 2",
 	 "0@0[9-10 | 1@0[9-10 2@1[9-10 3@2[9-10"},
+	{"a super-frame with a range ahead", true, true, "9 | 0+4 4 5+4",
+	 "0@0[9-10 | 1@0[9-10 2@0[9-10 3@0[9-10 4@0[9-10 5@4[9-10 6@5[9-10 7@5[9-10 8@5[9-10 10@5",
+	 LONG_NS},
+	{"the same over a short way", true, true, "9 | 0+4 4 5+4",
+	 "0@0[9-10 | 4@0[9-10 5@4[9-10 10@5", LONG_NS - 1},
+	{"a super-frame from what is there already", true, true, "3 | 0+6", "0@0[3-4 | 6@0[3-4",
+	 LONG_NS},
+	{"a super-frame without holes", true, true, "0+9 | 9+9", "9@0 | 18@9", LONG_NS},
+	{"a super-frame beyond a hole", true, true, "1+9", "0@0[1-10", LONG_NS},
 	{"each that came twice", true, true, "0 1 | 0 1 0", "2@0 | 2@0[0-1 2@0[1-2 2@0[0-1"},
 	{"twice beyond a hole", true, true, "2 3 | 2 3",
 	 "0@0[2-3 0@0[2-4 | 0@0[2-3[2-4 0@0[3-4[2-4"},
 	/* without SACK a sender counts duplicates */
 	{"without SACK", true, false, "1 2 3 4 5 6 7", "0@0 0@0 0@0 0@0 0@0 0@0 0@0"},
 	{"without SACK, filled", true, false, "1 3 0 2", "0@0 0@0 2@0 4@2"},
+	{"a super-frame without SACK", true, false, "1+3 4 0", "0@0 0@0 0@0 0@0 5@0"},
 };
 
 struct rig {
@@ -275,24 +287,86 @@ static void test_bursts(void **state)
 		run_burst(&bursts[i]);
 }
 
+static void give_turn(struct rig *rig, uint32_t at, uint32_t count)
+{
+	char word[16];
+
+	rig->told[0] = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		snprintf(word, sizeof(word), "%u", at + i);
+		give_segment(rig, word);
+	}
+	pull(rig);
+}
+
+static unsigned count_told(const struct rig *rig)
+{
+	unsigned acks = rig->told[0] != 0;
+
+	for (const char *at = rig->told; (at = strchr(at, ' ')); at++)
+		acks++;
+	return acks;
+}
+
 /* However many come, the notes are few; the last ACK tells of all. */
 static void test_bounded(void **state)
 {
 	static const struct burst plain = {"many", true, true, "", ""};
-	char word[16], *last;
-	unsigned acks = 1;
+	char word[16];
 	struct rig rig;
 
 	(void)state;
 	open_rig(&rig, &plain);
-	for (unsigned i = 0; i < 50; i++) {
-		snprintf(word, sizeof(word), "%u", 2 * i + 1);
+	for (unsigned i = 0; i < 100; i++) { /* half of them again */
+		snprintf(word, sizeof(word), "%u", 2 * (i % 50) + 1);
 		give_segment(&rig, word);
 	}
 	pull(&rig);
-	for (last = rig.told; strchr(last, ' '); last = strchr(last, ' ') + 1)
-		acks++;
-	assert_in_range(acks, 10, 40);
+	assert_in_range(count_told(&rig), 10, 70);
+	close_rig(&rig);
+}
+
+/* The segments of super-frames leave room for what only notes can tell. */
+static void test_bounded_in_super_frames(void **state)
+{
+	static const struct burst plain = {"many in few", true, true, "", "", LONG_NS};
+	struct rig rig;
+
+	(void)state;
+	open_rig(&rig, &plain);
+	give_segment(&rig, "100");
+	pull(&rig);
+	rig.told[0] = 0;
+	give_segment(&rig, "0+45");
+	give_segment(&rig, "45+45");
+	pull(&rig);
+	assert_in_range(count_told(&rig), 20, 40);
+	rig.told[0] = 0;
+	give_segment(&rig, "90+5");
+	for (unsigned i = 0; i < 3; i++)
+		give_segment(&rig, "7");
+	pull(&rig);
+	assert_non_null(strstr(rig.told, "95@90[7-8[100-101 95@90[7-8[100-101 95@90[7-8"));
+	close_rig(&rig);
+}
+
+/* A sender in slow start hears of each segment; later of every second one. */
+static void test_quick(void **state)
+{
+	static const struct burst plain = {"slow start", true, true, "", ""};
+	uint8_t bytes[MSS];
+	struct rig rig;
+	uint32_t at = 0;
+
+	(void)state;
+	open_rig(&rig, &plain);
+	for (; at < 96; at++) {
+		give_turn(&rig, at, 1);
+		assert_int_equal(atoi(rig.told), at + 1);
+		assert_int_equal(tee_recv(rig.socket, bytes, sizeof(bytes), 0), MSS);
+	}
+	give_turn(&rig, at, 1);
+	assert_string_equal(rig.told, "");
 	close_rig(&rig);
 }
 
@@ -308,18 +382,6 @@ static void test_abandoned(void **state)
 	give_segment(&rig, "3");
 	give_segment(&rig, "5");
 	close_rig(&rig);
-}
-
-static void give_turn(struct rig *rig, uint32_t at, uint32_t count)
-{
-	char word[16];
-
-	rig->told[0] = 0;
-	for (uint32_t i = 0; i < count; i++) {
-		snprintf(word, sizeof(word), "%u", at + i);
-		give_segment(rig, word);
-	}
-	pull(rig);
 }
 
 /* Until one segment alone has to wait for the delayed ACK; returns the next one's number. */
@@ -419,7 +481,7 @@ static void test_window_growth(void **state)
 		rig.told[0] = 0;
 		pull(&rig);
 		/* Each ACK rounds it up to a unit. */
-		assert_in_range(rig.window, 2 * flight * MSS, initial + 2 * at * MSS + 8192);
+		assert_in_range(rig.window, 2 * flight * MSS, initial + 2 * at * MSS + 16384);
 	}
 	assert_true(rig.window > 2 * initial);
 	close_rig(&rig);
@@ -463,9 +525,14 @@ static void test_window_closes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bursts),        cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_abandoned),     cmocka_unit_test(test_soon_after_loss),
-		cmocka_unit_test(test_window_growth), cmocka_unit_test(test_window_closes),
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_bounded_in_super_frames),
+		cmocka_unit_test(test_quick),
+		cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_soon_after_loss),
+		cmocka_unit_test(test_window_growth),
+		cmocka_unit_test(test_window_closes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
