@@ -35,7 +35,7 @@ uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip
 	/* The neighbour of a stale path may be gone; to one that routes, what it would have to cut by software is no gift. */
 	if (netif->far_gso4_bytes_max <= netif->gso_bytes_max || !neigh || !tee_ip_is4(dst) ||
 	    path->generation != netif->net->generation || !tee_ip_equal(&neigh->ip, dst) ||
-	    memcmp(&neigh->mac, &netif->far_mac, sizeof(neigh->mac)) != 0)
+	    !mac_equal(&neigh->mac, &netif->far_mac))
 		return netif->gso_bytes_max;
 	return netif->far_gso4_bytes_max;
 }
