@@ -29,10 +29,11 @@ struct tee_link_info {
 	unsigned offloads;  /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max;
 	/*
-	 * Largest IPv4 packet of a super-frame that ends at the link's other side, whose MAC is far_mac, and isn't passed on
-	 * there: up to TEE_GSO4_BYTES_MAX, its total length 0 when that is above 65,535. 0: gso_bytes_max.
+	 * Largest IP packet of a super-frame that ends at the link's other side, whose MAC is far_mac, and isn't passed on
+	 * there: up to TEE_GSO_BYTES_MAX. Above 65,535 IPv4's total length is 0, and IPv6 has a jumbo payload option
+	 * (RFC 2675). 0: gso_bytes_max.
 	 */
-	uint32_t far_gso4_bytes_max;
+	uint32_t far_gso_bytes_max;
 	struct tee_mac far_mac;
 	bool virtual_time; /* simulated: no file descriptor, driven by now_ns */
 	/* What the link itself knows of addresses, so that nothing need be asked (slirp, passt). */

@@ -37,8 +37,8 @@ enum {
 	TEE_FRAME_HEAD_SIZE = 192, /* room for Ethernet, IPv6 with an extension, TCP with options */
 	TEE_FRAME_SLICES = 18,     /* most pieces of payload in one frame */
 	TEE_FRAME_LEN_MAX = 65535 + 14,
-	TEE_GSO4_BYTES_MAX =
-		524280, /* of an IPv4 super-frame where a link takes more; Linux's bound, too */
+	TEE_GSO_BYTES_MAX =
+		524280, /* of an IP packet where a link takes more; Linux's bound, too */
 };
 
 /*

@@ -75,9 +75,9 @@ struct tee_netif_config {
 	uint32_t mtu;        /* largest IP packet, bytes */
 	unsigned offloads;   /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max; /* largest IP packet of a super-frame; 0: 65535 */
-	/* The same for IPv4 to an address of the machine at the link's other side, far_mac, itself; up to
-	   TEE_GSO4_BYTES_MAX, and above 65535 the total length is written as 0. 0: gso_bytes_max. */
-	uint32_t far_gso4_bytes_max;
+	/* The same to an address of the machine at the link's other side, far_mac, itself; up to TEE_GSO_BYTES_MAX.
+	   Above 65535 the total length is written as 0 (IPv4) or as an option (RFC 2675). 0: gso_bytes_max. */
+	uint32_t far_gso_bytes_max;
 	struct tee_mac far_mac;
 };
 

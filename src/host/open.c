@@ -86,7 +86,7 @@ static int add_netif(struct tee_host *host, const struct tee_host_config *config
 		.mtu = info->mtu,
 		.offloads = info->offloads,
 		.gso_bytes_max = info->gso_bytes_max,
-		.far_gso4_bytes_max = info->far_gso4_bytes_max,
+		.far_gso_bytes_max = info->far_gso_bytes_max,
 		.far_mac = info->far_mac,
 	};
 	int result;

@@ -215,7 +215,7 @@ static ssize_t ask_about_loopback(void *answer, size_t size)
 }
 
 /* A kernel that has a bound for those that it sends itself takes them, too: both came with one change to Linux. */
-bool netdev_takes_big_ip4(void)
+bool netdev_takes_big(void)
 {
 	_Alignas(struct nlmsghdr) uint8_t answer[16384];
 	ssize_t len = ask_about_loopback(answer, sizeof(answer));

@@ -9,9 +9,9 @@
  *
  * Frames travel with a virtio-net header in front (vnet.c): checksums are left to the other side and
  * super-frames of up to 64 KiB pass as one, both ways, which makes this the fastest link there is. What ends in
- * the kernel itself goes there, by IPv4, in frames of up to 128 KiB, which it takes (since Linux 6.3, for what it
- * calls BIG TCP) although the IP header can't tell their length: half the system calls and wake-ups of the reader, and the
- * pages that hold them come back later, when they lie in no other core's cache any more.
+ * the kernel itself goes there in frames of up to 128 KiB, which it takes (for what it calls BIG TCP, with IPv4
+ * since Linux 6.3) although the IP header can't tell their length: half the system calls and wake-ups of the reader, and
+ * the pages that hold them come back later, when they lie in no other core's cache any more.
  * A received super-frame is read straight into the packet that the stack will own (rx.c), its virtio-net header into
  * the headroom before it; a frame that we send is one writev() of header and slices, or, if small, one write() of a
  * copy: the kernel takes a list of pieces noticeably slower than one piece. `offload=0` does without; then
@@ -495,8 +495,8 @@ static int tap_fill_info(struct tap_link *self, const struct link_spec *spec, co
 	/* The only neighbour is the kernel at the other end. */
 	info->acd_second_ns = 50 * TEE_NS_PER_MS;
 	tap_set_offloads(self, offload);
-	if ((info->offloads & TEE_OFFLOAD_TSO4) && netdev_takes_big_ip4())
-		info->far_gso4_bytes_max = TAP_SUPER_BYTES;
+	if ((info->offloads & TEE_OFFLOAD_TSO4) && netdev_takes_big())
+		info->far_gso_bytes_max = TAP_SUPER_BYTES;
 	self->joins = !info->offloads;
 	return 0;
 }

@@ -106,6 +106,6 @@ void link_wrap_init(struct link_wrap *wrap, struct tee_link *inner, const struct
 	wrap->link.info = inner->info;
 	/* Who looks into frames has room for what an IP header can tell. */
 	if (ops->send != link_wrap_send)
-		wrap->link.info.far_gso4_bytes_max = 0;
+		wrap->link.info.far_gso_bytes_max = 0;
 	wrap->inner = inner;
 }

@@ -23,6 +23,8 @@
 #include "pkt/frame.h"
 #include "wire/checksum.h"
 
+enum { SUPER_BYTES_MAX = TEE_GSO_BYTES_MAX - IP6_JUMBO_LEN };
+
 /* ---- headers ---- */
 
 unsigned ip_out_header_len(const struct ip_out *out)
@@ -227,6 +229,19 @@ static int refresh(struct net *net, struct net_path *path, const struct ip_out *
 	return path->netif->is_up ? 0 : -TEE_ENETDOWN;
 }
 
+/* A payload beyond what an IPv6 header can tell gets the option that tells it. Returns the payload's length then. */
+static uint32_t push_jumbo(struct tee_frame *frame, struct ip_header *ip)
+{
+	uint32_t len = frame->len;
+
+	if (len <= 65535 || tee_ip_is4(&ip->dst))
+		return len;
+	ip6_jumbo_write(frame_push(frame, IP6_JUMBO_LEN), ip->protocol, len);
+	frame->csum_start = (uint16_t)(frame->csum_start + IP6_JUMBO_LEN);
+	ip->protocol = IP_PROTO_IP6_HOP_BY_HOP;
+	return frame->len;
+}
+
 int ip_output_frame(struct net *net, struct net_path *path, struct tee_frame *frame,
 		    const struct ip_out *out)
 {
@@ -244,7 +259,7 @@ int ip_output_frame(struct net *net, struct net_path *path, struct tee_frame *fr
 			return result;
 		}
 	}
-	if (payload_len + pushed > (frame->gso_type == TEE_GSO_TCP4 ? TEE_GSO4_BYTES_MAX : 65535)) {
+	if (payload_len + pushed > (frame->gso_type == TEE_GSO_NONE ? 65535 : SUPER_BYTES_MAX)) {
 		drop(net->engine, DROP_TOO_BIG);
 		tee_frame_release(frame);
 		return -TEE_EMSGSIZE;
@@ -252,6 +267,7 @@ int ip_output_frame(struct net *net, struct net_path *path, struct tee_frame *fr
 	ip_out_header(net, path->netif, out, &ip);
 	if (!out->dont_fragment && tee_ip_is4(&out->dst))
 		ip.id = ip_next_id(net, out);
+	payload_len = push_jumbo(frame, &ip);
 	ip_out_write(frame_push(frame, pushed), &ip, out, payload_len);
 	frame->csum_start = (uint16_t)(frame->csum_start + pushed);
 	frame->l3_off = 0;

@@ -33,11 +33,11 @@ uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip
 	if (!netif)
 		return USUAL_GSO_BYTES;
 	/* The neighbour of a stale path may be gone; to one that routes, what it would have to cut by software is no gift. */
-	if (netif->far_gso4_bytes_max <= netif->gso_bytes_max || !neigh || !tee_ip_is4(dst) ||
+	if (netif->far_gso_bytes_max <= netif->gso_bytes_max || !neigh ||
 	    path->generation != netif->net->generation || !tee_ip_equal(&neigh->ip, dst) ||
 	    !mac_equal(&neigh->mac, &netif->far_mac))
 		return netif->gso_bytes_max;
-	return netif->far_gso4_bytes_max;
+	return netif->far_gso_bytes_max;
 }
 
 struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
@@ -59,7 +59,7 @@ struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
 	netif->link_mtu = netif->mtu = netif->mtu6 = config->mtu;
 	netif->offloads = config->offloads;
 	netif->gso_bytes_max = config->gso_bytes_max ? config->gso_bytes_max : USUAL_GSO_BYTES;
-	netif->far_gso4_bytes_max = config->far_gso4_bytes_max;
+	netif->far_gso_bytes_max = config->far_gso_bytes_max;
 	netif->far_mac = config->far_mac;
 	/* RFC 4861 section 10: REACHABLE_TIME and RETRANS_TIMER. */
 	netif->reachable_ns = 30 * TEE_NS_PER_S;
@@ -85,7 +85,7 @@ int netif_add(struct net *net, const struct tee_netif_config *config)
 	struct netif *netif;
 
 	if (config->mtu < MTU_MIN || config->mtu > MTU_MAX || config->gso_bytes_max > 65535 ||
-	    config->far_gso4_bytes_max > TEE_GSO4_BYTES_MAX)
+	    config->far_gso_bytes_max > TEE_GSO_BYTES_MAX)
 		return -TEE_EINVAL;
 	if (config->kind != TEE_NETIF_ETHERNET && config->kind != TEE_NETIF_RAW_IP)
 		return -TEE_EINVAL;

@@ -50,7 +50,7 @@ struct netif {
 	uint64_t retrans_ns;   /* RFC 4861 RetransTimer */
 	unsigned offloads;     /* TEE_OFFLOAD_… */
 	uint32_t gso_bytes_max;
-	uint32_t far_gso4_bytes_max; /* 0: no more than gso_bytes_max */
+	uint32_t far_gso_bytes_max; /* 0: no more than gso_bytes_max */
 	struct tee_mac far_mac;
 	struct pktq tx;    /* whole frames (loopback: IP packets), ready to leave */
 	struct list addrs; /* of netif_addr.node, oldest first */

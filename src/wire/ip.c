@@ -21,7 +21,7 @@
 
 /* IPv6 extension headers. */
 enum {
-	IP6_HOP_BY_HOP = 0,
+	IP6_HOP_BY_HOP = IP_PROTO_IP6_HOP_BY_HOP,
 	IP6_ROUTING = 43,
 	IP6_FRAGMENT = IP_PROTO_IP6_FRAGMENT,
 	IP6_AUTHENTICATION = 51,
@@ -38,6 +38,7 @@ enum {
 	IP4_OFFSET_MASK = 0x1fff,
 	IP6_MF = 1,
 	IP6_OPT_PAD1 = 0,
+	IP6_OPT_JUMBO = 0xc2,
 	IP6_NEXT_HEADER_OFF = 6,
 	IP6_PAYLOAD_LEN_OFF = 4,
 	EXTENSIONS_MAX = 10,
@@ -130,9 +131,20 @@ static enum ip_parse_result judge_unknown_option(uint8_t type, bool is_to_multic
 	}
 }
 
-/* Hop-by-hop and destination options. None is known here but the two kinds of padding. */
+/* RFC 2675 section 2: says what the IPv6 header can't. */
+static bool is_jumbo_option(const uint8_t *option, uint32_t jumbo_len)
+{
+	return option[0] == IP6_OPT_JUMBO && option[1] == 4 && jumbo_len > PACKET_LEN_MAX &&
+	       load_be32(option + 2) == jumbo_len;
+}
+
+/*
+ * Hop-by-hop and destination options. None is known here but the two kinds of padding, and that of a jumbo payload
+ * where there is one, of jumbo_len bytes.
+ */
 static enum ip_parse_result check_ip6_options(const uint8_t *data, size_t off, size_t end,
-					      bool is_to_multicast, uint32_t *ret_pointer)
+					      bool is_to_multicast, uint32_t jumbo_len,
+					      uint32_t *ret_pointer)
 {
 	enum { PADN = 1 };
 
@@ -146,7 +158,7 @@ static enum ip_parse_result check_ip6_options(const uint8_t *data, size_t off, s
 		}
 		if (end - off < 2 || data[off + 1] > end - off - 2)
 			return IP_PARSE_MALFORMED;
-		if (type != PADN)
+		if (type != PADN && !is_jumbo_option(data + off, jumbo_len))
 			result = judge_unknown_option(type, is_to_multicast);
 		if (result == IP_PARSE_BAD_OPTION)
 			*ret_pointer = (uint32_t)off;
@@ -164,6 +176,7 @@ static enum ip_parse_result check_ip6_options(const uint8_t *data, size_t off, s
 struct walk {
 	const uint8_t *data;
 	size_t off, end;
+	uint32_t jumbo_len; /* of a payload whose length the IPv6 header can't tell; else 0 */
 	struct ip_header *ip;
 	uint32_t *ret_pointer;
 };
@@ -207,10 +220,11 @@ static enum ip_parse_result check_extension(struct walk *walk, size_t len)
 		if (walk->off != IP6_HEADER_LEN)
 			return fail_at(walk, walk->ip->nexthdr_off, IP_PARSE_UNKNOWN_HEADER);
 		return check_ip6_options(walk->data, walk->off + 2, walk->off + len,
-					 ip_is_multicast(&walk->ip->dst), walk->ret_pointer);
+					 ip_is_multicast(&walk->ip->dst), walk->jumbo_len,
+					 walk->ret_pointer);
 	case IP6_DESTINATION:
 		return check_ip6_options(walk->data, walk->off + 2, walk->off + len,
-					 ip_is_multicast(&walk->ip->dst), walk->ret_pointer);
+					 ip_is_multicast(&walk->ip->dst), 0, walk->ret_pointer);
 	case IP6_ROUTING:
 		/* RFC 8200 section 4.4, RFC 5095: no routing type is known; with nothing left to visit
 		 * it is passed over. */
@@ -276,7 +290,7 @@ static enum ip_parse_result parse_ip6(const uint8_t *data, size_t len, struct ip
 		return IP_PARSE_MALFORMED;
 	payload_len = load_be16(data + IP6_PAYLOAD_LEN_OFF);
 	if (payload_len == 0 && len > PACKET_LEN_MAX + IP6_HEADER_LEN)
-		payload_len = (uint32_t)len - IP6_HEADER_LEN;
+		walk.jumbo_len = payload_len = (uint32_t)len - IP6_HEADER_LEN;
 	if (payload_len > len - IP6_HEADER_LEN)
 		return IP_PARSE_MALFORMED;
 	ip->version = 6;
@@ -319,7 +333,7 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 	uint16_t fragment = (uint16_t)(ip->frag_offset / 8);
 	uint64_t sum = 0;
 
-	CHECK(payload_len + IP4_HEADER_LEN <= TEE_GSO4_BYTES_MAX && ip->frag_offset % 8 == 0);
+	CHECK(payload_len + IP4_HEADER_LEN <= TEE_GSO_BYTES_MAX && ip->frag_offset % 8 == 0);
 	if (ip->dont_fragment)
 		fragment |= IP4_DONT_FRAGMENT;
 	if (ip->more_fragments)
@@ -343,13 +357,23 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 
 void ip6_write(uint8_t out[IP6_HEADER_LEN], const struct ip_header *ip, size_t payload_len)
 {
-	CHECK(payload_len <= PACKET_LEN_MAX);
+	CHECK(payload_len + IP6_HEADER_LEN <= TEE_GSO_BYTES_MAX);
 	store_be32(out, UINT32_C(6) << 28 | (uint32_t)ip->tos << 20 | (ip->flow_label & 0xfffff));
-	store_be16(out + IP6_PAYLOAD_LEN_OFF, (uint16_t)payload_len);
+	store_be16(out + IP6_PAYLOAD_LEN_OFF,
+		   payload_len <= PACKET_LEN_MAX ? (uint16_t)payload_len : 0);
 	out[IP6_NEXT_HEADER_OFF] = ip->protocol;
 	out[7] = ip->ttl;
 	memcpy(out + 8, ip->src.byte, 16);
 	memcpy(out + 24, ip->dst.byte, 16);
+}
+
+void ip6_jumbo_write(uint8_t out[IP6_JUMBO_LEN], uint8_t next_header, size_t len)
+{
+	out[0] = next_header;
+	out[1] = 0;
+	out[2] = IP6_OPT_JUMBO;
+	out[3] = 4;
+	store_be32(out + 4, (uint32_t)(IP6_JUMBO_LEN + len));
 }
 
 void ip6_fragment_write(uint8_t out[IP6_FRAGMENT_LEN], const struct ip_header *ip)

@@ -106,10 +106,15 @@ static inline bool ip_parse_plain4(const uint8_t *data, size_t len, bool verify_
 	return true;
 }
 
-/* IPv4 header without options, checksum computed. `payload_len` + 20 must fit 16 bits. */
+/* IPv4 header without options, checksum computed. Of more than 16 bits can tell the total length is 0. */
 void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t payload_len);
-/* IPv6 header; `protocol` is the Next Header. */
+/* IPv6 header; `protocol` is the Next Header. Of more than 16 bits can tell the payload length is 0 … */
 void ip6_write(uint8_t out[IP6_HEADER_LEN], const struct ip_header *ip, size_t payload_len);
+
+enum { IP6_JUMBO_LEN = 8, IP_PROTO_IP6_HOP_BY_HOP = 0 };
+
+/* … and hop-by-hop options in front of the `len` bytes of `next_header` tell it (RFC 2675). */
+void ip6_jumbo_write(uint8_t out[IP6_JUMBO_LEN], uint8_t next_header, size_t len);
 
 enum { IP6_FRAGMENT_LEN = 8, IP_PROTO_IP6_FRAGMENT = 44 };
 

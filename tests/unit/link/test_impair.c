@@ -51,10 +51,10 @@ static void run_begin(struct run *run, const char *text, unsigned offloads)
 	run->pool = tee_pool_new(0);
 	assert_int_equal(tee_impairment_parse(text, &impairment, error), 0);
 	assert_int_equal(tee_link_wire_pair(1500, offloads, ends), 0);
-	ends[0]->info.far_gso4_bytes_max = 100000;
+	ends[0]->info.far_gso_bytes_max = 100000;
 	assert_int_equal(tee_link_impair(ends[0], &impairment, &run->near), 0);
 	/* Longer than what it can cut. */
-	assert_int_equal(run->near->info.far_gso4_bytes_max, 0);
+	assert_int_equal(run->near->info.far_gso_bytes_max, 0);
 	run->far = ends[1];
 }
 

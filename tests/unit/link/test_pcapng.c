@@ -162,11 +162,11 @@ static void record_begin(struct recorded *r)
 	r->pool = tee_pool_new(0);
 	assert_int_equal(tee_link_wire_pair(1500, TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TX_CHECKSUM, ends),
 			 0);
-	ends[0]->info.far_gso4_bytes_max = 100000;
+	ends[0]->info.far_gso_bytes_max = 100000;
 	assert_int_equal(tee_link_pcapng(ends[0], path, WALL_NS, &r->near, error), 0);
 	assert_int_equal(r->near->info.offloads, ends[1]->info.offloads);
 	/* Longer than what is recorded. */
-	assert_int_equal(r->near->info.far_gso4_bytes_max, 0);
+	assert_int_equal(r->near->info.far_gso_bytes_max, 0);
 	r->far = ends[1];
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Super-frames of more bytes than an IPv4 header can tell: two stacks, each the machine at the other side of the other's
+ * Super-frames of more bytes than an IP header can tell: two stacks, each the machine at the other side of the other's
  * link, and a few megabytes from one to the other. Where do such frames go, and where must they not?
  */
 #include <setjmp.h>
@@ -60,7 +60,7 @@ static void pair_open(struct pair *pair, const struct big_case *test)
 			.mac = macs[i],
 			.mtu = 1500,
 			.offloads = TEE_OFFLOAD_TX_CHECKSUM | TEE_OFFLOAD_TSO4 | TEE_OFFLOAD_TSO6,
-			.far_gso4_bytes_max = BIG,
+			.far_gso_bytes_max = BIG,
 			.far_mac = macs[test->is_other_far ? i : 1 - i],
 		};
 		struct tee_config config;
@@ -205,8 +205,13 @@ static void test_who_gets_them(void **state)
 		 .longest_max = BIG},
 		{.name = "IPv6",
 		 .to = "fd00::2",
-		 .longest_min = USUAL - 2000,
-		 .longest_max = USUAL},
+		 .longest_min = BIG - 2000,
+		 .longest_max = BIG},
+		{.name = "IPv6, lossy",
+		 .to = "fd00::2",
+		 .lose_one_in = 5,
+		 .longest_min = 1500,
+		 .longest_max = BIG},
 		{.name = "routed on",
 		 .to = "192.0.2.9",
 		 .longest_min = USUAL - 2000,
@@ -238,12 +243,12 @@ static void test_bound(void **state)
 	struct tee_netif_config netif = {.kind = TEE_NETIF_ETHERNET,
 					 .mac = macs[0],
 					 .mtu = 1500,
-					 .far_gso4_bytes_max = TEE_GSO4_BYTES_MAX + 1};
+					 .far_gso_bytes_max = TEE_GSO_BYTES_MAX + 1};
 	struct tee_stack *stack = tee_stack_new(NULL, 1000);
 
 	(void)state;
 	assert_int_equal(tee_netif_add(stack, &netif), -TEE_EINVAL);
-	netif.far_gso4_bytes_max--;
+	netif.far_gso_bytes_max--;
 	assert_true(tee_netif_add(stack, &netif) > 0);
 	tee_stack_free(stack);
 }

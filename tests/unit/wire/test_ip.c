@@ -98,6 +98,34 @@ static void test_super_frame_beyond_the_length_field(void **state)
 	free(bytes);
 }
 
+/* RFC 2675 section 2: the option tells what the header can't, and nothing else. */
+static void test_jumbo_payloads(void **state)
+{
+	enum { LEN = IP6_HEADER_LEN + IP6_JUMBO_LEN + 70000, OPTION = IP6_HEADER_LEN + 2 };
+	struct ip_header ip = {.protocol = IP_PROTO_IP6_HOP_BY_HOP, .ttl = 64};
+	uint8_t *bytes = calloc(1, LEN);
+	struct ip_header parsed;
+	uint32_t pointer;
+
+	ip6_write(bytes, &ip, LEN - IP6_HEADER_LEN);
+	assert_int_equal(load_be16(bytes + 4), 0);
+	ip6_jumbo_write(bytes + IP6_HEADER_LEN, IP_PROTO_TCP, 70000);
+	assert_int_equal(parse(bytes, LEN, &parsed, &pointer), IP_PARSE_OK);
+	assert_int_equal(parsed.total_len, LEN);
+	assert_int_equal(parsed.header_len, IP6_HEADER_LEN + IP6_JUMBO_LEN);
+	assert_int_equal(parsed.protocol, IP_PROTO_TCP);
+	/* Another length than came; */
+	store_be32(bytes + OPTION + 2, 70000);
+	assert_int_equal(parse(bytes, LEN, &parsed, &pointer), IP_PARSE_BAD_OPTION);
+	assert_int_equal(pointer, OPTION);
+	/* where the header could have told it. */
+	ip6_write(bytes, &ip, 1000);
+	store_be32(bytes + OPTION + 2, 1000);
+	assert_int_equal(parse(bytes, IP6_HEADER_LEN + 1000, &parsed, &pointer),
+			 IP_PARSE_BAD_OPTION);
+	free(bytes);
+}
+
 /* Proves: RFC1122-3.2.1.2 */
 static void test_ip4_checksum(void **state)
 {
@@ -450,6 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ip4_lengths),
 		cmocka_unit_test(test_super_frame_beyond_the_length_field),
+		cmocka_unit_test(test_jumbo_payloads),
 		cmocka_unit_test(test_ip4_checksum),
 		cmocka_unit_test(test_ip4_options),
 		cmocka_unit_test(test_ip4_fragments),
