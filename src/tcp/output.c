@@ -528,14 +528,22 @@ void output_note_limit(struct tcp_conn *conn)
 	tx->limit_since_ns = now;
 }
 
-/* RFC 7661's "application limited". */
+/* The peer's window doesn't move while it waits for what was lost, so it may be used up in the meantime. */
+static bool is_held_by_hole(const struct tcp_conn *conn)
+{
+	return conn->tx->recovery != TEE_RECOVERY_OPEN &&
+	       window_end(conn) < conn->snd.nxt + conn->snd.mss;
+}
+
+/* RFC 7661's "application limited". What is delivered while a hole holds the window says as little about the path. */
 static void note_idle(struct tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
 
-	if (!tx || conn_written(conn) > conn->snd.nxt)
+	if (!tx || (conn_written(conn) > conn->snd.nxt && !is_held_by_hole(conn)))
 		return;
-	if (recovery_pipe(conn) < tx->cc.cwnd_bytes && !tx->map.lost_bytes)
+	/* Also when all that was lost is sent again, and on its way. */
+	if (recovery_pipe(conn) < tx->cc.cwnd_bytes && !sendmap_next_lost(&tx->map))
 		rate_set_app_limited(&tx->rate, recovery_pipe(conn));
 }
 

@@ -15,7 +15,7 @@
  * Where this differs from the draft: losses of the path itself are told from congestion (bbr_loss.c); a round trip
  * about as short as the minimum renews it, where the draft asks for a shorter one, so that a flow alone on its path
  * sees none of its time go into ProbeRTT; to lower it, four in a row must have been as short, since what overtakes looks like
- * a shorter path; a window saved at the beginning of recovery comes
+ * a shorter path; where Down hasn't emptied the queue it comes again (is_time_to_go_down_again()); a window saved at the beginning of recovery comes
  * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
  * The pacing margin is taken only where a queue may be (set_pacing_rate()). What the path's own losses take is sent
  * besides (bbr_to_send()). And where the draft holds the rate at what arrived in a round with losses, it doesn't here when
@@ -41,6 +41,7 @@ enum {
 	CWND_GAIN_PROBE_RTT = 128,
 	PACING_MARGIN_PERCENT = 1,
 	STARTUP_LOSS_EVENTS = 6,
+	DOWNS_AGAIN_MAX = 2,
 	RENO_ROUNDS_MAX = 63,
 	PROBE_UP_ROUNDS_MAX = 30,
 	PROBE_RTT_NS = 200000000,
@@ -131,6 +132,28 @@ static void start_down(struct bbr *bbr, uint64_t now_ns)
 	bbr_start_round(bbr);
 	if (bbr->phase != BBR_DRAIN)
 		bbr->slow.from_ns = now_ns;
+	bbr->is_down_again = false;
+	bbr->downs_again_count = 0;
+	bbr->phase = BBR_PROBE_DOWN;
+	set_gains(bbr, GAIN_DOWN, CWND_GAIN);
+}
+
+/*
+ * The flight is no larger than the path is thought to hold, and yet the queue isn't empty: bandwidth is the
+ * highest of many samples, and a little too high where ACKs come unevenly. A round trip at Down's pace, twice at
+ * most, costs much less than ProbeRTT, which would come.
+ */
+static bool is_time_to_go_down_again(const struct bbr *bbr, const struct bbr_sample *rs)
+{
+	return bbr->phase == BBR_PROBE_CRUISE && bbr->round_start &&
+	       bbr->downs_again_count < DOWNS_AGAIN_MAX && bbr_is_min_rtt_overdue(bbr, rs->now_ns);
+}
+
+static void go_down_again(struct bbr *bbr, uint64_t now_ns)
+{
+	bbr->is_down_again = true;
+	bbr->downs_again_count++;
+	bbr->slow.from_ns = now_ns;
 	bbr->phase = BBR_PROBE_DOWN;
 	set_gains(bbr, GAIN_DOWN, CWND_GAIN);
 }
@@ -274,13 +297,17 @@ static bool is_time_to_probe(const struct cc *cc, const struct bbr *bbr, uint64_
 static bool is_time_to_cruise(const struct cc *cc, const struct bbr *bbr,
 			      const struct bbr_sample *rs)
 {
+	if (bbr->is_down_again)
+		return bbr->round_start;
 	return rs->pipe_bytes <= bbr_inflight_with_headroom(cc, bbr) &&
 	       rs->pipe_bytes <= bbr_inflight(cc, bbr, bbr_max_bw(bbr));
 }
 
 static bool is_time_to_go_down(const struct cc *cc, struct bbr *bbr, const struct bbr_sample *rs)
 {
-	if (rs->is_cwnd_limited && cc->cwnd_bytes >= bbr->inflight_longterm) {
+	/* The window follows the bound an ACK later. */
+	if (rs->is_cwnd_limited &&
+	    cc->cwnd_bytes + rs->newly_acked_bytes >= bbr->inflight_longterm) {
 		/* The bound holds the flight down: the rate can't grow, whatever the path could do. */
 		bbr_reset_full_bw(bbr);
 		bbr->full_bw = rs->rate;
@@ -301,6 +328,8 @@ static void update_cycle(const struct cc *cc, struct bbr *bbr, const struct bbr_
 			start_refill(bbr);
 		else if (bbr->phase == BBR_PROBE_DOWN && is_time_to_cruise(cc, bbr, rs))
 			start_cruise(bbr);
+		else if (is_time_to_go_down_again(bbr, rs))
+			go_down_again(bbr, rs->now_ns);
 		break;
 	case BBR_PROBE_REFILL:
 		/* A round with a full pipe and an empty queue has passed. */
@@ -441,6 +470,7 @@ static void make_sample(struct bbr *bbr, const struct ack_info *info, const stru
 		.any_rtt_ns = info->last_acked_sent_at_ns || info->last_sacked_sent_at_ns
 				      ? info->rtt_ns
 				      : 0,
+		.srtt_ns = round->srtt_ns,
 		.pipe_bytes = round->pipe_bytes,
 		.is_cwnd_limited = round->is_cwnd_limited,
 		.in_recovery = round->in_recovery || round->in_loss,

@@ -56,6 +56,9 @@ struct bbr {
 	uint64_t rtt_ns;                           /* the last sample */
 	uint64_t recent_rtt_ns[BBR_RTTS_IN_A_ROW]; /* in turn; 0: none yet */
 	uint32_t recent_rtt_idx;
+	uint64_t first_rtt_most_ns; /* by so much the others of the first flight may be longer */
+	bool is_first_rtt_doubted;
+	uint8_t rtts_as_short; /* so many in a row were about as short as the minimum */
 	uint64_t probe_rtt_min_ns, probe_rtt_min_at_ns;
 	bool probe_rtt_expired;
 
@@ -96,7 +99,9 @@ struct bbr {
 	uint64_t cycle_at_ns, probe_wait_ns;
 	uint64_t probe_up_cnt, probe_up_acked_bytes;
 	uint32_t probe_up_rounds, rounds_since_probe;
-	bool probe_samples; /* the samples that arrive reflect a probe */
+	bool probe_samples;        /* the samples that arrive reflect a probe */
+	bool is_down_again;        /* for a round trip, out of Cruise */
+	uint8_t downs_again_count; /* in this cycle */
 
 	/* probing for the round trip */
 	uint64_t probe_rtt_done_ns; /* 0: the flight isn't small enough yet */
@@ -125,6 +130,7 @@ struct bbr_sample {
 	uint64_t prior_delivered_bytes;
 	uint64_t rtt_ns;     /* 0: none */
 	uint64_t any_rtt_ns; /* also of what came out of order; 0: none */
+	uint64_t srtt_ns;
 	uint64_t pipe_bytes;
 	bool is_valid, is_app_limited, is_cwnd_limited, in_recovery;
 	bool is_held_back; /* of data that we sent slower than the path carries */
@@ -148,6 +154,8 @@ void bbr_model_on_ack(struct cc *cc, struct bbr *bbr, const struct bbr_sample *r
 /* The last part: begins the next round's signals, bounds the bandwidth in use. */
 void bbr_model_finish(struct bbr *bbr, const struct bbr_sample *rs);
 void bbr_update_min_rtt(struct bbr *bbr, const struct bbr_sample *rs);
+/* No round trip about as short as the minimum since the cycle began, nor for a second: Down hasn't emptied the queue. */
+bool bbr_is_min_rtt_overdue(const struct bbr *bbr, uint64_t now_ns);
 void bbr_reset_congestion_signals(struct bbr *bbr);
 void bbr_reset_shortterm(struct bbr *bbr);
 void bbr_reset_full_bw(struct bbr *bbr);

@@ -27,7 +27,7 @@
  * what it drops for noise. There the tally decides. While losses don't go with the delay (by two standard
  * deviations), noise is what the samples of the shorter round trips lost and three deviations, half the ceiling at
  * most. A round that loses more is congested, and a flight that loses more than that and 2% was too large; Startup ends
- * at half the ceiling. Otherwise, and when all samples together lose more than half the ceiling, the draft's rule
+ * at half the ceiling, and as long as its rate grows never before: its tally is small, and chance divides it unevenly. Otherwise, and when all samples together lose more than half the ceiling, the draft's rule
  * stands, as it does with a ceiling of 0.
  */
 #include "tcp/cc/bbr.h"
@@ -290,6 +290,13 @@ void bbr_loss_on_ack(const struct cc *cc, struct bbr *bbr, const struct bbr_samp
 	bbr->rtt_floor_ns[1] = BBR_INFINITE;
 }
 
+/* In Startup: a pipe that carries more than a round trip ago wasn't full. */
+static bool is_growing(const struct bbr *bbr)
+{
+	return bbr->random_loss_percent &&
+	       (bbr->full_bw_count == 0 || bbr_max_bw(bbr) >= bbr->full_bw + bbr->full_bw / 4);
+}
+
 uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t flight_bytes)
 {
 	uint64_t noise = noise_of(cc, bbr, flight_bytes);
@@ -297,7 +304,7 @@ uint64_t bbr_loss_allowed(const struct cc *cc, const struct bbr *bbr, uint64_t f
 	if (bbr->sees_queues)
 		return flight_bytes / 50 + noise;
 	/* What Startup sends too fast costs far more than noise has by chance in a few hundred packets. */
-	if (noise && bbr->phase == BBR_STARTUP)
+	if (bbr->phase == BBR_STARTUP && (noise || is_growing(bbr)))
 		return with_spread(cc, flight_bytes * bbr->random_loss_percent / 200);
 	return MAX(flight_bytes / 50, noise);
 }

@@ -21,11 +21,13 @@
 #define NS_PER_S           UINT64_C(1000000000)
 #define MIN_RTT_WINDOW_NS  (10 * NS_PER_S)
 #define PROBE_RTT_EVERY_NS (5 * NS_PER_S)
+#define MIN_RTT_OVERDUE_NS NS_PER_S
 enum {
 	EXTRA_ACKED_WINDOW_ROUNDS = 5, /* two of them make the ten of the draft */
 	FULL_BW_ROUNDS = 3,
 	LOSS_EVENTS_MAX = 15,
 	FRESH_SHARE = 32, /* a round trip longer by this part is as good as the shortest */
+	FIRST_RTT_SHARE = 8,
 	SEND_QUANTUM_NS = 1000000,
 	SEND_QUANTUM_MAX = 65536,
 };
@@ -235,18 +237,62 @@ static uint64_t longest_recent_rtt_ns(struct bbr *bbr, uint64_t rtt_ns)
 	return rtt_ns;
 }
 
+/*
+ * The first has none to be judged by but the handshake's, and may lead a whole connection. If that was longer, and
+ * another of the first flight is, the first had overtaken.
+ */
+static void doubt_first_rtt(struct bbr *bbr, const struct bbr_sample *rs)
+{
+	if (bbr->min_rtt_ns == BBR_INFINITE) {
+		bbr->first_rtt_most_ns = rs->rtt_ns + rs->rtt_ns / FIRST_RTT_SHARE;
+		bbr->is_first_rtt_doubted = rs->srtt_ns > bbr->first_rtt_most_ns;
+		return;
+	}
+	if (!bbr->is_first_rtt_doubted || !rs->is_valid || rs->prior_delivered_bytes ||
+	    rs->rtt_ns <= bbr->first_rtt_most_ns)
+		return;
+	bbr->is_first_rtt_doubted = false;
+	bbr_on_new_min_rtt(bbr, rs->rtt_ns);
+	bbr->min_rtt_ns = bbr->probe_rtt_min_ns = rs->rtt_ns;
+}
+
+/*
+ * Seen again, but for jitter: the minimum still holds, and there is nothing to probe for. Among losses hardly anything
+ * comes in order, so what doesn't will do, but not an overtaker alone.
+ */
+static bool is_min_rtt_seen_again(struct bbr *bbr, const struct bbr_sample *rs)
+{
+	uint64_t limit_ns = bbr->min_rtt_ns + bbr->min_rtt_ns / FRESH_SHARE;
+
+	if (!rs->any_rtt_ns || bbr->min_rtt_ns == BBR_INFINITE)
+		return false;
+	if (rs->any_rtt_ns > limit_ns)
+		bbr->rtts_as_short = 0;
+	else if (bbr->rtts_as_short < BBR_RTTS_IN_A_ROW)
+		bbr->rtts_as_short++;
+	return bbr->rtts_as_short == BBR_RTTS_IN_A_ROW || (rs->rtt_ns && rs->rtt_ns <= limit_ns);
+}
+
+bool bbr_is_min_rtt_overdue(const struct bbr *bbr, uint64_t now_ns)
+{
+	return bbr->probe_rtt_min_at_ns < bbr->cycle_at_ns &&
+	       now_ns > bbr->probe_rtt_min_at_ns + MIN_RTT_OVERDUE_NS;
+}
+
 void bbr_update_min_rtt(struct bbr *bbr, const struct bbr_sample *rs)
 {
-	uint64_t rtt_ns = rs->rtt_ns ? longest_recent_rtt_ns(bbr, rs->rtt_ns) : 0;
+	uint64_t rtt_ns = 0;
 
+	if (rs->rtt_ns) {
+		doubt_first_rtt(bbr, rs);
+		rtt_ns = longest_recent_rtt_ns(bbr, rs->rtt_ns);
+	}
 	bbr->probe_rtt_expired = rs->now_ns > bbr->probe_rtt_min_at_ns + PROBE_RTT_EVERY_NS;
 	if (rtt_ns && (rtt_ns < bbr->probe_rtt_min_ns || bbr->probe_rtt_expired)) {
 		bbr->probe_rtt_min_ns = rtt_ns;
 		bbr->probe_rtt_min_at_ns = rs->now_ns;
 	}
-	/* Seen again, but for jitter: the minimum still holds, and there is nothing to probe for. */
-	if (rs->rtt_ns && bbr->min_rtt_ns != BBR_INFINITE &&
-	    rs->rtt_ns <= bbr->min_rtt_ns + bbr->min_rtt_ns / FRESH_SHARE)
+	if (is_min_rtt_seen_again(bbr, rs))
 		bbr->probe_rtt_min_at_ns = bbr->min_rtt_at_ns = rs->now_ns;
 	if (bbr->probe_rtt_min_ns < bbr->min_rtt_ns ||
 	    rs->now_ns > bbr->min_rtt_at_ns + MIN_RTT_WINDOW_NS) {

@@ -12,7 +12,7 @@ static void test_finds_rate_and_round_trip(void **state)
 	} cases[] = {
 		{{1250000, MS(40), 1000000, 0}, 95, 45},  {{1250000, MS(40), 50000, 0}, 95, 41},
 		{{12500000, MS(10), 2000000, 0}, 95, 15}, {{12500000, MS(100), 125000, 0}, 90, 11},
-		{{125000, MS(200), 100000, 0}, 85, 220},
+		{{125000, MS(200), 100000, 0}, 85, 230},
 	};
 
 	(void)state;
@@ -176,6 +176,110 @@ static void test_overtaking(void **state)
 	world_free(w);
 }
 
+/* One ACK of a packet that left when `prior_bytes` had been delivered. */
+static void ack_after(struct world *w, uint64_t rtt_ns, uint64_t prior_bytes)
+{
+	struct ack_info info = {
+		.now_ns = w->now_ns,
+		.rtt_ns = rtt_ns,
+		.last_acked_sent_at_ns = w->now_ns - rtt_ns,
+		.delivered_bytes = MSS,
+		.rate = {.newest_end = 1, .prior_delivered_bytes = prior_bytes},
+	};
+	struct cc_round round = round_of(w);
+
+	cc_on_ack(&w->cc, &info, &round);
+}
+
+/* The first round trip of data is believed, unless it was shorter than the handshake's and the next ones'. */
+static void test_first_overtakes(void **state)
+{
+	static const struct path path = {1250000, MS(40), 400000, 0};
+	static const struct {
+		unsigned srtt_ms, second_ms, third_ms;
+		uint64_t prior_bytes; /* of the second and third */
+		unsigned min_ms;
+	} cases[] = {
+		{39, 40, 41, 0, 40},     {39, 24, 40, 0, 40}, {39, 40, 39, 0, 40},
+		{39, 24, 25, 0, 24},     {26, 40, 41, 0, 24}, /* a slow line: each waits for the one before */
+		{39, 40, 41, 10000, 24},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world *w = world_new(&path);
+
+		w->srtt_ns = MS(cases[i].srtt_ms);
+		ack_after(w, MS(24), 0);
+		/* From now on the smoothed one follows our own queue. */
+		w->srtt_ns = MS(50);
+		assert_int_equal(bbr_of(w)->min_rtt_ns, MS(24));
+		ack_after(w, MS(cases[i].second_ms), cases[i].prior_bytes);
+		ack_after(w, MS(cases[i].third_ms), cases[i].prior_bytes);
+		assert_int_equal(bbr_of(w)->min_rtt_ns, MS(cases[i].min_ms));
+		world_free(w);
+	}
+}
+
+/* Among losses nearly all is SACKed first: that tells the round trip, too, and there is nothing to probe for. */
+static void test_seen_again_among_losses(void **state)
+{
+	static const struct path path = {12500000, MS(100), 1250000, 30};
+	struct world *w = world_new(&path);
+
+	(void)state;
+	run(w, MS(2000));
+	reset_measures(w);
+	run(w, MS(10000));
+	assert_false(w->phases & 1u << BBR_PROBE_RTT);
+	assert_in_range(bbr_of(w)->min_rtt_ns, MS(100), MS(102));
+	world_free(w);
+}
+
+/* The bandwidth is taken for more than it is: no flight that it allows lets the queue run empty. Down goes on, instead of ProbeRTT. */
+static void test_down_again(void **state)
+{
+	static const struct path path = {1250000, MS(100), 125000, 0};
+	struct world *w = world_new(&path);
+	struct bbr *bbr = cc_state(&w->cc);
+	unsigned seen = 0;
+
+	(void)state;
+	run_until(w, BBR_PROBE_CRUISE);
+	reset_measures(w);
+	for (unsigned i = 0; i < 1200; i++) {
+		bbr->max_bw[1] = MAX(bbr->max_bw[1], UINT64_C(1300000));
+		run(w, MS(10));
+		seen = MAX(seen, bbr->downs_again_count);
+	}
+	assert_false(w->phases & 1u << BBR_PROBE_RTT);
+	assert_in_range(seen, 1, 2);
+	assert_in_range(utilisation(w), 98, 101);
+	world_free(w);
+}
+
+/* A bound that holds the flight down is no full pipe: Up goes on until the path is. */
+static void test_up_raises_the_bound(void **state)
+{
+	static const struct path path = {12500000, MS(40), 500000, 0};
+	struct world *w = world_new(&path);
+	struct bbr *bbr = cc_state(&w->cc);
+
+	(void)state;
+	run_until(w, BBR_PROBE_CRUISE);
+	/* What is in flight already would raise it. */
+	for (unsigned i = 0; i < 30; i++) {
+		bbr->inflight_longterm = 100000;
+		run(w, MS(10));
+	}
+	run_until(w, BBR_PROBE_UP);
+	assert_in_range(bbr->inflight_longterm, 100000, 110000);
+	run_until(w, BBR_PROBE_DOWN);
+	/* The path holds 500,000 bytes. */
+	assert_in_range(bbr->inflight_longterm, 500000, 1100000);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +290,10 @@ int main(void)
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_undo_returns_to_startup),
 		cmocka_unit_test(test_overtaking),
+		cmocka_unit_test(test_first_overtakes),
+		cmocka_unit_test(test_seen_again_among_losses),
+		cmocka_unit_test(test_down_again),
+		cmocka_unit_test(test_up_raises_the_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -336,6 +336,16 @@ static void test_tally(void **state)
 		bbr->phase = BBR_STARTUP;
 		if (i == 0)
 			assert_int_equal(bbr_loss_allowed(&cc, bbr, 1000 * MSS) / MSS, 64);
+		/* However chance divided the losses of its few segments, as long as the rate grows. */
+		if (i == 2) {
+			assert_int_equal(bbr_loss_allowed(&cc, bbr, 1000 * MSS) / MSS, 64);
+			bbr->full_bw = 1000;
+			bbr->full_bw_count = 1;
+			bbr->max_bw[1] = 1250;
+			assert_int_equal(bbr_loss_allowed(&cc, bbr, 1000 * MSS) / MSS, 64);
+			bbr->max_bw[1] = 1249;
+			assert_int_equal(bbr_loss_allowed(&cc, bbr, 1000 * MSS) / MSS, 20);
+		}
 		bbr->phase = BBR_PROBE_UP;
 		assert_int_equal(bbr_loss_allowed(&cc, bbr, 1000 * MSS) / MSS,
 				 cases[i].allowed_segs);
