@@ -126,7 +126,7 @@ static void react(struct sender *s, struct ack_info *info)
 		s->in_recovery = true;
 		s->recover = s->map.nxt;
 		cc_on_congestion(&s->cc, CC_LOSS, &round);
-		prr_start(&s->prr, s->map.nxt - s->map.una);
+		prr_start(&s->prr, s->map.nxt - s->map.una, 0);
 	}
 	round = round_of(s);
 	cc_on_ack(&s->cc, info, &round);
@@ -227,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rack_init(&s->rack);
 	rate_init(&s->rate, s->now_ns);
 	rto_init(&s->rto, &limits);
-	prr_start(&s->prr, 10 * MSS);
+	prr_start(&s->prr, 10 * MSS, 0);
 	pacer_init(&s->pacer);
 	tee_config_init(&config);
 	CHECK(cc_init(&s->cc, cc_find(cc_name((kind >> 1) % 3)), MSS, 10, &config, s->now_ns) == 0);

@@ -101,6 +101,22 @@ static void start_undo(struct tcp_conn *conn)
 }
 
 /*
+ * What the window, still as it was, admits beyond the flight: nothing, unless the ACKs before came in one burst with this
+ * one. A pacer would have held it back.
+ */
+static uint64_t admitted_bytes(const struct tcp_conn *conn, uint64_t flight_bytes)
+{
+	const struct tcp_tx *tx = conn->tx;
+	uint64_t nxt = conn->snd.nxt, edge = conn->snd.una + conn->snd.wnd;
+	uint64_t written = conn_written(conn), bytes;
+
+	if (tx->pacer.rate || tx->cc.cwnd_bytes <= flight_bytes || written <= nxt || edge <= nxt)
+		return 0;
+	bytes = MIN(tx->cc.cwnd_bytes - flight_bytes, MIN(written, edge) - nxt);
+	return bytes - bytes % conn->snd.mss;
+}
+
+/*
  * One reduction of the window, then PRR carries it out. What the ACK at hand delivers (`fresh_bytes`) was in
  * flight when it began (RFC 9937 6.1).
  */
@@ -108,11 +124,12 @@ static void start_reduction(struct tcp_conn *conn, enum cc_congestion what, uint
 {
 	struct tcp_tx *tx = conn->tx;
 	struct cc_round round;
+	uint64_t flight = conn->snd.nxt - conn->snd.una - tx->map.sacked_bytes + fresh_bytes;
 
 	recovery_round(conn, &round);
 	tx->recover = conn->snd.nxt;
 	rack_on_tlp_over(conn);
-	prr_start(&tx->prr, conn->snd.nxt - conn->snd.una - tx->map.sacked_bytes + fresh_bytes);
+	prr_start(&tx->prr, flight, admitted_bytes(conn, flight));
 	cc_on_congestion(&tx->cc, what, &round);
 	/* RFC 3168 6.1.2: whatever the reason is, the peer is told. */
 	if (conn->ecn->mode == ECN_MODE_CLASSIC)

@@ -10,17 +10,22 @@
  * The RFC's quota is in bytes, but segments leave whole. We round the quota up to whole segments, as its
  * "rounding up" does for a stack that counts segments: a fraction of one lets that segment go now
  * and is debited to the next ACK through prr_out. So the total is off by less than one segment.
+ *
+ * Where the ACKs of a whole flight come at once, those before the first that tells of a loss admit as much as they delivered, or
+ * twice that in slow start, and PRR would take it all for given up: the flight would have to be rebuilt from next to nothing.
+ * So what was admitted counts as in flight (RecoverFS) and leaves besides.
  */
 #include "tcp/loss/prr.h"
 
 #include "base/check.h"
 #include "tcp/muldiv.h"
 
-void prr_start(struct prr *prr, uint64_t flight_bytes)
+void prr_start(struct prr *prr, uint64_t flight_bytes, uint64_t admitted_bytes)
 {
 	prr->delivered_bytes = 0;
 	prr->out_bytes = 0;
-	prr->recover_fs_bytes = MAX(flight_bytes, 1);
+	prr->admitted_bytes = admitted_bytes;
+	prr->recover_fs_bytes = MAX(flight_bytes + admitted_bytes, 1);
 }
 
 static uint64_t minus(uint64_t a, uint64_t b)
@@ -34,6 +39,7 @@ uint64_t prr_on_ack(struct prr *prr, uint64_t delivered_bytes, uint64_t pipe_byt
 	uint64_t send_bytes;
 
 	prr->delivered_bytes += delivered_bytes;
+	pipe_bytes += prr->admitted_bytes;
 	if (pipe_bytes > ssthresh_bytes) {
 		/*
 		 * Proportional part. A flight that began below ssthresh had nothing to give up; that is no
@@ -59,5 +65,9 @@ uint64_t prr_on_ack(struct prr *prr, uint64_t delivered_bytes, uint64_t pipe_byt
 
 void prr_on_sent(struct prr *prr, uint64_t bytes)
 {
-	prr->out_bytes += bytes;
+	/* First comes the fast retransmit. */
+	uint64_t admitted_bytes = prr->out_bytes ? MIN(bytes, prr->admitted_bytes) : 0;
+
+	prr->admitted_bytes -= admitted_bytes;
+	prr->out_bytes += bytes - admitted_bytes;
 }

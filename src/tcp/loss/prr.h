@@ -10,9 +10,14 @@ struct prr {
 	uint64_t delivered_bytes;  /* prr_delivered */
 	uint64_t out_bytes;        /* prr_out */
 	uint64_t recover_fs_bytes; /* RecoverFS: in flight when recovery began */
+	uint64_t admitted_bytes;   /* of these not sent yet: see prr_start() */
 };
 
-void prr_start(struct prr *prr, uint64_t flight_bytes);
+/*
+ * `flight_bytes` were in flight, and `admitted_bytes` more would have been: the window admitted them before the loss was
+ * known, but the ACKs came in one burst, and nothing is sent in between.
+ */
+void prr_start(struct prr *prr, uint64_t flight_bytes, uint64_t admitted_bytes);
 /*
  * One ACK: returns the congestion window to use until the next. `safe_ack`: snd.una advanced and no
  * further loss was marked.

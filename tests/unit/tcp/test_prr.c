@@ -20,7 +20,7 @@ static unsigned run(unsigned flight, unsigned lost, unsigned ssthresh, unsigned 
 	struct prr prr;
 	unsigned pipe = flight - lost, sent = 0;
 
-	prr_start(&prr, flight * MSS);
+	prr_start(&prr, flight * MSS, 0);
 	for (unsigned i = 0; i < flight - lost; i++) {
 		uint64_t cwnd;
 
@@ -66,7 +66,7 @@ static void test_slow_start_bound(void **state)
 	struct prr prr;
 
 	(void)state;
-	prr_start(&prr, 20 * MSS);
+	prr_start(&prr, 20 * MSS, 0);
 	prr_on_sent(&prr, MSS);
 	assert_int_equal(prr_on_ack(&prr, MSS, 4 * MSS, 10 * MSS, true, MSS), 6 * MSS);
 	assert_int_equal(prr_on_ack(&prr, MSS, 4 * MSS, 10 * MSS, false, MSS), 5 * MSS);
@@ -82,7 +82,7 @@ static void test_first_retransmit(void **state)
 	struct prr prr;
 
 	(void)state;
-	prr_start(&prr, 20 * MSS);
+	prr_start(&prr, 20 * MSS, 0);
 	assert_int_equal(prr_on_ack(&prr, 0, 19 * MSS, 10 * MSS, false, MSS), 20 * MSS);
 	prr_on_sent(&prr, MSS);
 	assert_int_equal(prr_on_ack(&prr, MSS, 19 * MSS, 10 * MSS, false, MSS), 19 * MSS);
@@ -94,10 +94,44 @@ static void test_no_growth(void **state)
 	struct prr prr;
 
 	(void)state;
-	prr_start(&prr, 4 * MSS);
+	prr_start(&prr, 4 * MSS, 0);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_int_equal(prr_on_ack(&prr, MSS, 7 * MSS, 6 * MSS, false, MSS), 8 * MSS);
 		prr_on_sent(&prr, MSS);
+	}
+}
+
+/*
+ * All ACKs of a flight of 40 come at once: 20 of them let 40 segments go, the next tells of a loss, 18 more follow. Nothing
+ * leaves before the last; ssthresh is 42.
+ */
+static void test_burst_of_acks(void **state)
+{
+	static const struct {
+		unsigned admitted, sent;
+	} cases[] = {
+		{40, 42}, /* those, and what is delivered, up to ssthresh */
+		{0, 20},  /* without them nearly nothing is in flight, and stays so */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct prr prr;
+		uint64_t pipe = 19 * MSS, cwnd = 0;
+		unsigned sent = 0;
+
+		prr_start(&prr, 20 * MSS, cases[i].admitted * MSS);
+		for (unsigned j = 0; j < 19; j++) {
+			pipe -= MSS;
+			cwnd = prr_on_ack(&prr, MSS, pipe, 42 * MSS, false, MSS);
+		}
+		for (; pipe + MSS <= cwnd; pipe += MSS, sent++)
+			prr_on_sent(&prr, MSS);
+		assert_in_range(sent, cases[i].sent - 1, cases[i].sent + 1);
+		assert_int_equal(prr.admitted_bytes, 0);
+		/* They don't count twice. */
+		cwnd = prr_on_ack(&prr, MSS, pipe - MSS, 42 * MSS, false, MSS);
+		assert_in_range(cwnd, pipe - MSS, pipe + MSS);
 	}
 }
 
@@ -131,7 +165,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_loss),         cmocka_unit_test(test_heavy_loss),
 		cmocka_unit_test(test_slow_start_bound), cmocka_unit_test(test_first_retransmit),
-		cmocka_unit_test(test_no_growth),        cmocka_unit_test(test_muldiv),
+		cmocka_unit_test(test_no_growth),        cmocka_unit_test(test_burst_of_acks),
+		cmocka_unit_test(test_muldiv),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
