@@ -28,20 +28,20 @@ FLOORS = {
     (0, 20, 0, 100, "bbr", 10): 92.5,
     # Startup overshoots by a window: with too small a send buffer it would starve until all is mended.
     (0, 100, 0, 100, "bbr", 5): 77,
-    (0, 100, 3, 10, "bbr", 10): 8,
+    (0, 100, 3, 10, "bbr", 10): 8.6,
     # A loss while a queue is emptied doesn't make that slow pace the rate until the next probe.
     (0.1, 20, 0, 100, "bbr", 10): 95,
     (0.1, 100, 0, 10, "bbr", 10): 9,
     # What is lost on the way to the line is sent besides.
     (1, 20, 0, 10, "bbr", 10): 9.5,
     (1, 20, 0, 100, "bbr", 10): 94.5,
-    (1, 100, 0, 100, "bbr", 10): 82,
+    (1, 100, 0, 100, "bbr", 10): 84,
     # What is lost without a queue doesn't hold the flight down.
     (1, 100, 0, 10, "bbr", 10): 8.8,
     (3, 20, 0, 10, "bbr", 10): 9.45,
     (3, 20, 0, 100, "bbr", 10): 92.5,
     (3, 100, 0, 10, "bbr", 10): 8.6,
-    (3, 100, 0, 100, "bbr", 10): 76,
+    (3, 100, 0, 100, "bbr", 10): 83,
     # Without a rate no queue ever shows, and what is lost still isn't congestion.
     (3, 1, 0, 0, "bbr", 0.3): 1500,
     (3, 20, 0, 0, "bbr", 1): 500,
