@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about interfaces, asked by ioctl (or rtnetlink) on a throw-away socket. They are asked when a link opens, and
- * rarely after; nothing here is on a frame's way. The answers hold for the network namespace that the
+ * Questions about interfaces, asked by ioctl (or rtnetlink) on a throw-away socket. They are asked when a link
+ * opens, and rarely after; nothing here is on a frame's way. The answers hold for the network namespace that the
  * calling thread is in.
  */
 #include <errno.h>

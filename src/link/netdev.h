@@ -29,7 +29,7 @@ bool netdev_is_in_memory(const char *name);
 bool netdev_is_of_kernel(const char *name);
 /* Does the kernel forward packets that arrive there, of either family? */
 bool netdev_forwards(const char *name);
-/* Does this kernel take super-frames of more than 65,535 bytes that come in somewhere (IPv4: Linux 6.3, IPv6: before)? */
+/* Does this kernel take super-frames of more than 65,535 bytes from a device (IPv4: Linux 6.3, IPv6: before)? */
 bool netdev_takes_big(void);
 /* An address near the interface's own, locally administered and different from it. */
 struct tee_mac netdev_derive_mac(const struct tee_mac *mac);

@@ -32,7 +32,7 @@ uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip
 
 	if (!netif)
 		return USUAL_GSO_BYTES;
-	/* The neighbour of a stale path may be gone; to one that routes, what it would have to cut by software is no gift. */
+	/* The neighbour of a stale path may be gone. One that routes on would have to cut by software. */
 	if (netif->far_gso_bytes_max <= netif->gso_bytes_max || !neigh ||
 	    path->generation != netif->net->generation || !tee_ip_equal(&neigh->ip, dst) ||
 	    !mac_equal(&neigh->mac, &netif->far_mac))

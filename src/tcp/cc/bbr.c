@@ -14,9 +14,10 @@
  *
  * Where this differs from the draft: losses of the path itself are told from congestion (bbr_loss.c); a round trip
  * about as short as the minimum renews it, where the draft asks for a shorter one, so that a flow alone on its path
- * sees none of its time go into ProbeRTT; to lower it, four in a row must have been as short, since what overtakes looks like
- * a shorter path; where Down hasn't emptied the queue it comes again (is_time_to_go_down_again()); a window saved at the beginning of recovery comes
- * back at its end; in between there is no packet conservation, as inflight_shortterm bounds the flight already.
+ * sees none of its time go into ProbeRTT; to lower it, four in a row must have been as short, since what overtakes
+ * looks like a shorter path; where Down hasn't emptied the queue it comes again (is_time_to_go_down_again()); a window
+ * saved at the beginning of recovery comes back at its end; in between there is no packet conservation, as
+ * inflight_shortterm bounds the flight already.
  * The pacing margin is taken only where a queue may be (set_pacing_rate()). What the path's own losses take is sent
  * besides (bbr_to_send()). And where the draft holds the rate at what arrived in a round with losses, it doesn't here when
  * we had sent slower than the path in that round trip (Drain, Down, ProbeRTT): nine tenths, or half, would else be

@@ -27,8 +27,9 @@
  * what it drops for noise. There the tally decides. While losses don't go with the delay (by two standard
  * deviations), noise is what the samples of the shorter round trips lost and three deviations, half the ceiling at
  * most. A round that loses more is congested, and a flight that loses more than that and 2% was too large; Startup ends
- * at half the ceiling, and as long as its rate grows never before: its tally is small, and chance divides it unevenly. Otherwise, and when all samples together lose more than half the ceiling, the draft's rule
- * stands, as it does with a ceiling of 0.
+ * at half the ceiling, and as long as its rate grows never before: its tally is small, and chance divides it
+ * unevenly. Otherwise, and when all samples together lose more than half the ceiling, the draft's rule stands, as it
+ * does with a ceiling of 0.
  */
 #include "tcp/cc/bbr.h"
 

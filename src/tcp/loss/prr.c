@@ -11,9 +11,9 @@
  * "rounding up" does for a stack that counts segments: a fraction of one lets that segment go now
  * and is debited to the next ACK through prr_out. So the total is off by less than one segment.
  *
- * Where the ACKs of a whole flight come at once, those before the first that tells of a loss admit as much as they delivered, or
- * twice that in slow start, and PRR would take it all for given up: the flight would have to be rebuilt from next to nothing.
- * So what was admitted counts as in flight (RecoverFS) and leaves besides.
+ * Where the ACKs of a whole flight come at once, those before the first that tells of a loss admit as much as they
+ * delivered, or twice that in slow start, and PRR would take it all for given up: the flight would have to be rebuilt
+ * from next to nothing. So what was admitted counts as in flight (RecoverFS) and leaves besides.
  */
 #include "tcp/loss/prr.h"
 
