@@ -250,7 +250,7 @@ bool run_is_in_epoll(const struct run_call *call, uint64_t inode)
 			continue;
 		text[len] = '\0';
 		if (strcmp(text, "anon_inode:[eventpoll]") == 0)
-			result |= epoll_has(tid, atoi(entry->d_name), inode);
+			result |= epoll_has(tid, (int)strtol(entry->d_name, NULL, 10), inode);
 	}
 	closedir(dir);
 	return result;
