@@ -185,7 +185,7 @@ int ip_output_pkt(struct net *net, struct tee_pkt *pkt, const struct ip_out *out
 	}
 	/* Before the headers, so that a packet that will be cut is told of once. */
 	if (total_len > path.mtu) {
-		if (out->dont_fragment || total_len - (is4 ? 0 : IP6_HEADER_LEN) > 65535) {
+		if (out->dont_fragment || total_len - (is4 ? 0 : IP6_HEADER_LEN) > IP_LEN_MAX) {
 			drop_pkt(net->engine, DROP_TOO_BIG, pkt);
 			return -TEE_EMSGSIZE;
 		}
@@ -234,7 +234,7 @@ static uint32_t push_jumbo(struct tee_frame *frame, struct ip_header *ip)
 {
 	uint32_t len = frame->len;
 
-	if (len <= 65535 || tee_ip_is4(&ip->dst))
+	if (len <= IP_LEN_MAX || tee_ip_is4(&ip->dst))
 		return len;
 	ip6_jumbo_write(frame_push(frame, IP6_JUMBO_LEN), ip->protocol, len);
 	frame->csum_start = (uint16_t)(frame->csum_start + IP6_JUMBO_LEN);
@@ -259,7 +259,8 @@ int ip_output_frame(struct net *net, struct net_path *path, struct tee_frame *fr
 			return result;
 		}
 	}
-	if (payload_len + pushed > (frame->gso_type == TEE_GSO_NONE ? 65535 : SUPER_BYTES_MAX)) {
+	if (payload_len + pushed >
+	    (frame->gso_type == TEE_GSO_NONE ? IP_LEN_MAX : SUPER_BYTES_MAX)) {
 		drop(net->engine, DROP_TOO_BIG);
 		tee_frame_release(frame);
 		return -TEE_EMSGSIZE;

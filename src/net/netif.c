@@ -12,8 +12,7 @@
 #include <string.h>
 #include "base/check.h"
 
-enum { MTU_MIN = 68, MTU_MAX = 65535 }; /* RFC 791: every module forwards 68 bytes */
-enum { USUAL_GSO_BYTES = 65535 };       /* what an IP header can tell */
+enum { MTU_MIN = 68, MTU_MAX = IP_LEN_MAX }; /* RFC 791: every module forwards 68 bytes */
 
 int netif_number(const struct netif *netif)
 {
@@ -23,21 +22,6 @@ int netif_number(const struct netif *netif)
 unsigned netif_offloads(const struct netif *netif)
 {
 	return netif->offloads;
-}
-
-uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip *dst)
-{
-	const struct netif *netif = path->netif;
-	const struct neighbour *neigh = path->neighbour;
-
-	if (!netif)
-		return USUAL_GSO_BYTES;
-	/* The neighbour of a stale path may be gone. One that routes on would have to cut by software. */
-	if (netif->far_gso_bytes_max <= netif->gso_bytes_max || !neigh ||
-	    path->generation != netif->net->generation || !tee_ip_equal(&neigh->ip, dst) ||
-	    !mac_equal(&neigh->mac, &netif->far_mac))
-		return netif->gso_bytes_max;
-	return netif->far_gso_bytes_max;
 }
 
 struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
@@ -58,7 +42,7 @@ struct netif *netif_new(struct net *net, const struct tee_netif_config *config)
 	netif->shares_address = config->shares_address;
 	netif->link_mtu = netif->mtu = netif->mtu6 = config->mtu;
 	netif->offloads = config->offloads;
-	netif->gso_bytes_max = config->gso_bytes_max ? config->gso_bytes_max : USUAL_GSO_BYTES;
+	netif->gso_bytes_max = config->gso_bytes_max ? config->gso_bytes_max : IP_LEN_MAX;
 	netif->far_gso_bytes_max = config->far_gso_bytes_max;
 	netif->far_mac = config->far_mac;
 	/* RFC 4861 section 10: REACHABLE_TIME and RETRANS_TIMER. */
@@ -84,7 +68,7 @@ int netif_add(struct net *net, const struct tee_netif_config *config)
 {
 	struct netif *netif;
 
-	if (config->mtu < MTU_MIN || config->mtu > MTU_MAX || config->gso_bytes_max > 65535 ||
+	if (config->mtu < MTU_MIN || config->mtu > MTU_MAX || config->gso_bytes_max > IP_LEN_MAX ||
 	    config->far_gso_bytes_max > TEE_GSO_BYTES_MAX)
 		return -TEE_EINVAL;
 	if (config->kind != TEE_NETIF_ETHERNET && config->kind != TEE_NETIF_RAW_IP)

@@ -209,6 +209,20 @@ static bool is_current(const struct net *net, const struct net_path *path)
 	return path->neighbour && path->generation == net->generation;
 }
 
+uint32_t net_path_gso_bytes_max(const struct net_path *path, const struct tee_ip *dst)
+{
+	const struct netif *netif = path->netif;
+
+	if (!netif)
+		return IP_LEN_MAX;
+	/* Who routes on would have to cut by software. */
+	if (netif->far_gso_bytes_max > netif->gso_bytes_max && is_current(netif->net, path) &&
+	    tee_ip_equal(&path->neighbour->ip, dst) &&
+	    mac_equal(&path->neighbour->mac, &netif->far_mac))
+		return netif->far_gso_bytes_max;
+	return netif->gso_bytes_max;
+}
+
 void net_path_confirm(struct net *net, struct net_path *path)
 {
 	if (is_current(net, path))

@@ -152,19 +152,21 @@ void ack_note_before(struct tcp_conn *conn, int64_t seq)
 }
 
 /*
- * A super-frame of `count` segments has come, which moves rcv.nxt on by `step` a segment (0: it is out of order): an
- * ACK for each but the last, whose ACK the caller asks for when all is taken. Leaves rcv.nxt somewhere in it.
+ * A super-frame of `count` segments has come, which will move rcv.nxt on by `step` a segment (0: it is out of order): an
+ * ACK for each but the last, whose ACK the caller asks for when all is taken.
  */
 void ack_note_each(struct tcp_conn *conn, uint32_t count, uint32_t step)
 {
 	const struct ack_notes *notes = conn->rx->notes;
 	unsigned used = notes ? notes->end - notes->first : 0;
+	const uint64_t nxt = conn->rcv.nxt;
 
 	for (; count > 1 && used < EACH_MAX; count--, used++) {
 		conn->rcv.nxt += step;
 		conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);
 		note_with_sack(conn);
 	}
+	conn->rcv.nxt = nxt;
 }
 
 bool ack_note_frame(struct tcp_conn *conn, struct tee_frame *frame)

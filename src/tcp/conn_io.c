@@ -54,7 +54,6 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 		/* What is in flight, and what is sent while the first of it is repaired; a controller that
 		   keeps its rate in recovery sends a window more until then. */
 		unsigned windows = conn->tx->cc.ops->owns_recovery ? 3 : 2;
-
 		uint32_t supers = SNDBUF_SUPERS *
 				  net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip);
 

@@ -15,7 +15,7 @@
  */
 #include "tcp/conn.h"
 
-enum { SUPER_USUAL_BYTES = 65535, SUPERS_PER_WINDOW = 4 };
+enum { SUPERS_PER_WINDOW = 4 };
 
 /* ---- how much may go ---- */
 
@@ -42,9 +42,8 @@ static uint32_t frame_payload_max(const struct tcp_conn *conn, uint32_t mss)
 		return mss;
 	most = net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip);
 	/* Larger ones than usual only while there are several to a window: each is acknowledged once. */
-	if (most > SUPER_USUAL_BYTES && conn->tx)
-		most = MIN(most,
-			   MAX(conn->tx->cc.cwnd_bytes / SUPERS_PER_WINDOW, SUPER_USUAL_BYTES));
+	if (most > IP_LEN_MAX && conn->tx)
+		most = MIN(most, MAX(conn->tx->cc.cwnd_bytes / SUPERS_PER_WINDOW, IP_LEN_MAX));
 	most = most > 120 ? most - 120 : mss; /* IP and TCP headers at their largest */
 	if (configured)
 		most = MIN(most, configured);

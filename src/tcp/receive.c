@@ -522,7 +522,7 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 		}
 		if (had_holes)
 			note_each_in_order(conn, text);
-		conn->rcv.nxt = text->end;
+		conn->rcv.nxt += len;
 		conn->rcv.unacked_bytes += len;
 	}
 	if (had_holes) {

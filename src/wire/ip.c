@@ -42,7 +42,6 @@ enum {
 	IP6_NEXT_HEADER_OFF = 6,
 	IP6_PAYLOAD_LEN_OFF = 4,
 	EXTENSIONS_MAX = 10,
-	PACKET_LEN_MAX = 65535,
 };
 
 /* ---- IPv4 ---- */
@@ -76,7 +75,7 @@ static bool is_sound_fragment4(const struct ip_header *ip)
 
 	if (ip->more_fragments && (len == 0 || len % 8 != 0))
 		return false;
-	return ip->frag_offset + len + ip->header_len <= PACKET_LEN_MAX;
+	return ip->frag_offset + len + ip->header_len <= IP_LEN_MAX;
 }
 
 static enum ip_parse_result parse_ip4(const uint8_t *data, size_t len, bool verify_checksum,
@@ -89,7 +88,7 @@ static enum ip_parse_result parse_ip4(const uint8_t *data, size_t len, bool veri
 		return IP_PARSE_MALFORMED;
 	header_len = (data[0] & 0xf) * 4u;
 	ip->total_len = load_be16(data + 2);
-	if (ip->total_len == 0 && len > PACKET_LEN_MAX)
+	if (ip->total_len == 0 && len > IP_LEN_MAX)
 		ip->total_len = (uint32_t)len;
 	if (header_len < IP4_HEADER_LEN || header_len > ip->total_len || ip->total_len > len)
 		return IP_PARSE_MALFORMED;
@@ -134,7 +133,7 @@ static enum ip_parse_result judge_unknown_option(uint8_t type, bool is_to_multic
 /* RFC 2675 section 2: says what the IPv6 header can't. */
 static bool is_jumbo_option(const uint8_t *option, uint32_t jumbo_len)
 {
-	return option[0] == IP6_OPT_JUMBO && option[1] == 4 && jumbo_len > PACKET_LEN_MAX &&
+	return option[0] == IP6_OPT_JUMBO && option[1] == 4 && jumbo_len > IP_LEN_MAX &&
 	       load_be32(option + 2) == jumbo_len;
 }
 
@@ -201,7 +200,7 @@ static enum ip_parse_result step_over_fragment(struct walk *walk)
 	ip->id = load_be32(walk->data + walk->off + 4);
 	if (ip->more_fragments && payload_len % 8 != 0)
 		return fail_at(walk, IP6_PAYLOAD_LEN_OFF, IP_PARSE_BAD_FIELD);
-	if (ip->frag_offset + payload_len > PACKET_LEN_MAX)
+	if (ip->frag_offset + payload_len > IP_LEN_MAX)
 		return fail_at(walk, walk->off + 2, IP_PARSE_BAD_FIELD);
 	if (ip->is_fragment) {
 		ip->unfrag_len = (uint16_t)walk->off;
@@ -289,7 +288,7 @@ static enum ip_parse_result parse_ip6(const uint8_t *data, size_t len, struct ip
 	if (len < IP6_HEADER_LEN)
 		return IP_PARSE_MALFORMED;
 	payload_len = load_be16(data + IP6_PAYLOAD_LEN_OFF);
-	if (payload_len == 0 && len > PACKET_LEN_MAX + IP6_HEADER_LEN)
+	if (payload_len == 0 && len > IP_LEN_MAX + IP6_HEADER_LEN)
 		walk.jumbo_len = payload_len = (uint32_t)len - IP6_HEADER_LEN;
 	if (payload_len > len - IP6_HEADER_LEN)
 		return IP_PARSE_MALFORMED;
@@ -340,7 +339,7 @@ void ip4_write(uint8_t out[IP4_HEADER_LEN], const struct ip_header *ip, size_t p
 		fragment |= IP4_MF;
 	out[0] = 4 << 4 | IP4_HEADER_LEN / 4;
 	out[1] = ip->tos;
-	store_be16(out + 2, payload_len + IP4_HEADER_LEN <= PACKET_LEN_MAX
+	store_be16(out + 2, payload_len + IP4_HEADER_LEN <= IP_LEN_MAX
 				    ? (uint16_t)(payload_len + IP4_HEADER_LEN)
 				    : 0);
 	store_be16(out + 4, (uint16_t)ip->id);
@@ -360,7 +359,7 @@ void ip6_write(uint8_t out[IP6_HEADER_LEN], const struct ip_header *ip, size_t p
 	CHECK(payload_len + IP6_HEADER_LEN <= TEE_GSO_BYTES_MAX);
 	store_be32(out, UINT32_C(6) << 28 | (uint32_t)ip->tos << 20 | (ip->flow_label & 0xfffff));
 	store_be16(out + IP6_PAYLOAD_LEN_OFF,
-		   payload_len <= PACKET_LEN_MAX ? (uint16_t)payload_len : 0);
+		   payload_len <= IP_LEN_MAX ? (uint16_t)payload_len : 0);
 	out[IP6_NEXT_HEADER_OFF] = ip->protocol;
 	out[7] = ip->ttl;
 	memcpy(out + 8, ip->src.byte, 16);
@@ -378,7 +377,7 @@ void ip6_jumbo_write(uint8_t out[IP6_JUMBO_LEN], uint8_t next_header, size_t len
 
 void ip6_fragment_write(uint8_t out[IP6_FRAGMENT_LEN], const struct ip_header *ip)
 {
-	CHECK(ip->frag_offset % 8 == 0 && ip->frag_offset <= PACKET_LEN_MAX);
+	CHECK(ip->frag_offset % 8 == 0 && ip->frag_offset <= IP_LEN_MAX);
 	out[0] = ip->protocol;
 	out[1] = 0;
 	store_be16(out + 2, (uint16_t)(ip->frag_offset | (ip->more_fragments ? IP6_MF : 0)));

@@ -14,6 +14,7 @@
 #include "base/byteorder.h"
 
 enum { IP4_HEADER_LEN = 20, IP6_HEADER_LEN = 40, IP4_HEADER_MAX = 60 };
+enum { IP_LEN_MAX = 65535 };         /* what the length fields of either header can tell */
 enum { IP4_DONT_FRAGMENT = 0x4000 }; /* in the word of flags and fragment offset */
 enum {
 	IP_PROTO_ICMP = 1,
