@@ -14,8 +14,8 @@ CONNECTIONS ?= 100000
 # As environment variables, so that a quote inside a value stays a quote.
 export URL SEEDS DESTDIR CONNECTIONS
 
-.PHONY: all help run test test-programs test-run-soak bench bench-quick bench-grid bench-run bench-fairness fuzz sim \
-	sim-proof script-kernel conformance mutants check format install clean deps
+.PHONY: all help run test test-programs test-run-soak bench bench-quick bench-grid bench-run bench-many bench-fairness \
+	fuzz sim sim-proof script-kernel conformance mutants check format install clean deps
 
 all: ## build the library, the program, the examples and the tests
 	@tools/setup "$(BUILD)"
@@ -66,6 +66,12 @@ bench-run: ## what `teeceepee run` costs a program, beside slirp4netns and pasta
 	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
 	@ninja -C "$(RELEASE)" --quiet
 	@bench/run --build "$(RELEASE)" --programs
+
+bench-many: ## ten million connections in one process: memory, opened and closed a second
+	@tools/install-deps build bench
+	@tools/setup "$(RELEASE)" $(RELEASE_OPTIONS)
+	@ninja -C "$(RELEASE)" --quiet
+	@bench/run --build "$(RELEASE)" --many
 
 fuzz: ## run each fuzz target for SECONDS=60 from the committed corpus
 	@tools/install-deps build test

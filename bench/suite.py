@@ -37,6 +37,15 @@ CONNECT = ("connections, in turn", "connections, 32 at once")
 HTTP = ("requests, kept", "requests, fresh")
 
 
+# Client and server each on a core of its own, so that no run is spent on a scheduler's changes of mind.
+CORES = sorted(os.sched_getaffinity(0))
+
+
+def held(core):
+    """The words that hold a command to one of the machine's cores; none where there is only one."""
+    return ("taskset", "--cpu-list", CORES[core]) if len(CORES) > 1 else ()
+
+
 class Gap(Exception):
     """A peer that this machine cannot show; the text says why."""
 
@@ -49,17 +58,21 @@ def cpu_seconds(pid):
 
 
 class Column:
-    """One stack; `words` makes the client's command of (what, port, seconds, spins)."""
+    """
+    One stack; `words` makes the client's command of (what, port, seconds, spins). `is_held`: client and server are all
+    there is, each held to a core; where a third process stands between them they go where they like.
+    """
 
-    def __init__(self, name, cases, lab, server, words, ns=None):
+    def __init__(self, name, cases, lab, server, words, ns=None, is_held=True):
         self.name, self.cases, self.lab = name, cases, lab
         self.server, self.words, self.ns = server, words, ns
-        self.is_peer = True
+        self.is_held, self.is_peer = is_held, True
 
     def run(self, case, seconds, warm_up):
         what, spins, options = CASES[case]
         port = PORT + 1 if what == "connect" else PORT
-        command = [*self.words(what, port, seconds, spins), *options, f"--warm-up={warm_up}"]
+        command = [*(held(0) if self.is_held else ()), *self.words(what, port, seconds, spins),
+                   *options, f"--warm-up={warm_up}"]
         before = cpu_seconds(self.server.pid)
         process = self.lab.start(*command, ns=self.ns)
         process.check_exit(0, seconds + 30)
@@ -83,7 +96,7 @@ class Web:
     def run(self, case, seconds, _warm_up):
         _, _, options = CASES[case]
         before = cpu_seconds(self.server.pid)
-        process = self.lab.start("wrk", "-t", 1, "-c", MANY, "-d", f"{max(1, round(seconds))}s",
+        process = self.lab.start(*held(0), "wrk", "-t", 1, "-c", MANY, "-d", f"{max(1, round(seconds))}s",
                                  "--timeout", "5s", *options, self.url)
         process.check_exit(0, seconds + 30)
         text = process.output().decode()
@@ -108,8 +121,8 @@ class Wires:
         self.labs.append(lab)
         return lab
 
-    def serve(self, lab, ns, *options):
-        server = lab.start(self.program, "kernel-server", PORT, *options, ns=ns)
+    def serve(self, lab, ns, *options, is_held=True):
+        server = lab.start(*(held(1) if is_held else ()), self.program, "kernel-server", PORT, *options, ns=ns)
         lab.wait_listening(PORT, ns)
         return server
 
@@ -162,13 +175,13 @@ def kernel_tap(wires, name, cases):
     for device, ns, address in ((near_tap, None, "10.99.0.2/24"), (far_tap, far, "10.99.0.1/24")):
         lab.ip("addr", "add", address, "dev", device, ns=ns)
         lab.ip("link", "set", device, "up", ns=ns)
-    server = wires.serve(lab, far, "--cc=cubic")
+    server = wires.serve(lab, far, "--cc=cubic", is_held=False)
 
     def words(what, port, seconds, spins):
         return [wires.program, "kernel-client", what, "10.99.0.1", port, seconds, spins,
                 "--cc=cubic"]
 
-    return Column(name, cases, lab, server, words)
+    return Column(name, cases, lab, server, words, is_held=False)
 
 
 def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None, needs_sysfs=False):
@@ -228,7 +241,7 @@ def behind_user_network(wires, name, cases, command_of):
     lab.ip("link", "set", "nobody", "up")
     lab.ip("link", "set", "outside", "up")
     lab.ip("route", "add", "default", "via", "10.66.0.1")
-    server = wires.serve(lab, None, "--cc=cubic")
+    server = wires.serve(lab, None, "--cc=cubic", is_held=False)
     inner = lab.namespace(f"inner{lab.number}")
     command, host = command_of(inner)
     live.need(command[0])
@@ -241,7 +254,7 @@ def behind_user_network(wires, name, cases, command_of):
     def words(what, port, seconds, spins):
         return [wires.program, "kernel-client", what, host, port, seconds, spins, "--cc=cubic"]
 
-    return Column(name, cases, lab, server, words, ns=inner)
+    return Column(name, cases, lab, server, words, ns=inner, is_held=False)
 
 
 def slirp4netns(inner):
@@ -279,7 +292,7 @@ fastcgi_temp_path {lab.path("fastcgi")}; uwsgi_temp_path {lab.path("uwsgi")};
 scgi_temp_path {lab.path("scgi")};
 server {{ listen 80 backlog=4096; root {page_dir(lab)}; }} }}
 """)
-    server = lab.start("nginx", "-p", lab.dir, "-c", config, ns=wire.ns)
+    server = lab.start(*held(1), "nginx", "-p", lab.dir, "-c", config, ns=wire.ns)
     lab.wait_listening(80, wire.ns)
     return Web(name, lab, f"http://{wire.peer4}/page", server)
 
@@ -288,7 +301,7 @@ def our_serve(wires, name, teeceepee):
     live.need("wrk")
     lab = wires.lab()
     wire = live.Tap(lab)
-    server = lab.start(teeceepee, "serve", *wire.options(), "--port", 80, page_dir(lab))
+    server = lab.start(*held(1), teeceepee, "serve", *wire.options(), "--port", 80, page_dir(lab))
     lab.wait_answering(wire)
     column = Web(name, lab, f"http://{wire.own4}/page", server)
     column.is_peer = False
