@@ -12,7 +12,7 @@ enum {
 	CHUNK_SMALL = 2048,
 	CHUNK_LARGE = 65536,
 	/* What autotuning gives even the shortest path: some super-frames. */
-	SNDBUF_SUPERS = 8,
+	SNDBUF_SUPERS = 12,
 	PATH_BYTES_PER_US = 12500, /* no path is faster: 100 Gbit/s */
 };
 
