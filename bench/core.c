@@ -8,17 +8,28 @@
  *	receive	frames to the application's buffer (tee_input, tee_recv)
  *	ack	the acknowledgment, made by one side and taken in by the other
  *
- * The wire's own copy is in none of them. Each part is one function, so that callgrind counts its
+ * The wire's own copy is in neither of the first two. Each part is one function, so that callgrind counts its
  * instructions (`valgrind --tool=callgrind --toggle-collect=core_receive`; bench/core.py does).
+ *
+ * For the cache lines that each part touches (bench/lines.py) a byte is stored where a part begins and
+ * ends, which a trace of all accesses shows; it costs a cycle. With the word `marks` the program says on its standard
+ * error where those bytes are and where the payload lies, before each part that may touch it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "pair.h"
 
-enum { PORT = 7, WARM_UP_ROUNDS = 2000, BURST_MAX = 32, READ_BYTES = 64 << 10 };
+enum {
+	PORT = 7,
+	WARM_UP_ROUNDS = 2000,
+	BURST_MAX = 32,
+	READ_BYTES = 64 << 10,
+	STACK_BYTES = 1 << 20
+};
 
 struct core_case {
 	const char *name;
@@ -34,6 +45,8 @@ static const struct core_case cases[] = {
 	{"mss", 0, 1448, 10},
 	/* the same when the link does the checksums */
 	{"mss-offload", TEE_OFFLOAD_TX_CHECKSUM, 1448, 10},
+	/* one at a time, each acknowledged as it comes */
+	{"mss-alone", TEE_OFFLOAD_TX_CHECKSUM, 1448, 1},
 	/* small writes and reads */
 	{"64", 0, 64, 10},
 };
@@ -46,10 +59,16 @@ struct core {
 	struct tee_pkt *pkts[BENCH_PAIR_BATCH];
 	int count;              /* frames, then packets, on their way */
 	uint32_t payload_bytes; /* in them */
+	uint32_t head_len;      /* of each */
 	uint64_t frames_count, bytes;
+	bool tells; /* where payload lies */
 };
 
 static uint8_t payload[256 * 1024];
+
+/* What a store into each byte says to a reader of the trace. */
+enum mark { MARK_SEND, MARK_RECEIVE, MARK_ACK, MARK_END, MARK_COUNT };
+static volatile uint8_t marks[MARK_COUNT];
 
 /* ---- the parts: not static, so that a profiler finds them by name ---- */
 
@@ -91,6 +110,30 @@ __attribute__((noinline)) void core_ack(struct core *core)
 
 /* ---- between them ---- */
 
+/* Each a write of its own: the trace goes the same way. */
+static void tell(const char *what, const volatile void *start, size_t bytes)
+{
+	dprintf(STDERR_FILENO, "=%s %p %zu\n", what, (const void *)start, bytes);
+}
+
+static void tell_sent(const struct core *core)
+{
+	for (int i = 0; i < core->count; i++)
+		for (unsigned k = 0;
+		     core->frames[i].head_len > 0 && k < core->frames[i].slice_count; k++)
+			tell("payload", core->frames[i].slices[k].ptr,
+			     core->frames[i].slices[k].len);
+}
+
+static void tell_received(const struct core *core)
+{
+	for (int i = 0; i < core->count; i++) {
+		const struct tee_pkt *pkt = core->pkts[i];
+
+		tell("payload", tee_pkt_bytes(pkt) + core->head_len, pkt->len - core->head_len);
+	}
+}
+
 /* Frames to packets, by way of the wire. */
 static void carry(struct core *core)
 {
@@ -100,16 +143,22 @@ static void carry(struct core *core)
 	if (core->count <= 0 || from->ops->send(from, core->frames, (unsigned)core->count,
 						core->pair.now_ns) != core->count)
 		bench_fail("nothing was sent");
+	if (core->tells)
+		tell_sent(core);
 	core->payload_bytes = 0;
 	for (int i = 0; i < core->count; i++) {
 		core->bytes += core->frames[i].len;
 		/* ARP's frames have no head: they are packets made before. */
-		if (core->frames[i].head_len > 0)
-			core->payload_bytes += core->frames[i].len - core->frames[i].head_len;
+		if (core->frames[i].head_len > 0) {
+			core->head_len = core->frames[i].head_len;
+			core->payload_bytes += core->frames[i].len - core->head_len;
+		}
 		tee_frame_release(&core->frames[i]);
 	}
 	core->count = to->ops->recv(to, pool, core->pkts, BENCH_PAIR_BATCH, core->pair.now_ns);
 	core->frames_count += (uint64_t)core->count;
+	if (core->tells)
+		tell_received(core);
 }
 
 static void forget_events(struct core *core)
@@ -128,14 +177,20 @@ static void run_round(struct core *core, uint64_t took_ns[3])
 	uint64_t at[5];
 
 	at[0] = bench_now_ns();
+	marks[MARK_SEND] = 1;
 	core_send(core);
+	marks[MARK_END] = 1;
 	at[1] = bench_now_ns();
 	carry(core);
 	core->pair.now_ns += 20 * TEE_NS_PER_US;
 	at[2] = bench_now_ns();
+	marks[MARK_RECEIVE] = 1;
 	core_receive(core);
+	marks[MARK_END] = 1;
 	at[3] = bench_now_ns();
+	marks[MARK_ACK] = 1;
 	core_ack(core);
+	marks[MARK_END] = 1;
 	at[4] = bench_now_ns();
 	core->pair.now_ns += 20 * TEE_NS_PER_US;
 	forget_events(core);
@@ -160,7 +215,7 @@ static void core_open(struct core *core)
 int bench_our_core(int argc, char **argv)
 {
 	uint64_t rounds = argc >= 2 ? strtoull(argv[1], NULL, 10) : 0, took_ns[3] = {0};
-	uint64_t warm_up = argc == 3 ? strtoull(argv[2], NULL, 10) : WARM_UP_ROUNDS;
+	uint64_t warm_up = argc >= 3 ? strtoull(argv[2], NULL, 10) : WARM_UP_ROUNDS;
 	static struct core core;
 	double segments;
 
@@ -168,12 +223,18 @@ int bench_our_core(int argc, char **argv)
 		if (strcmp(argv[0], cases[i].name) == 0)
 			core.what = &cases[i];
 	if (!core.what || !rounds)
-		bench_fail("our-core 64k|mss|mss-offload|64 ROUNDS [WARM-UP]");
+		bench_fail("our-core 64k|mss|mss-offload|mss-alone|64 ROUNDS [WARM-UP [marks]]");
 	core_open(&core);
 	for (uint64_t i = 0; i < warm_up; i++)
 		run_round(&core, took_ns);
 	memset(took_ns, 0, sizeof(took_ns));
 	core.frames_count = core.bytes = 0;
+	core.tells = argc >= 4 && strcmp(argv[3], "marks") == 0;
+	if (core.tells) {
+		tell("buffer", payload, sizeof(payload));
+		tell("stack", (char *)__builtin_frame_address(0) - STACK_BYTES, STACK_BYTES);
+		tell("marks", marks, sizeof(marks));
+	}
 	for (uint64_t i = 0; i < rounds; i++)
 		run_round(&core, took_ns);
 	segments = (double)core.frames_count;

@@ -1,4 +1,4 @@
-"""What the stack itself costs, without a link: time and instructions a segment, memory a connection."""
+"""What the stack itself costs, without a link: time, instructions, cache lines a segment, memory a connection."""
 
 import json
 import os
@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 
 import lab as live
+import lines
 
-CORE_CASES = ("64k", "mss", "mss-offload", "64")
-PARTS = ("core_send", "core_receive", "core_ack")
+CORE_CASES = ("64k", "mss", "mss-offload", "mss-alone", "64")
+PARTS = lines.PARTS
 MEMORY_CASES = ("idle", "talked", "time-wait", "syn-received")
 
 
@@ -55,12 +56,14 @@ def instructions(program, case, rounds):
 
 
 def costs(program, quick):
-    """case -> figures of bench/core.c, with instructions"""
+    """case -> figures of bench/core.c, with instructions and cache lines"""
     found = {}
     for case in CORE_CASES:
         rounds = 20000 if case == "64k" else 40000
         found[case] = ask(program, "our-core", case, rounds // (4 if quick else 1))
         found[case]["instructions"] = instructions(program, case, 300 if quick else 1000)
+        # Few are enough: once the window is open and buffers go round, one is as the other.
+        found[case]["lines"] = lines.lines(program, case, 4 if quick else 10, 20)
     return found
 
 

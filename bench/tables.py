@@ -161,19 +161,41 @@ def memory_table(memory):
     return [*lines, ""]
 
 
+CORE_TITLES = {"64k": "64 KiB super-frame", "mss": "1,448 bytes, checksums made and verified",
+               "mss-offload": "1,448 bytes, checksums left to the link",
+               "mss-alone": "the same, one at a time", "64": "ten writes of 64 bytes"}
+
+
 def core_table(costs):
-    titles = {"64k": "64 KiB super-frame", "mss": "1,448 bytes, checksums made and verified",
-              "mss-offload": "1,448 bytes, checksums left to the link", "64": "ten writes of 64 bytes"}
     heads = ["a frame of", "send, ns", "receive, ns", "ACK, ns", "send, instructions",
              "receive, instructions", "ACK, instructions"]
     lines = ["### In memory, without a link: what a frame costs", "", row_of(heads),
              "|---|" + "---:|" * 6]
     for case, cost in costs.items():
         counted = [cost["instructions"].get(part) for part in ("core_send", "core_receive", "core_ack")]
-        lines.append(row_of([titles[case], *(number(cost[key]) for key in
+        lines.append(row_of([CORE_TITLES[case], *(number(cost[key]) for key in
                                              ("send_ns", "receive_ns", "ack_ns")),
                              *("" if one is None else number(one) for one in counted)]))
-    return [*lines, "", "An ACK is shared out over the frames that it acknowledges.", ""]
+    return [*lines, "", "An ACK is shared out over the frames that it acknowledges. Segments of 1,448 bytes go ten "
+            "at a time where nothing else is said.", ""]
+
+
+def lines_table(costs):
+    """Cache lines, a row for each part; nothing where they could not be counted."""
+    lines = []
+    for case, cost in costs.items():
+        for part, name in (("core_send", "send"), ("core_receive", "receive"), ("core_ack", "ACK")):
+            counted = cost["lines"].get(part)
+            if counted:
+                lines.append(row_of([CORE_TITLES[case] if part == "core_send" else "", name,
+                                     *(number(counted[kind]) for kind in
+                                       ("state", "stack", "payload", "code"))]))
+    if not lines:
+        return []
+    heads = ["a frame of", "part", "state and headers", "stack", "payload", "code"]
+    return ["### In memory, without a link: cache lines that a frame touches", "", row_of(heads),
+            "|---|---|" + "---:|" * 4, *lines, "",
+            "Distinct lines of 64 bytes in each part. What ten segments touch that go together is shared out.", ""]
 
 
 def report(names, results, alone, gaps):
@@ -182,7 +204,7 @@ def report(names, results, alone, gaps):
     for title, base, specs in SECTIONS:
         lines += section(results, names, title, base, specs)
     lines += (turnover_table(alone["turnover"]) + memory_table(alone["memory"]) +
-              core_table(alone["core"]))
+              core_table(alone["core"]) + lines_table(alone["core"]))
     if gaps:
         lines += ["### Not measured", "", *(f"- {name}: {reason}" for name, reason in gaps.items()), ""]
     return lines + goals(results, alone)
