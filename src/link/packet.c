@@ -23,8 +23,9 @@
  * `queues=N`: N links opened by this process stand for one address, a stack each; the kernel fans what
  * comes in out to them (steer.c).
  *
- * Frames carry virtio-net headers (vnet.c), so that super-frames pass both ways; without them segments
- * that come in a row are joined here (gro.c). Receiving is
+ * Frames carry virtio-net headers (vnet.c), so that super-frames pass both ways. With `offload=0` we send frames
+ * as on the wire, and join here what comes in a row (gro.c); super-frames and unfinished checksums
+ * of the kernel's come in all the same, and are understood. Receiving is
  * recvmmsg() into large packets (rx.c), sending sendmmsg(). PACKET_QDISC_BYPASS spares the queueing
  * discipline where the card segments by itself; elsewhere the kernel must cut super-frames, which it does
  * only on the ordinary path. A card's full ring shows as ENOBUFS without any descriptor to wait for,
@@ -76,7 +77,7 @@ struct packet_link {
 	bool is_down;                     /* the interface went down; it may be gone */
 	uint64_t retry_at_ns, look_at_ns; /* TEE_NEVER when not set */
 	struct packet_groups groups;
-	bool joins; /* no virtio-net headers: gro makes super-frames of segments in a row */
+	bool joins; /* without offloads: gro makes super-frames of segments in a row */
 	struct gro gro;
 	struct rx_buffer rx[PACKET_RX_BATCH];
 	uint64_t rx_frames, tx_frames, rx_super, tx_super, rx_no_memory, rx_malformed, rx_dropped,
@@ -149,8 +150,8 @@ static unsigned packet_take_rx(struct packet_link *self, struct tee_pool *pool,
 		}
 		len = message->msg_len - (uint32_t)self->vnet_len;
 		self->rx_frames++;
-		if (self->joins &&
-		    gro_join(&self->gro, tee_pkt_bytes(self->rx[i].pkt), len, TEE_CHECKSUM_UNKNOWN))
+		if (self->joins && gro_join(&self->gro, tee_pkt_bytes(self->rx[i].pkt), len,
+					    vnet_checksum_state(&batch->vnet[i])))
 			continue;
 		pkt = rx_buffer_take(&self->rx[i], pool, len);
 		if (!vnet_to_pkt(&batch->vnet[i], pkt)) {
@@ -447,13 +448,18 @@ static void packet_set_offloads(struct packet_link *self, const char *name, bool
 {
 	int on = 1;
 
-	if (wanted && setsockopt(self->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0) {
+	/*
+	 * Also when none are wanted: what comes in may be a super-frame, or its checksum never made (from the other
+	 * end of a veth, say), and only the header tells.
+	 */
+	if (setsockopt(self->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0)
 		self->vnet_len = PACKET_VNET_LEN;
+	if (wanted && self->vnet_len > 0)
 		self->link.info.offloads = TEE_OFFLOAD_TX_CHECKSUM | TEE_OFFLOAD_TSO4 |
 					   TEE_OFFLOAD_TSO6;
-	}
+	self->joins = self->link.info.offloads == 0;
 	/* Bypassing, the kernel drops what it would have to cut. */
-	if (self->vnet_len == 0 ||
+	if (self->joins ||
 	    (netdev_has_feature(name, ETHTOOL_GTSO) && netdev_has_feature(name, ETHTOOL_GSG)))
 		setsockopt(self->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
 	/* Before Linux 4.20 the filter alone keeps out what this host sends. */
@@ -519,7 +525,6 @@ static int packet_open_parts(struct packet_link *self, const struct link_spec *s
 	info->shares_mac = !memcmp(info->mac.byte, netdev.mac.byte, sizeof(info->mac.byte));
 	self->ifindex = netdev.ifindex;
 	packet_set_offloads(self, spec->name, offload);
-	self->joins = self->vnet_len == 0;
 	return packet_start(self, &netdev, ret_error);
 }
 

@@ -59,6 +59,14 @@ unsigned vnet_gather(struct iovec iov[VNET_IOV_MAX], struct virtio_net_hdr_v1 *v
 	return n;
 }
 
+enum tee_checksum_state vnet_checksum_state(const struct virtio_net_hdr_v1 *vnet)
+{
+	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		return TEE_CHECKSUM_PARTIAL;
+	return vnet->flags & VIRTIO_NET_HDR_F_DATA_VALID ? TEE_CHECKSUM_VERIFIED
+							 : TEE_CHECKSUM_UNKNOWN;
+}
+
 bool vnet_to_pkt(const struct virtio_net_hdr_v1 *vnet, struct tee_pkt *pkt)
 {
 	switch (vnet->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
@@ -71,11 +79,6 @@ bool vnet_to_pkt(const struct virtio_net_hdr_v1 *vnet, struct tee_pkt *pkt)
 	pkt->gso_size = pkt->gso_type == TEE_GSO_NONE ? 0 : vnet->gso_size;
 	if (pkt->gso_type != TEE_GSO_NONE && pkt->gso_size == 0)
 		return false;
-	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		pkt->checksum_state = TEE_CHECKSUM_PARTIAL;
-	else if (vnet->flags & VIRTIO_NET_HDR_F_DATA_VALID)
-		pkt->checksum_state = TEE_CHECKSUM_VERIFIED;
-	else
-		pkt->checksum_state = TEE_CHECKSUM_UNKNOWN;
+	pkt->checksum_state = vnet_checksum_state(vnet);
 	return true;
 }

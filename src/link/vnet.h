@@ -18,6 +18,8 @@ void vnet_of_frame(struct virtio_net_hdr_v1 *ret_vnet, const struct tee_frame *f
  */
 unsigned vnet_gather(struct iovec iov[VNET_IOV_MAX], struct virtio_net_hdr_v1 *vnet,
 		     size_t vnet_len, const struct tee_frame *frame);
+/* What is known of a received frame's transport checksum. */
+enum tee_checksum_state vnet_checksum_state(const struct virtio_net_hdr_v1 *vnet);
 /* Takes over what the kernel tells of a received frame; false: it makes no sense, drop it. */
 bool vnet_to_pkt(const struct virtio_net_hdr_v1 *vnet, struct tee_pkt *pkt);
 

@@ -129,6 +129,16 @@ def without_offloads(lab, kind, function):
     return function(lab, wire, 4, 8 * MIB if lab.quick else 200 * MIB)
 
 
+for way, carry in (("by curl", download), ("out of nc", upload_from_us)):
+
+    @live.case(f"200 MiB {way}, packet without offloads, the peer with them", quick=True)
+    def packet_one_sided(lab, function=carry):
+        """What the peer's kernel sends are super-frames without checksums, for a veth carries them."""
+        wire = live.Packet(lab)
+        wire.link += ",offload=0"
+        return function(lab, wire, 4, 8 * MIB if lab.quick else 200 * MIB)
+
+
 @live.case("200 MiB by curl, tap without offloads", quick=True)
 def tap_segments_in(lab):
     return without_offloads(lab, live.Tap, download)

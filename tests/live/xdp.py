@@ -207,6 +207,41 @@ def jumbo(lab):
     send_in(lab, wire, 4, 8 * MIB)
 
 
+# Lets a megabyte lie in the kernel before it reads; then tells what came.
+READ_LATE = """
+import fcntl, hashlib, select, socket, struct, sys, termios
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+listener.bind(("", int(sys.argv[1])))
+listener.listen()
+peer, _ = listener.accept()
+waiting = 0
+while waiting < 1 << 20:
+    select.select([], [], [], 0.01)
+    waiting, = struct.unpack("i", fcntl.ioctl(peer, termios.FIONREAD, bytes(4)))
+digest = hashlib.sha256()
+while data := peer.recv(65536):
+    digest.update(data)
+print(digest.hexdigest())
+"""
+
+
+for hook in MODES:
+
+    @live.case(f"own address, {hook}, sent by xdp: few pages, used anew while the peer has yet to read", quick=True)
+    def late_reader(lab, mode=hook):
+        """What is sent leaves our memory before the kernel gives the page back: 64 of them here, 4 MiB to send."""
+        wire = Xdp(lab, f"mode={mode}", "send=xdp", "ring=64")
+        want = live.random_file(lab.path("out"), 4 * MIB)
+        port = lab.port()
+        reader = lab.start("python3", "-c", READ_LATE, port, ns=wire.ns)
+        lab.wait_listening(port, ns=wire.ns)
+        with open(lab.path("out"), "rb") as data:
+            lab.tee("nc", *wire.options(), wire.at(4), port, stdin=data).check_exit(0, 30)
+        reader.check_exit(0, 10)
+        check_equal(reader.output().decode().strip(), want, "the digest of what came")
+
+
 @live.case("own address: what can't be is refused with a sentence", quick=True)
 def refusals(lab):
     wire = Xdp(lab)

@@ -476,6 +476,35 @@ static void a_packet_link_does_without_offloads(void **state)
 	exchange_super_frames();
 }
 
+/* The peer's kernel sends super-frames without checksums, since a veth carries them, wanted or not. */
+static void a_packet_link_understands_what_it_did_not_ask_for(void **state)
+{
+	const uint32_t iss = 0xfffff000;
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(US)}};
+	struct timeval timeout = {3, 0};
+	uint8_t data[5000] = {0};
+	int fd;
+
+	open_packet("packet:teeA,offload=0");
+	meet_kernel();
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
+	assert_int_equal(drive_until(d, is_syn, US), 1);
+	assert_int_equal(d->pkt.checksum_state, TEE_CHECKSUM_PARTIAL);
+	/* Ours is a frame of the wire, its checksum made, which the kernel takes as such. */
+	send_tcp(get16(d->frame + 34), iss, get32(d->frame + 38) + 1, 2 | 16, 0, 0);
+	fcntl(fd, F_SETFL, 0);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+	assert_int_equal(drive_until(d, has_data, US), 1);
+	assert_true(d->len > 54 + 536);
+	assert_int_equal(d->pkt.gso_type, TEE_GSO_TCP4);
+	assert_int_equal(d->pkt.gso_size, 536);
+	assert_int_equal(d->pkt.checksum_state, TEE_CHECKSUM_PARTIAL);
+	close(fd);
+}
+
 static void super_frames_pass_where_the_card_cannot_cut(void **state)
 {
 	if (!has_namespace)
@@ -639,6 +668,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_packet_link_exchanges_frames, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_packet_link_does_without_offloads, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_packet_link_understands_what_it_did_not_ask_for,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(super_frames_pass_where_the_card_cannot_cut, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(an_own_mac_is_received, set_up, tear_down),
