@@ -164,22 +164,22 @@ def veth(wires, name, cases, cc, offloads=True, is_steered=False):
     return Column(name, cases, lab, server, words)
 
 
-def kernel_tap(wires, name, cases):
+def kernel_tap(wires, name, cases, cc, offloads=True):
     """The kernel with itself over two TAPs, joined by a program (bench/join.c)."""
     lab = wires.lab()
     far = lab.namespace(f"far{lab.number}")
     near_tap, far_tap = f"near{lab.number}", f"far{lab.number}"
-    join = lab.start(wires.program, "join", near_tap, far_tap)
+    join = lab.start(wires.program, "join", near_tap, far_tap, int(offloads))
     live.until(join.output, 5, f"the two TAPs; {join.errors()}")
     lab.ip("link", "set", far_tap, "netns", far)
     for device, ns, address in ((near_tap, None, "10.99.0.2/24"), (far_tap, far, "10.99.0.1/24")):
         lab.ip("addr", "add", address, "dev", device, ns=ns)
         lab.ip("link", "set", device, "up", ns=ns)
-    server = wires.serve(lab, far, "--cc=cubic", is_held=False)
+    server = wires.serve(lab, far, f"--cc={cc}", is_held=False)
 
     def words(what, port, seconds, spins):
         return [wires.program, "kernel-client", what, "10.99.0.1", port, seconds, spins,
-                "--cc=cubic"]
+                f"--cc={cc}"]
 
     return Column(name, cases, lab, server, words, is_held=False)
 
@@ -325,7 +325,9 @@ def columns(wires, teeceepee, lwip_client, quick):
         ("kernel, veth, BBR", veth, BULK, "bbr"),
         ("kernel, veth, no offloads", veth, BULK, "cubic", False),
         ("kernel, veth, RPS", veth, CONNECT, "cubic", True, True),
-        ("kernel, TAP", kernel_tap, (*BULK, ECHO[0])),
+        ("kernel, TAP", kernel_tap, (*BULK, ECHO[0]), "cubic"),
+        ("kernel, TAP, BBR", kernel_tap, BULK, "bbr"),
+        ("kernel, TAP, no offloads", kernel_tap, BULK, "cubic", False),
         ("mini, TAP", mini, (*BULK, *ECHO), True, "copy"),
         ("mini, TAP, no copy", mini, BULK, True, "none"),
         ("mini, TAP, no offloads", mini, BULK, False, "copy"),
