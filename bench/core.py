@@ -13,6 +13,7 @@ import lines
 
 CORE_CASES = ("64k", "mss", "mss-offload", "mss-alone", "64")
 PARTS = lines.PARTS
+TIMES = ("send_ns", "receive_ns", "ack_ns")
 MEMORY_CASES = ("idle", "talked", "time-wait", "syn-received")
 
 
@@ -55,12 +56,21 @@ def instructions(program, case, rounds):
     return counts
 
 
+def times(program, quick):
+    """case -> figures of bench/core.c, each the median of five runs (three in a quick one), the cases taking turns"""
+    runs = {case: [] for case in CORE_CASES}
+    for _ in range(3 if quick else 5):
+        for case, found in runs.items():
+            rounds = 20000 if case == "64k" else 40000
+            found.append(ask(program, "our-core", case, rounds // (4 if quick else 1)))
+    return {case: {**found[0], **{key: statistics.median(one[key] for one in found) for key in TIMES}}
+            for case, found in runs.items()}
+
+
 def costs(program, quick):
     """case -> figures of bench/core.c, with instructions and cache lines"""
-    found = {}
+    found = times(program, quick)
     for case in CORE_CASES:
-        rounds = 20000 if case == "64k" else 40000
-        found[case] = ask(program, "our-core", case, rounds // (4 if quick else 1))
         found[case]["instructions"] = instructions(program, case, 300 if quick else 1000)
         # Few are enough: once the window is open and buffers go round, one is as the other.
         found[case]["lines"] = lines.lines(program, case, 4 if quick else 10, 20)
