@@ -24,7 +24,8 @@ enum {
 	QUICK_SMALL_MAX = 16, /* of these for what is smaller than a full segment */
 	LOSS_SOON_ACKS = 128, /* a sender that loses one in a hundred gets them all so */
 	RCV_MSS_MIN = 88,
-	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path */
+	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path … */
+	RCVBUF_SUPERS = 16,          /* … and one that carries large super-frames */
 	INITIAL_FLIGHT_SEGS = 10,    /* what most senders begin with (RFC 6928) */
 };
 
@@ -334,6 +335,8 @@ static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
 	const struct tee_config *config = conn_config(conn);
 	uint32_t mss = MAX(conn->adv_mss, 536u);
 	uint64_t want, before = MAX(conn->rx->space_bytes, INITIAL_FLIGHT_SEGS * mss);
+	uint32_t supers = RCVBUF_SUPERS *
+			  net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip);
 
 	if (!config->tcp_autotuning || (conn->settings->s.flags & TCP_SET_RCVBUF_LOCKED) ||
 	    tee_pool_bytes_used(conn_engine(conn)->pool) > config->memory_bytes_max / 2)
@@ -344,7 +347,7 @@ static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
 		want += 2 * want * MIN(read_bytes - before, before) / before;
 	want = MIN(want, config->tcp_rcvbuf_initial + 2 * conn->rcvq.start);
 	want += bytes_ahead(conn);
-	want = MIN(want, conn_path_bytes_max(conn, RCVBUF_SHORT_PATH));
+	want = MIN(want, conn_path_bytes_max(conn, MAX(RCVBUF_SHORT_PATH, supers)));
 	want = MIN(want, config->tcp_rcvbuf_max);
 	if (want > conn->rcv.buf)
 		conn->rcv.buf = (uint32_t)want;
