@@ -23,6 +23,7 @@ static const struct {
 	{"join", bench_join},
 	{"turnover", bench_turnover},
 	{"overhead", bench_overhead},
+	{"limits", bench_limits},
 };
 
 int main(int argc, char **argv)
@@ -33,5 +34,5 @@ int main(int argc, char **argv)
 			return roles[i].run(argc - 2, argv + 2);
 	bench_fail("this program is started by bench/run; it plays kernel-server, kernel-client, "
 		   "kernel-memory, our-client, our-memory, our-core, our-many, kernel-road, "
-		   "our-road, mini, bridge, join, overhead");
+		   "our-road, mini, bridge, join, overhead, limits");
 }

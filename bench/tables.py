@@ -2,6 +2,8 @@
 
 import statistics
 
+import limits
+
 BASE = "kernel, veth"
 
 # title -> (what is compared, [(heading, case, key, does it get a ratio)])
@@ -198,13 +200,34 @@ def lines_table(costs):
             "Distinct lines of 64 bytes in each part. What ten segments touch that go together is shared out.", ""]
 
 
+def parts_table(parts):
+    lines = [row_of(["what the machine does without a stack", "", ""]), "|---|---:|---|"]
+    for key, title, unit in limits.PARTS:
+        lines.append(row_of([title, "" if parts[key] is None else number(parts[key]), unit]))
+    return [*lines, ""]
+
+
+def limits_table(results, alone):
+    """Our figures beside what bounds them."""
+    measured = alone["limits"]
+    own = {**alone["memory"]["ours"], "opened_per_s": measured["opened_per_s"]}
+    lines = ["### What the machine allows", "", *parts_table(measured["parts"]),
+             row_of(["ours", "measured", "limit", "÷ limit", "set by"]), "|---|---:|---:|---:|---|"]
+    for bound in limits.BOUNDS:
+        value = own.get(bound.where) if isinstance(bound.where, str) else median(results, *bound.where)
+        limit, why = bound.found(measured["parts"])
+        lines.append(row_of([bound.name, number(value) if value else "", number(limit) if limit else "",
+                             f"{value / limit:.2f}" if value and limit else "", why]))
+    return [*lines, ""]
+
+
 def report(names, results, alone, gaps):
     """All lines. `alone`: what was measured without a link."""
     lines = []
     for title, base, specs in SECTIONS:
         lines += section(results, names, title, base, specs)
     lines += (turnover_table(alone["turnover"]) + memory_table(alone["memory"]) +
-              core_table(alone["core"]) + lines_table(alone["core"]))
+              core_table(alone["core"]) + lines_table(alone["core"]) + limits_table(results, alone))
     if gaps:
         lines += ["### Not measured", "", *(f"- {name}: {reason}" for name, reason in gaps.items()), ""]
     return lines + goals(results, alone)
