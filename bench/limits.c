@@ -53,10 +53,9 @@ enum {
 		32, /* between two looks at the clock, where a turn takes less than a look */
 	CALLS_AT_ONCE = 50,
 	VNET_BYTES = 12,
-	SEGMENT_BYTES = 66,   /* a TCP segment without text, with timestamps: its frame */
-	FULL_BYTES = 1514,    /* of an Ethernet */
-	FRAMES_WAITING = 500, /* what a TAP's queue holds with ease */
-	ETHER_TYPE = 0x88b5,  /* for experiments; nobody takes it */
+	FRAME_BYTES_MAX = 1 << 17,
+	MTU_BYTES = 65300,   /* of the TAP, for what a socket may send into it */
+	ETHER_TYPE = 0x88b5, /* for experiments; nobody takes it */
 	TOUCH_BYTES = 32 << 20,
 	PAGE_BYTES = 4096,
 	HUGE_BYTES = 2 << 20,
@@ -77,6 +76,8 @@ enum metric {
 	TAP_READ,
 	TAP_WRITE_FULL,
 	TAP_READ_FULL,
+	TAP_WRITE_SUPER,
+	TAP_READ_SUPER,
 	TOUCH_SMALL,
 	TOUCH_HUGE,
 	METRICS,
@@ -96,10 +97,32 @@ static const char *const names[] = {
 	"tap_read_us",
 	"tap_write_full_us",
 	"tap_read_full_us",
+	"tap_write_super_us",
+	"tap_read_super_us",
 	"touch_gb_s",
 	"touch_huge_gb_s",
 };
 _Static_assert(sizeof(names) / sizeof(names[0]) == METRICS, "a name for each");
+
+/* A frame that is written to the TAP or read from it. */
+struct kind {
+	size_t bytes;
+	unsigned waiting; /* how many wait to be read: what a queue holds with ease, and a cache */
+	enum metric metric;
+};
+
+static const struct kind written[] = {
+	/* a TCP segment without text, with timestamps; one of an Ethernet; the largest super-frame that a TAP gets */
+	{66, 0, TAP_WRITE},
+	{1514, 0, TAP_WRITE_FULL},
+	{66 + 90 * 1448, 0, TAP_WRITE_SUPER},
+};
+static const struct kind received[] = {
+	{66, 500, TAP_READ},
+	{1514, 500, TAP_READ_FULL},
+	/* the largest that it gives */
+	{66 + 45 * 1448, 10, TAP_READ_SUPER},
+};
 
 /* How two threads take turns. */
 enum way {
@@ -359,7 +382,9 @@ static bool bring_up(struct limits *limits, struct ifreq *request)
 	if (fd < 0)
 		return false;
 	request->ifr_flags = IFF_UP;
-	is_up = !ioctl(fd, SIOCSIFFLAGS, request) && !ioctl(fd, SIOCGIFINDEX, request);
+	is_up = !ioctl(fd, SIOCSIFFLAGS, request);
+	request->ifr_mtu = MTU_BYTES;
+	is_up = is_up && !ioctl(fd, SIOCSIFMTU, request) && !ioctl(fd, SIOCGIFINDEX, request);
 	close(fd);
 	limits->ifindex = request->ifr_ifindex;
 	return is_up;
@@ -385,93 +410,89 @@ static void open_tap(struct limits *limits)
 	limits->sender = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
-/* A broadcast of a kind that nobody takes, behind a virtio-net header. */
-static void make_frame(uint8_t frame[VNET_BYTES + FULL_BYTES])
+/* A broadcast that nobody takes, behind a virtio-net header. */
+static uint8_t frame[VNET_BYTES + FRAME_BYTES_MAX];
+
+static void make_frame(void)
 {
 	const struct ether_header ether = {.ether_dhost = {255, 255, 255, 255, 255, 255},
 					   .ether_shost = {2, 0, 0, 0, 0, 9},
 					   .ether_type = htons(ETHER_TYPE)};
 
-	memset(frame, 0, VNET_BYTES + FULL_BYTES);
+	memset(frame, 0, sizeof(frame));
 	memcpy(frame + VNET_BYTES, &ether, sizeof(ether));
 }
 
-static void measure_tap_write(struct limits *limits, size_t frame_bytes, enum metric metric)
+static void measure_tap_write(struct limits *limits, const struct kind *kind)
 {
-	uint8_t frame[VNET_BYTES + FULL_BYTES];
 	uint64_t start_ns = bench_now_ns(), before_ns;
 
 	if (limits->tap < 0)
 		return;
-	make_frame(frame);
 	own.count = 0;
 	do {
 		before_ns = bench_now_ns();
 		for (unsigned i = 0; i < CALLS_AT_ONCE; i++)
-			if (write(limits->tap, frame, VNET_BYTES + frame_bytes) < 0)
+			if (write(limits->tap, frame, VNET_BYTES + kind->bytes) < 0)
 				return;
 		take(&own, bench_now_ns() - before_ns);
 	} while (!is_over(limits, start_ns));
-	note(limits, metric, quantile_ns(&own, 50) / 1e3 / CALLS_AT_ONCE);
+	note(limits, kind->metric, quantile_ns(&own, 50) / 1e3 / CALLS_AT_ONCE);
 }
 
 struct filling {
 	const struct limits *limits;
-	size_t frame_bytes;
+	const struct kind *kind;
 };
 
 /* Puts frames into the TAP's queue; what does not fit is lost. */
 static void *fill_tap(void *arg)
 {
 	const struct filling *filling = arg;
+	const struct kind *kind = filling->kind;
 	struct sockaddr_ll name = {.sll_family = AF_PACKET,
 				   .sll_protocol = htons(ETHER_TYPE),
 				   .sll_ifindex = filling->limits->ifindex,
 				   .sll_halen = ETH_ALEN};
-	uint8_t frame[VNET_BYTES + FULL_BYTES];
 
-	make_frame(frame);
-	for (unsigned i = 0; i < FRAMES_WAITING; i++)
-		sendto(filling->limits->sender, frame + VNET_BYTES, filling->frame_bytes, 0,
+	for (unsigned i = 0; i < kind->waiting; i++)
+		sendto(filling->limits->sender, frame + VNET_BYTES, kind->bytes, 0,
 		       (const struct sockaddr *)&name, sizeof(name));
 	return NULL;
 }
 
-/* Takes what waits, and the time of every CALLS_AT_ONCE frames. */
-static void empty_tap(const struct limits *limits)
+/* Takes what waits; the time counts if that is all that was put there, and the kernel had nothing to say itself. */
+static void empty_tap(const struct limits *limits, unsigned waiting)
 {
-	static uint8_t frame[1 << 16];
-	uint64_t start_ns = bench_now_ns(), now_ns;
+	static uint8_t got[sizeof(frame)];
+	uint64_t start_ns = bench_now_ns(), end_ns = start_ns;
 	unsigned count = 0;
 
-	while (read(limits->tap, frame, sizeof(frame)) > 0) {
-		if (++count % CALLS_AT_ONCE > 0)
-			continue;
-		now_ns = bench_now_ns();
-		take(&own, now_ns - start_ns);
-		start_ns = now_ns;
+	while (read(limits->tap, got, sizeof(got)) > 0) {
+		count++;
+		end_ns = bench_now_ns();
 	}
+	if (count == waiting)
+		take(&own, end_ns - start_ns);
 }
 
-static void measure_tap_read(struct limits *limits, size_t frame_bytes, enum metric metric)
+static void measure_tap_read(struct limits *limits, const struct kind *kind)
 {
-	struct filling filling = {limits, frame_bytes};
+	struct filling filling = {limits, kind};
 	uint64_t start_ns = bench_now_ns();
 	pthread_t thread;
 
 	if (limits->tap < 0 || limits->sender < 0)
 		return;
-	/* What the kernel itself had to say there. */
-	empty_tap(limits);
 	own.count = 0;
 	do {
 		if (limits->cpus < 2)
 			fill_tap(&filling);
 		else if (start_thread(&thread, limits->cpu[1], fill_tap, &filling))
 			pthread_join(thread, NULL);
-		empty_tap(limits);
+		empty_tap(limits, kind->waiting);
 	} while (!is_over(limits, start_ns));
-	note(limits, metric, quantile_ns(&own, 50) / 1e3 / CALLS_AT_ONCE);
+	note(limits, kind->metric, quantile_ns(&own, 50) / 1e3 / kind->waiting);
 }
 
 /* ---- fresh memory ---- */
@@ -534,10 +555,10 @@ static void run_all(struct limits *limits)
 	measure_turns(limits, WAY_LINE, LINE_P50, METRICS);
 	measure_turns(limits, WAY_POLL, POLL_P50, METRICS);
 	measure_call(limits);
-	measure_tap_write(limits, SEGMENT_BYTES, TAP_WRITE);
-	measure_tap_read(limits, SEGMENT_BYTES, TAP_READ);
-	measure_tap_write(limits, FULL_BYTES, TAP_WRITE_FULL);
-	measure_tap_read(limits, FULL_BYTES, TAP_READ_FULL);
+	for (unsigned i = 0; i < sizeof(written) / sizeof(written[0]); i++)
+		measure_tap_write(limits, &written[i]);
+	for (unsigned i = 0; i < sizeof(received) / sizeof(received[0]); i++)
+		measure_tap_read(limits, &received[i]);
 	measure_touch(limits, MADV_NOHUGEPAGE, TOUCH_SMALL);
 	measure_touch(limits, MADV_HUGEPAGE, TOUCH_HUGE);
 }
@@ -577,6 +598,7 @@ int bench_limits(int argc, char **argv)
 			limits.values[metric][i] = NAN;
 	memset(source, 1, sizeof(source));
 	memset(sink, 1, sizeof(sink));
+	make_frame();
 	find_cpus(&limits);
 	open_tap(&limits);
 	for (limits.run = 0; limits.run < runs; limits.run++)
