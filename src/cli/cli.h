@@ -30,6 +30,7 @@ struct run_config;
 struct cli {
 	const char *name; /* "teeceepee curl": what messages begin with */
 	struct tee_host_config config;
+	unsigned stacks; /* that the command opens on its link, each with a queue; 0: one */
 	enum cli_trace_level trace_level;
 	enum cli_color color;
 	bool wants_stats, wants_json;

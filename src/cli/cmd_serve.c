@@ -112,6 +112,7 @@ static int prepare_link(struct serve *serve, char *link, size_t size)
 	struct cli *cli = &serve->cli;
 	const char *given = cli->config.link ? cli->config.link : "slirp";
 
+	cli->stacks = serve->threads;
 	if (serve->threads == 1)
 		return 0;
 	if (strncmp(given, "tap:", 4) != 0 && strncmp(given, "packet:", 7) != 0 &&

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "cli/cli.h"
 #include "cli/trace.h"
 #include "host/host.h"
@@ -281,6 +282,26 @@ static void on_notice_time(void *arg)
 	tee_host_after(cli->host, TEE_NS_PER_S, on_notice_time, cli);
 }
 
+/*
+ * `queues=` above 1 divides connections among so many stacks of this process. Were there fewer, the others' would find
+ * nobody, without a word; were there more, some would answer twice.
+ */
+static int check_queues(const struct cli *cli)
+{
+	const char *link = cli->config.link ? cli->config.link : "";
+	const char *word = strstr(link, ",queues=");
+	unsigned long queues = word ? strtoul(word + strlen(",queues="), NULL, 10) : 0;
+	unsigned stacks = MAX(cli->stacks, 1u);
+
+	/* What is no number, or too many, the link tells. */
+	if (queues == 0 || queues == stacks)
+		return 0;
+	return cli_fail(cli, CLI_EXIT_USAGE,
+			"queues=%lu of '%s' is for as many stacks, and this is %u: leave it out; "
+			"'teeceepee serve --threads N' makes N",
+			queues, link, stacks);
+}
+
 int cli_open(struct cli *cli)
 {
 	char error[TEE_HOST_ERROR_SIZE];
@@ -292,6 +313,9 @@ int cli_open(struct cli *cli)
 			"this command has no --attach; 'teeceepee run --attach %s PROGRAM…' attaches "
 			"any program",
 			cli->attach);
+	result = check_queues(cli);
+	if (result)
+		return result;
 	result = cli_signals_init(cli);
 	if (result)
 		return result;

@@ -54,6 +54,12 @@ def options(lab):
         told(lab, ["curl", *words, "http://10.0.2.2/"], 2, words[1].split("=")[-1])
     told(lab, ["curl", "--ip", "none", "--ip6", "none", "http://10.0.2.2/"], 2, "leave one out")
     told(lab, ["curl", "--ip6", "none", "--gateway6", "fe80::2", "http://10.0.2.2/"], 2, "--gateway6 fe80::2", "--ip6")
+    # A queue without a stack would swallow its share of the connections.
+    for command, link in ((["curl", "http://x/"], "tap:t,queues=2"), (["nc", "10.0.2.2", "80"], "packet:lo,queues=2"),
+                          (["serve", "/"], "xdp:lo,mode=native,queues=2"),
+                          (["serve", "--threads=2", "/"], "tap:t,queues=4"),
+                          (["serve", "--threads=2", "/"], "tap:t,queues=1")):
+        told(lab, [command[0], "--link", link, *command[1:]], 2, link, link[-8:], "--threads")
     told(lab, ["ping", "-6", "10.0.2.2"], 6, "10.0.2.2 is no IPv6 address")
     told(lab, ["ping", "-4", "fd00::2"], 6, "fd00::2 is no IPv4 address")
     for words in (["-6", "http://10.0.2.2:1/"], ["-4", "http://[fd00::2]:1/"]):
