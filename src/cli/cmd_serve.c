@@ -90,7 +90,9 @@ static int serve_run(struct serve *serve)
 		opened += !code;
 	}
 	if (!code) {
-		print_own_urls(serve);
+		/* In its first turn the link is asked for the port, which a host that shares its address may have. */
+		if (tee_host_run_once(serve->workers[0]->host, 0) == 0)
+			print_own_urls(serve);
 		code = start_threads(serve);
 	}
 	if (!code)

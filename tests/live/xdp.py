@@ -377,6 +377,7 @@ def port_in_use(lab):
     process = lab.tee("serve", *wire.options(), "--port", 8080, root)
     check(process.wait(10) != 0, "it went on")
     check("TCP port 8080" in process.errors(), process.errors())
+    check("serving" not in process.errors() + process.output().decode(), "it said that it serves")
     check(not wire.is_attached(), "the program is still attached")
     process = lab.tee("curl", "--link", wire.link, "--ip", f"{wire.prefix4}.77/24", "-sS",
                       wire.url(4))
