@@ -129,11 +129,15 @@ static void run_echo(const struct addrinfo *there, const struct bench_job *job)
 
 /* ---- connections; the server closes first, so that no port of ours waits in TIME-WAIT ---- */
 
-static void must_have_ended(int fd)
+static void must_have_ended(int fd, bool spins)
 {
+	ssize_t len;
 	char byte;
 
-	if (recv(fd, &byte, 1, 0) != 0)
+	do
+		len = recv(fd, &byte, 1, spins ? MSG_DONTWAIT : 0);
+	while (spins && len < 0 && errno == EAGAIN);
+	if (len != 0)
 		bench_fail("the server did not close: %s", strerror(errno));
 	close(fd);
 }
@@ -143,7 +147,7 @@ static void run_connect(const struct addrinfo *there, const struct bench_job *jo
 	uint64_t start_ns = bench_now_ns(), cpu_ns = bench_cpu_ns(), now_ns, count = 0;
 
 	do {
-		must_have_ended(open_socket(there, job, 0));
+		must_have_ended(open_socket(there, job, 0), job->spins);
 		count++;
 		now_ns = bench_now_ns();
 	} while (now_ns < start_ns + job->measure_ns);
@@ -172,7 +176,7 @@ static void run_connect_many(const struct addrinfo *there, const struct bench_jo
 		if (count <= 0)
 			bench_fail("no connection in 10 s");
 		for (int i = 0; i < count; i++) {
-			must_have_ended(events[i].data.fd);
+			must_have_ended(events[i].data.fd, false);
 			start_one(set, there, job);
 		}
 		total += (uint64_t)count;

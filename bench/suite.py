@@ -26,6 +26,7 @@ CASES = {
     "ping-pong, sleeping": ("echo", 0, ()),
     "ping-pong, polling": ("echo", 1, ()),
     "connections, in turn": ("connect", 0, ()),
+    "connections, client polling": ("connect", 1, ()),
     "connections, 32 at once": ("connect", 0, (f"--conns={OUTSTANDING}",)),
     "requests, kept": ("wrk", 0, ()),
     "requests, fresh": ("wrk", 0, ("-H", "Connection: close")),
@@ -319,7 +320,7 @@ def build_lwip(directory):
 
 def columns(wires, teeceepee, lwip_client, quick):
     """(the columns that work here, name -> reason of those that don't)"""
-    everything = (*BULK, *BULK_MANY, *ECHO, *CONNECT)
+    everything = (*BULK, *BULK_MANY, *ECHO, *CONNECT, "connections, client polling")
     plan = [
         ("kernel, veth", veth, everything, "cubic"),
         ("kernel, veth, BBR", veth, BULK, "bbr"),

@@ -30,6 +30,7 @@ SECTIONS = (
         ("p99.9", "ping-pong, polling", "p999_us", True))),
     ("Connections opened and closed by one thread", BASE, (
         ("one after the other, /s", "connections, in turn", "per_s", True),
+        ("the client polling, /s", "connections, client polling", "per_s", True),
         ("32 at once, /s", "connections, 32 at once", "per_s", True),
         ("CPU of the client, 32 at once, µs each", "connections, 32 at once", "cpu_us_each",
          False))),
