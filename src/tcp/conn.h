@@ -126,15 +126,17 @@ struct tcp_tx {
 	uint64_t cwnd_used_max_bytes; /* largest flight of this round (RFC 7661) */
 	uint64_t cwnd_round_end;
 	bool cwnd_limited;
+	uint8_t limit_kind; /* enum tx_limit, since limit_since_ns */
+	uint32_t delivered_segs;
 	uint64_t last_sent_at_ns; /* data; for idle restart */
 
-	/* statistics */
-	uint64_t bytes_retrans, busy_ns, rwnd_limited_ns, sndbuf_limited_ns, limit_since_ns;
+	/* statistics; first those that each segment touches, beside what sending writes anyway */
+	uint64_t busy_ns, limit_since_ns;
 	uint64_t first_timeout_at_ns; /* of this run of RTOs; 0: none */
 	uint64_t rto_since_ns;        /* recovery from a timeout began; 0: none is under way */
 	uint64_t rto_time_ns;         /* of those that are over */
-	uint32_t total_retrans_segs, dsack_dups, delivered_segs, total_rto, total_rto_recoveries;
-	uint8_t limit_kind; /* enum tx_limit, since limit_since_ns */
+	uint64_t bytes_retrans, rwnd_limited_ns, sndbuf_limited_ns;
+	uint32_t total_retrans_segs, dsack_dups, total_rto, total_rto_recoveries;
 	uint32_t
 		sndbuf_grown; /* what the send buffer's limit has reached: it never shrinks again */
 };
@@ -169,13 +171,10 @@ struct tcp_conn {
 	uint8_t retries;    /* timeouts in a row, SYN too */
 	uint32_t flags;     /* CONN_… */
 	struct tcp *tcp;
-	struct event_source *source;   /* NULL: no socket (not accepted yet, or orphan) */
-	struct tcp_listener *listener; /* while queued for accept, else NULL */
-	struct settings_ref *settings; /* shared until somebody changes it */
-	struct port_bind *bind;
+	struct event_source *source;             /* NULL: no socket (not accepted yet, or orphan) */
+	struct settings_ref *settings;           /* shared until somebody changes it */
 	struct tcp_tx *tx;                       /* NULL until something is to be sent */
 	struct list due;                         /* in tcp->due[netif]: has something for output */
-	struct list accept_node;                 /* in listener->ready */
 	struct timer timer;                      /* the earliest of deadlines[] */
 	uint64_t deadlines[CONN_TX_TIMER_FIRST]; /* the others are in tx; see conn_deadline() */
 	struct net_path path;
@@ -224,12 +223,17 @@ struct tcp_conn {
 	uint8_t syn_retries;
 	uint32_t last_data_sent_ms, last_ack_sent_ms;
 	struct tstamp ts;
-	struct ecn *ecn;          /* tcp->ecn_off, or its own when ECN was agreed on */
-	uint64_t syn_sent_at_ns;  /* for the first RTT sample */
-	uint64_t heard_at_ns;     /* last segment from the peer: keep-alive */
-	uint64_t oow_acked_at_ns; /* last answer to an unacceptable segment */
+	struct ecn *ecn;      /* tcp->ecn_off, or its own when ECN was agreed on */
+	uint64_t heard_at_ns; /* last segment from the peer: keep-alive */
 	uint32_t segs_in, segs_out, data_segs_in, data_segs_out;
-	uint64_t syn_rtt_ns; /* of the handshake, until tx exists */
+
+	/* What no common segment touches, at the end, so that the rest lies in fewer cache lines. */
+	uint64_t syn_sent_at_ns;       /* for the first RTT sample */
+	uint64_t syn_rtt_ns;           /* of the handshake, until tx exists */
+	uint64_t oow_acked_at_ns;      /* last answer to an unacceptable segment */
+	struct tcp_listener *listener; /* while queued for accept, else NULL */
+	struct list accept_node;       /* in listener->ready */
+	struct port_bind *bind;
 };
 
 /* Settings shared by reference: a listener's children have its own until they change one. */
