@@ -110,9 +110,11 @@ TEE_API int tee_send_reserve(struct tee_socket *socket, size_t want, void **ret_
 TEE_API int tee_send_commit(struct tee_socket *socket, size_t len);
 
 /*
- * Queues memory that the application owns, without a copy. `release(arg)` is called, from within
- * tee_input(), tee_output(), tee_advance() or a socket call, once no segment refers to it any more;
- * it must not call the stack. All or nothing: 0, -TEE_EAGAIN when the buffer is full, or the error.
+ * Queues memory that the application owns, without a copy: 1 to UINT32_MAX bytes, which must not change until
+ * they are released. `release(arg)` is called once all of it is acknowledged or given up and no frame
+ * refers to it any more, from within tee_input(), tee_output(), tee_advance(), tee_frame_release(), a socket call or
+ * tee_stack_free(); it must not call the stack. All or nothing: 0, also for more bytes than the buffer has room for,
+ * as long as it has any; -TEE_EAGAIN when it is full, or the error: nothing is kept then, and `release` not called.
  */
 TEE_API int tee_send_owned(struct tee_socket *socket, const void *data, size_t len,
 			   void (*release)(void *arg), void *arg);
