@@ -113,6 +113,7 @@ int bench_our_core(int argc, char **argv);      /* 64k|mss|mss-offload|64 ROUNDS
 int bench_our_many(int argc, char **argv);      /* CONNECTIONS [--threads=N] [--rounds=N] */
 int bench_overhead(int argc, char **argv);      /* SECONDS */
 int bench_limits(int argc, char **argv);        /* SECONDS RUNS */
+int bench_calm(int argc, char **argv);          /* CORE CORE */
 int bench_kernel_road(int argc, char **argv);   /* see road_kernel.c */
 int bench_our_road(int argc, char **argv);      /* see road_ours.c */
 int bench_turnover(int argc, char **argv);      /* ours|kernel SECONDS */

@@ -24,6 +24,7 @@ static const struct {
 	{"turnover", bench_turnover},
 	{"overhead", bench_overhead},
 	{"limits", bench_limits},
+	{"calm", bench_calm},
 };
 
 int main(int argc, char **argv)
@@ -34,5 +35,5 @@ int main(int argc, char **argv)
 			return roles[i].run(argc - 2, argv + 2);
 	bench_fail("this program is started by bench/run; it plays kernel-server, kernel-client, "
 		   "kernel-memory, our-client, our-memory, our-core, our-many, kernel-road, "
-		   "our-road, mini, bridge, join, overhead, limits");
+		   "our-road, mini, bridge, join, overhead, limits, calm");
 }
