@@ -28,15 +28,19 @@ class Calm:
         self.extra_s = EXTRA_S
         self.runs = self.again = self.disturbed = 0
 
-    def look(self):
-        """Is all well just now? Without a second core nobody can tell."""
+    def probe(self):
+        """What `teebench calm` tells, or None: nobody can tell without a second core."""
         if not self.command:
-            return True
+            return None
         done = subprocess.run(self.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
                               check=False)
-        if done.returncode != 0:
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def look(self):
+        """Is all well just now?"""
+        told = self.probe()
+        if not told:
             return True
-        told = json.loads(done.stdout)
         self.speeds = [max(pair) for pair in zip(self.speeds, told["steps_per_us"])]
         self.line_us = min(self.line_us, told["line_us"])
         return (all(now >= SPEED_SHARE * best for now, best in zip(told["steps_per_us"], self.speeds)) and
