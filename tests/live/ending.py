@@ -189,4 +189,6 @@ def passt_ends(lab):
 
 
 if __name__ == "__main__":
+    # Who runs the tests under nohup would hand that down, and rightly no program of ours would end by it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     live.main(jobs=4)
