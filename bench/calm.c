@@ -85,14 +85,17 @@ static void start(struct worker *worker)
 int bench_calm(int argc, char **argv)
 {
 	struct worker workers[2] = {{.turn = 0}, {.turn = 1}};
+	char *end;
 
 	if (argc != 2)
 		bench_fail("calm CORE CORE");
 	pthread_barrier_init(&together, NULL, 2);
 	for (unsigned i = 0; i < 2; i++) {
-		workers[i].cpu = atoi(argv[i]);
-		if (workers[i].cpu < 0 || workers[i].cpu >= CPU_SETSIZE)
+		long cpu = strtol(argv[i], &end, 10);
+
+		if (end == argv[i] || *end != '\0' || cpu < 0 || cpu >= CPU_SETSIZE)
 			bench_fail("there is no core %s", argv[i]);
+		workers[i].cpu = (int)cpu;
 		start(&workers[i]);
 	}
 	for (unsigned i = 0; i < 2; i++)

@@ -592,7 +592,7 @@ int bench_limits(int argc, char **argv)
 	if (runs < 1 || runs > RUNS_MAX)
 		bench_fail("limits SECONDS RUNS: of each run, and of each experiment, at most %d",
 			   RUNS_MAX);
-	limits.run_ns = (uint64_t)(atof(argv[0]) * 1e9);
+	limits.run_ns = (uint64_t)(strtod(argv[0], NULL) * 1e9);
 	for (unsigned metric = 0; metric < METRICS; metric++)
 		for (unsigned i = 0; i < runs; i++)
 			limits.values[metric][i] = NAN;
