@@ -70,5 +70,7 @@ class Calm:
         return result
 
     def told(self):
+        if not self.command:
+            return f"{self.runs} runs, none taken again, whatever disturbed them"
         return (f"{self.runs} runs, {self.again} taken again as the machine was disturbed, {self.disturbed} counted "
                 "although it was")
