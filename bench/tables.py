@@ -166,7 +166,7 @@ def memory_table(memory):
 
 CORE_TITLES = {"64k": "64 KiB super-frame", "mss": "1,448 bytes, checksums made and verified",
                "mss-offload": "1,448 bytes, checksums left to the link",
-               "mss-alone": "the same, one at a time", "64": "ten writes of 64 bytes"}
+               "mss-alone": "one of 1,448 bytes at a time", "64": "ten writes of 64 bytes"}
 
 
 def core_table(costs):
