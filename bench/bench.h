@@ -10,6 +10,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +72,8 @@ struct bench_samples {
 /* ---- report.c ---- */
 
 uint64_t bench_now_ns(void);
+/* A thread held to a processor; false: there is none to be had. */
+bool bench_thread_on(pthread_t *thread, int cpu, void *(*run)(void *), void *arg);
 /* CPU time of this process so far. */
 uint64_t bench_cpu_ns(void);
 /* Resident memory of this process, bytes. */

@@ -68,20 +68,6 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void start(struct worker *worker)
-{
-	pthread_attr_t attr;
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)worker->cpu, &set);
-	pthread_attr_init(&attr);
-	pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	if (pthread_create(&worker->thread, &attr, work, worker))
-		bench_fail("no thread on core %d", worker->cpu);
-	pthread_attr_destroy(&attr);
-}
-
 int bench_calm(int argc, char **argv)
 {
 	struct worker workers[2] = {{.turn = 0}, {.turn = 1}};
@@ -96,7 +82,8 @@ int bench_calm(int argc, char **argv)
 		if (end == argv[i] || *end != '\0' || cpu < 0 || cpu >= CPU_SETSIZE)
 			bench_fail("there is no core %s", argv[i]);
 		workers[i].cpu = (int)cpu;
-		start(&workers[i]);
+		if (!bench_thread_on(&workers[i].thread, workers[i].cpu, work, &workers[i]))
+			bench_fail("no thread on core %d", workers[i].cpu);
 	}
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(workers[i].thread, NULL);

@@ -245,23 +245,6 @@ static void *run_partner(void *arg)
 	}
 }
 
-/* A thread held to a processor; false: there is none to be had. */
-static bool start_thread(pthread_t *thread, int cpu, void *(*run)(void *), void *arg)
-{
-	pthread_attr_t attr;
-	cpu_set_t set;
-	bool is_started;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	if (pthread_attr_init(&attr))
-		return false;
-	is_started = !pthread_attr_setaffinity_np(&attr, sizeof(set), &set) &&
-		     !pthread_create(thread, &attr, run, arg);
-	pthread_attr_destroy(&attr);
-	return is_started;
-}
-
 static bool pair_init(struct pair *pair, const struct limits *limits, enum way way)
 {
 	memset(pair, 0, sizeof(*pair));
@@ -274,7 +257,7 @@ static bool pair_init(struct pair *pair, const struct limits *limits, enum way w
 		if (pair->fds[i] < 0)
 			bench_fail("no eventfd: %s", strerror(errno));
 	}
-	return start_thread(&pair->thread, limits->cpu[1], run_partner, pair);
+	return bench_thread_on(&pair->thread, limits->cpu[1], run_partner, pair);
 }
 
 static void pair_fini(struct pair *pair)
@@ -488,7 +471,7 @@ static void measure_tap_read(struct limits *limits, const struct kind *kind)
 	do {
 		if (limits->cpus < 2)
 			fill_tap(&filling);
-		else if (start_thread(&thread, limits->cpu[1], fill_tap, &filling))
+		else if (bench_thread_on(&thread, limits->cpu[1], fill_tap, &filling))
 			pthread_join(thread, NULL);
 		empty_tap(limits, kind->waiting);
 	} while (!is_over(limits, start_ns));

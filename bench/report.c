@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Clocks, samples and the lines of JSON that bench/run reads. */
+#define _GNU_SOURCE /* pthread_attr_setaffinity_np */
 #include "bench.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,4 +196,20 @@ void bench_job_wish(const struct bench_job *job, char ret_wish[2])
 	else if (strcmp(job->what, "echo") == 0)
 		ret_wish[0] = WISH_ECHO;
 	ret_wish[1] = job->spins ? '1' : '0';
+}
+
+bool bench_thread_on(pthread_t *thread, int cpu, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	bool is_started;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (pthread_attr_init(&attr))
+		return false;
+	is_started = !pthread_attr_setaffinity_np(&attr, sizeof(set), &set) &&
+		     !pthread_create(thread, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return is_started;
 }
