@@ -87,6 +87,7 @@ enum {
 	CONN_WAS_WINDOW_LIMITED = 1 << 26,
 	CONN_SOURCE_ROUTED = 1 << 27, /* tcp->srcroutes has a route for it */
 	CONN_WANTS_COOKIE = 1 << 28,  /* passive: a fast-open cookie goes into the SYN-ACK */
+	CONN_SENDS_OWNED = 1 << 29,   /* memory of the application's was queued without a copy */
 };
 
 /* The sender's half, allocated lazily by tx_get(). */

@@ -49,34 +49,36 @@ static inline void pair_fini(struct pair *pair)
 		tee_stack_free(pair->stack[i]);
 }
 
+/* Carries what stack `i` has to send, or loses it. Was there anything? */
+static inline bool pair_carry_from(struct pair *pair, unsigned i, bool drops)
+{
+	struct tee_frame frames[8];
+	int n = tee_output(pair->stack[i], pair->netif[i], frames, 8, pair->now_ns);
+
+	assert_true(n >= 0);
+	for (int k = 0; k < n; k++) {
+		struct tee_pkt *pkt = tee_pkt_new(tee_stack_pool(pair->stack[!i]), frames[k].len);
+
+		assert_non_null(pkt);
+		pkt->len = (uint32_t)tee_frame_copy(&frames[k], tee_pkt_bytes(pkt));
+		tee_frame_release(&frames[k]);
+		if (drops)
+			tee_pkt_release(pkt);
+		else
+			tee_input(pair->stack[!i], pair->netif[!i], pkt, pair->now_ns);
+	}
+	tee_stack_check(pair->stack[i]);
+	return n > 0;
+}
+
 /* Carries frames to and fro until none is left; those that `drops` names (a stack's number) are lost. */
 static inline void pair_carry(struct pair *pair, int drops)
 {
-	struct tee_frame frames[8];
 	bool any = true;
 
 	while (any) {
-		any = false;
-		for (unsigned i = 0; i < 2; i++) {
-			int n = tee_output(pair->stack[i], pair->netif[i], frames, 8, pair->now_ns);
-
-			assert_true(n >= 0);
-			for (int k = 0; k < n; k++) {
-				struct tee_pool *pool = tee_stack_pool(pair->stack[!i]);
-				struct tee_pkt *pkt = tee_pkt_new(pool, frames[k].len);
-
-				assert_non_null(pkt);
-				pkt->len = (uint32_t)tee_frame_copy(&frames[k], tee_pkt_bytes(pkt));
-				tee_frame_release(&frames[k]);
-				any = true;
-				if (drops == (int)i)
-					tee_pkt_release(pkt);
-				else
-					tee_input(pair->stack[!i], pair->netif[!i], pkt,
-						  pair->now_ns);
-			}
-			tee_stack_check(pair->stack[i]);
-		}
+		any = pair_carry_from(pair, 0, drops == 0);
+		any |= pair_carry_from(pair, 1, drops == 1);
 	}
 }
 
