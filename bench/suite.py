@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+from functools import partial
 
 import lab as live
 
@@ -143,6 +144,12 @@ def steer_received(lab, device, ns):
                 f"echo {mask} >/sys/class/net/{device}/queues/rx-0/rps_cpus", ns=ns)
 
 
+def join_nothing(lab, device, ns):
+    """The kernel takes a device's frames one by one, as they come."""
+    live.need("ethtool")
+    lab.command("ethtool", "-K", device, "gro", "off", ns=ns)
+
+
 def veth(wires, name, cases, cc, offloads=True, is_steered=False):
     """The kernel with itself over a veth pair."""
     lab = wires.lab()
@@ -185,14 +192,16 @@ def kernel_tap(wires, name, cases, cc, offloads=True):
     return Column(name, cases, lab, server, words, is_held=False)
 
 
-def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None, needs_sysfs=False):
+def ours(wires, name, cases, wire_of, link_options="", calls="copy", kind=None, needs_sysfs=False, prepare=None):
     """
     teeceepee. `calls`: which way to the bytes; "free" is the one without a copy. `kind`: another kind of link
     on the same wire, which not every machine has: without it, a gap. `needs_sysfs`: the link sets a switch there,
-    which not everybody may.
+    which not everybody may. `prepare`: what is to be set of the kernel's end before.
     """
     lab = wires.lab()
     wire = wire_of(lab)
+    if prepare:
+        prepare(lab, wire.device, wire.ns)
     server = wires.serve(lab, wire.ns, "--cc=cubic")
     own = "-" if wire_of is live.Slirp else f"{wire.own4}/24"
     link = f"{kind}:{wire.device}" if kind else wire.link + link_options
@@ -338,8 +347,10 @@ def columns(wires, teeceepee, lwip_client, quick):
         ("ours, TAP", ours, everything, live.Tap),
         ("ours, TAP, no copy", ours, BULK, live.Tap, "", "free"),
         ("ours, TAP, no offloads", ours, BULK, live.Tap, ",offload=0"),
-        ("ours, TAP, kernel's thread", ours, (*BULK, *CONNECT), live.Tap, ",napi=thread", "copy", None,
-         True),
+        ("ours, TAP, no offloads, kernel's thread", partial(ours, needs_sysfs=True, prepare=join_nothing), BULK,
+         live.Tap, ",offload=0,napi=thread"),
+        ("ours, TAP, kernel's thread", partial(ours, needs_sysfs=True), (*BULK, *CONNECT), live.Tap, ",napi=thread"),
+        ("ours, TAP, RPS", partial(ours, prepare=steer_received), CONNECT, live.Tap),
         ("ours, AF_PACKET", ours, everything, live.Packet),
         ("ours, AF_XDP", ours, (*BULK, *ECHO), live.Packet, "", "copy", "xdp"),
         ("ours, slirp", ours, (*BULK, ECHO[0]), live.Slirp, f":mtu={BEST_SLIRP_MTU}"),
