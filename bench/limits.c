@@ -53,9 +53,9 @@ enum {
 		32, /* between two looks at the clock, where a turn takes less than a look */
 	CALLS_AT_ONCE = 50,
 	VNET_BYTES = 12,
-	FRAME_BYTES_MAX = 1 << 17,
-	MTU_BYTES = 65300,   /* of the TAP, for what a socket may send into it */
-	ETHER_TYPE = 0x88b5, /* for experiments; nobody takes it */
+	FRAME_BYTES_MAX = 66 + 181 * 1448, /* the largest super-frame that a TAP gets */
+	MTU_BYTES = 65300,                 /* of the TAP, for what a socket may send into it */
+	ETHER_TYPE = 0x88b5,               /* for experiments; nobody takes it */
 	TOUCH_BYTES = 32 << 20,
 	PAGE_BYTES = 4096,
 	HUGE_BYTES = 2 << 20,
@@ -115,7 +115,7 @@ static const struct kind written[] = {
 	/* a TCP segment without text, with timestamps; one of an Ethernet; the largest super-frame that a TAP gets */
 	{66, 0, TAP_WRITE},
 	{1514, 0, TAP_WRITE_FULL},
-	{66 + 90 * 1448, 0, TAP_WRITE_SUPER},
+	{FRAME_BYTES_MAX, 0, TAP_WRITE_SUPER},
 };
 static const struct kind received[] = {
 	{66, 500, TAP_READ},

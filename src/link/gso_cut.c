@@ -23,7 +23,7 @@
 #include "wire/tcp.h"
 
 enum { TCP_SEQ = 4, TCP_FLAGS = 12, TCP_CHECKSUM = 16, TCP_URGENT = 18, UDP_CHECKSUM = 6 };
-enum { IP4_LENGTH = 2, IP4_ID = 4, IP4_CHECKSUM = 10, IP6_LENGTH = 4 };
+enum { IP4_LENGTH = 2, IP4_ID = 4, IP4_CHECKSUM = 10, IP6_LENGTH = 4, IP6_NEXT_HEADER = 6 };
 
 static const uint8_t *head_of(const struct tee_frame *frame)
 {
@@ -67,7 +67,7 @@ static uint64_t sum_tcp(const uint8_t *tcp, uint32_t tcp_len, uint32_t l4_len)
 	memset(common + TCP_FLAGS, 0, 2);
 	memset(common + TCP_URGENT, 0, 2);
 	/* To subtract in one's complement is to add the complement. */
-	return checksum_add(0, common, tcp_len) + (uint16_t)~l4_len;
+	return checksum_add(0, common, tcp_len) + (uint16_t)~l4_len + (uint16_t) ~(l4_len >> 16);
 }
 
 static uint64_t sum_ip4(const uint8_t *ip, uint32_t ip_len)
@@ -78,6 +78,23 @@ static uint64_t sum_ip4(const uint8_t *ip, uint32_t ip_len)
 	memset(common + IP4_LENGTH, 0, 4); /* and the identification behind it */
 	memset(common + IP4_CHECKSUM, 0, 2);
 	return checksum_add(0, common, ip_len);
+}
+
+/* RFC 2675: the length of what is too long for IPv6's header stands in an option behind it. */
+static void take_out_jumbo(struct tee_frame *frame)
+{
+	uint8_t *head = frame->head + frame->head_off, *ip = head + frame->l3_off;
+	uint32_t fixed = frame->l3_off + IP6_HEADER_LEN;
+
+	if (frame->gso_type != TEE_GSO_TCP6 || frame->csum_start != fixed + IP6_JUMBO_LEN ||
+	    ip[IP6_NEXT_HEADER] != IP_PROTO_IP6_HOP_BY_HOP)
+		return;
+	ip[IP6_NEXT_HEADER] = head[fixed];
+	memmove(head + IP6_JUMBO_LEN, head, fixed);
+	frame->head_off += IP6_JUMBO_LEN;
+	frame->head_len -= IP6_JUMBO_LEN;
+	frame->len -= IP6_JUMBO_LEN;
+	frame->csum_start -= IP6_JUMBO_LEN;
 }
 
 int gso_cut_begin(struct gso_cut *cut, struct tee_frame *frame)
@@ -93,8 +110,10 @@ int gso_cut_begin(struct gso_cut *cut, struct tee_frame *frame)
 		return -TEE_EINVAL;
 	tcp_len = (head_of(frame)[l4 + TCP_FLAGS] >> 4) * 4u;
 	if (tcp_len < TCP_HEADER_LEN || !pull_head(frame, l4 + tcp_len) ||
-	    frame->head_len != l4 + tcp_len || frame->len - l4 > UINT16_MAX)
+	    frame->head_len != l4 + tcp_len || frame->len - l4 > TEE_GSO_BYTES_MAX)
 		return -TEE_EINVAL;
+	take_out_jumbo(frame);
+	l4 = frame->csum_start;
 	head = head_of(frame);
 	*cut = (struct gso_cut){
 		.frame = frame,

@@ -8,7 +8,8 @@
 /*
  * Cuts a frame of TCP into the frames that go on the wire:
  *   1. gso_cut_begin() on the super-frame, which must then stay as it is (its headers may move from its
- *      first slice into its head, which is the same frame);
+ *      first slice into its head, which is the same frame; a jumbo payload option, which no segment needs, is
+ *      taken out);
  *   2. gso_cut_next() until it returns false. The frames refer to the super-frame's payload and hold nothing.
  */
 struct gso_cut {

@@ -9,9 +9,11 @@
  *
  * Frames travel with a virtio-net header in front (vnet.c): checksums are left to the other side and
  * super-frames of up to 64 KiB pass as one, both ways, which makes this the fastest link there is. What ends in
- * the kernel itself goes there in frames of up to 128 KiB, which it takes (for what it calls BIG TCP, with IPv4
- * since Linux 6.3) although the IP header can't tell their length: half the system calls and wake-ups of the reader, and
- * the pages that hold them come back later, when they lie in no other core's cache any more.
+ * the kernel itself goes there in frames of up to 256 KiB, which it takes (for what it calls BIG TCP, with IPv4
+ * since Linux 6.3) although the IP header can't tell their length: a quarter of the system calls and wake-ups of the
+ * reader, and the pages that hold them come back later, when they lie in no other core's cache any more. A frame takes
+ * seventeen pieces of the kernel's memory at most, so where its memory is in small pieces it may have no room for a large
+ * one: that one goes in segments.
  * A received super-frame is read straight into the packet that the stack will own (rx.c), its virtio-net header into
  * the headroom before it; a frame that we send is one writev() of header and slices, or, if small, one write() of a
  * copy: the kernel takes a list of pieces noticeably slower than one piece. `offload=0` does without; then
@@ -50,6 +52,7 @@
 #include "base/check.h"
 #include "link/counter_table.h"
 #include "link/gro.h"
+#include "link/gso_cut.h"
 #include "link/netdev.h"
 #include "link/rx.h"
 #include "link/spec.h"
@@ -63,7 +66,7 @@ enum {
 	TAP_MTU_FALLBACK = 1500,
 	TAP_READ_BYTES = 256 << 10,  /* of one recv: what is read soon is still in the cache */
 	TAP_COPY_BYTES = 256,        /* frames up to so long are sent as one piece */
-	TAP_SUPER_BYTES = 128 << 10, /* to the kernel itself; twice as much gains no more */
+	TAP_SUPER_BYTES = 256 << 10, /* to the kernel itself; half as much again gains no more */
 };
 
 struct tap_link {
@@ -75,8 +78,8 @@ struct tap_link {
 	struct rx_buffer rx;
 	bool joins; /* the kernel sends segments one by one: gro makes super-frames of them */
 	struct gro gro;
-	uint64_t rx_frames, tx_frames, rx_super, tx_super, tx_big, rx_no_memory, rx_malformed,
-		tx_down, tx_refused;
+	uint64_t rx_frames, tx_frames, rx_super, tx_super, tx_big, tx_big_cut, rx_no_memory,
+		rx_malformed, tx_down, tx_refused;
 };
 
 /* ---- frames ---- */
@@ -194,6 +197,25 @@ static ssize_t tap_write(const struct tap_link *self, const struct tee_frame *fr
 	return write(self->fd, bytes, self->vnet_len + frame->len);
 }
 
+/* The kernel's memory is in pieces too small for the whole: it goes as segments. What they meet is theirs. */
+static void tap_write_cut(struct tap_link *self, struct tee_frame *frame)
+{
+	struct tee_frame segment;
+	struct gso_cut cut;
+
+	self->tx_big_cut++;
+	if (gso_cut_begin(&cut, frame) < 0) {
+		self->tx_refused++;
+		return;
+	}
+	while (gso_cut_next(&cut, &segment)) {
+		if (tap_write(self, &segment) < 0)
+			self->tx_refused++;
+		else
+			self->tx_frames++;
+	}
+}
+
 static int tap_send(struct tee_link *link, struct tee_frame *frames, unsigned n, uint64_t now_ns)
 {
 	struct tap_link *self = (struct tap_link *)link;
@@ -203,8 +225,14 @@ static int tap_send(struct tee_link *link, struct tee_frame *frames, unsigned n,
 	self->waits_for_room = false;
 	for (; count < n; count++) {
 		if (tap_write(self, &frames[count]) < 0) {
-			int result = tap_write_failed(self, errno);
+			int result;
 
+			if (frames[count].len > TEE_FRAME_LEN_MAX &&
+			    (errno == ENOBUFS || errno == ENOMEM)) {
+				tap_write_cut(self, &frames[count]);
+				continue;
+			}
+			result = tap_write_failed(self, errno);
 			if (result == -TEE_ENODEV && count == 0)
 				return result;
 			if (result < 0) {
@@ -242,6 +270,7 @@ static bool tap_counter(struct tee_link *link, unsigned idx, const char **ret_na
 		{"tap.tx_big_frames", self->tx_big},      {"tap.rx_no_memory", self->rx_no_memory},
 		{"tap.rx_malformed", self->rx_malformed}, {"tap.tx_interface_down", self->tx_down},
 		{"tap.tx_refused", self->tx_refused},     {"tap.rx_joined", self->gro.joined},
+		{"tap.tx_big_cut", self->tx_big_cut},
 	};
 
 	return link_counter_tell(counters, ARRAY_LEN(counters), NULL, idx, ret_name, ret_value);

@@ -393,6 +393,7 @@ void conn_mark_due(struct tcp_conn *conn);
 /* The send buffer's limit, as it is now, is from now on the least. */
 void sndbuf_keep(struct tcp_conn *conn);
 /* As many bytes as the path can hold at the speed of the fastest links; not below `least`. */
+uint32_t conn_supers_bytes(const struct tcp_conn *conn, uint32_t count, uint32_t most);
 uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least);
 /* Raises WRITABLE where a send had found no room and there is some now. */
 void conn_tell_writable(struct tcp_conn *conn);

@@ -11,10 +11,12 @@
 enum {
 	CHUNK_SMALL = 2048,
 	CHUNK_LARGE = 65536,
-	/* What autotuning gives even the shortest path: some super-frames, and more where the bytes stay the
-	   application's, since no copies of them wait in the cache. */
+	/* What autotuning gives even the shortest path: some super-frames, but no more than the caches hold. */
 	SNDBUF_SUPERS = 12,
+	SNDBUF_SUPERS_BYTES = 1536 << 10,
+	/* … and where the bytes stay the application's, of which no copies wait. */
 	SNDBUF_SUPERS_OWNED = 32,
+	SNDBUF_SUPERS_OWNED_BYTES = 3 << 20,
 	PATH_BYTES_PER_US = 12500, /* no path is faster: 100 Gbit/s */
 };
 
@@ -34,6 +36,12 @@ uint64_t conn_path_bytes_max(const struct tcp_conn *conn, uint64_t least)
 	if (!rtt_ns)
 		return UINT64_MAX;
 	return MAX(MIN(rtt_ns, TEE_NS_PER_S) * PATH_BYTES_PER_US / TEE_NS_PER_US, least);
+}
+
+/* `count` of the largest frames that the path takes, as far as that is no more than `most` bytes. */
+uint32_t conn_supers_bytes(const struct tcp_conn *conn, uint32_t count, uint32_t most)
+{
+	return MIN(count * net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip), most);
 }
 
 /* What the send queue may hold in any case, which is nearly always all that one need know. */
@@ -56,10 +64,11 @@ static uint32_t sndbuf_limit(const struct tcp_conn *conn)
 		/* What is in flight, and what is sent while the first of it is repaired; a controller that
 		   keeps its rate in recovery sends a window more until then. */
 		unsigned windows = conn->tx->cc.ops->owns_recovery ? 3 : 2;
-		unsigned count = conn_has(conn, CONN_SENDS_OWNED) ? SNDBUF_SUPERS_OWNED
-								  : SNDBUF_SUPERS;
-		uint32_t supers = count *
-				  net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip);
+		uint32_t supers =
+			conn_has(conn, CONN_SENDS_OWNED)
+				? conn_supers_bytes(conn, SNDBUF_SUPERS_OWNED,
+						    SNDBUF_SUPERS_OWNED_BYTES)
+				: conn_supers_bytes(conn, SNDBUF_SUPERS, SNDBUF_SUPERS_BYTES);
 
 		want = MAX(want, MIN(windows * conn->tx->cc.cwnd_bytes + 16u * conn->snd.mss,
 				     conn_path_bytes_max(conn, supers)));

@@ -25,8 +25,9 @@ enum {
 	LOSS_SOON_ACKS = 128, /* a sender that loses one in a hundred gets them all so */
 	RCV_MSS_MIN = 88,
 	RCVBUF_SHORT_PATH = 1 << 20, /* what autotuning gives even the shortest path … */
-	RCVBUF_SUPERS = 16,          /* … and one that carries large super-frames */
-	INITIAL_FLIGHT_SEGS = 10,    /* what most senders begin with (RFC 6928) */
+	RCVBUF_SUPERS = 16,          /* … and one that carries large super-frames, up to */
+	RCVBUF_SUPERS_BYTES = 2 << 20,
+	INITIAL_FLIGHT_SEGS = 10, /* what most senders begin with (RFC 6928) */
 };
 
 #define LONG_PATH_NS (5 * TEE_NS_PER_MS)
@@ -335,8 +336,7 @@ static void grow_buffer(struct tcp_conn *conn, uint64_t read_bytes)
 	const struct tee_config *config = conn_config(conn);
 	uint32_t mss = MAX(conn->adv_mss, 536u);
 	uint64_t want, before = MAX(conn->rx->space_bytes, INITIAL_FLIGHT_SEGS * mss);
-	uint32_t supers = RCVBUF_SUPERS *
-			  net_path_gso_bytes_max(&conn->path, &conn->node.key.remote_ip);
+	uint32_t supers = conn_supers_bytes(conn, RCVBUF_SUPERS, RCVBUF_SUPERS_BYTES);
 
 	if (!config->tcp_autotuning || (conn->settings->s.flags & TCP_SET_RCVBUF_LOCKED) ||
 	    tee_pool_bytes_used(conn_engine(conn)->pool) > config->memory_bytes_max / 2)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hosts on a TAP whose other end is the kernel's TCP, in a user and network namespace that this program makes for
- * itself; skipped where that isn't allowed. The kernel is 10.9.0.1, we are 10.9.0.2. Whatever the kernel
+ * itself; skipped where that isn't allowed. The kernel is 10.9.0.1 and fd09::1, we are .2. Whatever the kernel
  * answers stands in the TAP when our write returns, so frames can be counted.
  */
 #define _GNU_SOURCE
@@ -14,14 +14,18 @@
 #include <string.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <net/if.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 
 #include "../link/counter.h"
 #include "../link/namespace.h"
@@ -34,13 +38,28 @@ static bool has_namespace;
 static struct {
 	struct tee_host *host;
 	int listener;
+	bool over_ipv6, is_memory_short;
 } fix;
 static uint8_t sent[BULK_BYTES], received[BULK_BYTES];
+
+/* The link's, in place of the C library's: the kernel's memory may be too short for what is beyond 64 KiB. */
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++)
+		len += iov[i].iov_len;
+	if (fix.is_memory_short && len > TEE_FRAME_LEN_MAX + sizeof(struct virtio_net_hdr_v1)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return syscall(SYS_writev, fd, iov, count);
+}
 
 /* Opens a host on a TAP of its own, and a listening socket of the kernel's. */
 static void open_spinning_host(const char *link, uint64_t spin_ns)
 {
-	struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
 	char error[TEE_HOST_ERROR_SIZE] = "";
 	struct tee_host_config config;
 	int on = 1;
@@ -50,14 +69,15 @@ static void open_spinning_host(const char *link, uint64_t spin_ns)
 	tee_host_config_init(&config);
 	config.link = link;
 	config.ip = "10.9.0.2/24";
-	config.ip6 = "none";
+	config.ip6 = fix.over_ipv6 ? "fd09::2/64" : "none";
 	config.spin_ns = spin_ns;
 	config.stack.acd = false;
 	if (tee_host_open(&config, &fix.host, error) < 0)
 		fail_msg("%s", error);
 	assert_int_equal(system("ip addr add 10.9.0.1/24 dev tee0"), 0);
-	here.sin_addr.s_addr = htonl(0x0a090001);
-	fix.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fix.over_ipv6)
+		assert_int_equal(system("ip addr add fd09::1/64 dev tee0 nodad"), 0);
+	fix.listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fix.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	assert_int_equal(bind(fix.listener, (struct sockaddr *)&here, sizeof(here)), 0);
 	assert_int_equal(listen(fix.listener, 8), 0);
@@ -81,10 +101,13 @@ static int tear_down(void **state)
 /* Connects; returns the kernel's end. */
 static int meet(struct tee_socket **ret_socket)
 {
-	const struct tee_endpoint there = {.ip = TEE_IP4(10, 9, 0, 1), .port = PORT};
+	const struct tee_endpoint there = {.ip = fix.over_ipv6
+							 ? (struct tee_ip){{0xfd, 0x09, [15] = 1}}
+							 : TEE_IP4(10, 9, 0, 1),
+					   .port = PORT};
 	int fd;
 
-	assert_int_equal(tee_socket_open(tee_host_stack(fix.host), TEE_SOCKET_TCP, TEE_FAMILY_IPV4,
+	assert_int_equal(tee_socket_open(tee_host_stack(fix.host), TEE_SOCKET_TCP, TEE_FAMILY_ANY,
 					 ret_socket),
 			 0);
 	assert_int_equal(tee_connect(*ret_socket, &there), -TEE_EINPROGRESS);
@@ -219,6 +242,23 @@ static void a_link_with_offloads_gets_super_frames(void **state)
 	assert_int_equal(link_counter(fix.host->link, "tap.tx_big_frames") > 0,
 			 fix.host->link->info.far_gso_bytes_max > 0);
 	assert_int_equal(fix.host->link->info.far_gso_bytes_max > 0, netdev_takes_big());
+}
+
+/* Beyond 64 KiB a frame is in many pieces of the kernel's memory, which may not be had. */
+static void what_the_kernel_has_no_memory_for_goes_in_segments(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		fix.is_memory_short = true;
+		fix.over_ipv6 = i == 1;
+		if (!has_namespace || !netdev_takes_big())
+			skip();
+		bulk_arrives("tap:tee0", "tap.tx_big_cut", 1000);
+		assert_int_equal(link_counter(fix.host->link, "tap.tx_big_frames"), 0);
+		assert_int_equal(link_counter(fix.host->link, "tap.tx_refused"), 0);
+		assert_int_equal(tee_counter_by_name(tee_host_stack(fix.host), "tcp.retrans_segs"),
+				 0);
+		tear_down(state);
+	}
 }
 
 /* ---- latency ---- */
@@ -358,6 +398,8 @@ int main(void)
 					  tear_down),
 		cmocka_unit_test_teardown(a_link_without_offloads_gets_segments, tear_down),
 		cmocka_unit_test_teardown(a_link_with_offloads_gets_super_frames, tear_down),
+		cmocka_unit_test_teardown(what_the_kernel_has_no_memory_for_goes_in_segments,
+					  tear_down),
 		cmocka_unit_test_teardown(who_spins_asks_a_tap_for_even_round_trips, tear_down),
 		cmocka_unit_test_teardown(bytes_go_to_and_fro, tear_down),
 		cmocka_unit_test_teardown(frames_that_come_alone_leave_others_their_turn,
