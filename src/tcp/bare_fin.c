@@ -71,7 +71,6 @@ void bare_fin_send(struct tcp_conn *conn, struct tee_frame *frame)
 		.flags = TEE_TCP_FIN,
 		.why = TEE_WHY_FIN,
 		.mss = conn->snd.mss,
-		.is_new_data = true,
 	};
 	struct rto rto;
 	uint64_t probe_ns;

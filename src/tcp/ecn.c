@@ -180,7 +180,7 @@ uint32_t ecn_on_ack(struct ecn *ecn, const struct ecn_ack *ack, uint32_t *ret_by
 uint8_t ecn_ip_bits(const struct ecn *ecn, bool is_new_data)
 {
 	switch (ecn->mode) {
-	/* RFC 3168 6.1.4 and 6.1.5: neither pure ACKs nor retransmissions. */
+	/* RFC 3168 6.1.4 and 6.1.5: neither pure ACKs nor retransmissions; nor, as Linux, a FIN without data. */
 	case ECN_MODE_CLASSIC: return is_new_data ? ECN_ECT0 : ECN_NOT_ECT;
 	/* RFC 9768 counts all packets, so all may be marked. */
 	case ECN_MODE_ACCURATE: return ecn->fails & ECN_FAIL_ACE_RECV ? ECN_NOT_ECT : ECN_ECT0;

@@ -204,14 +204,14 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 {
 	struct tcp_tx *tx = conn->tx;
 	uint32_t mss = segment_mss(conn);
-	struct out_segment out = {
-		.seq = conn->snd.nxt, .why = why, .mss = mss, .is_new_data = true};
+	struct out_segment out = {.seq = conn->snd.nxt, .why = why, .mss = mss};
 	struct send_record *record;
 	uint64_t end;
 	unsigned flags = 0;
 	bool was_in_syn;
 
 	out.len = put_payload(conn, frame, conn->snd.nxt, want, mss);
+	out.is_new_data = out.len != 0;
 	end = conn->snd.nxt + out.len;
 	if (end == conn_written(conn)) {
 		if (out.len)

@@ -99,6 +99,11 @@ void conn_send_rst(struct tcp_conn *conn, enum tee_why why)
 	};
 
 	conn->segs_out++;
+	if (conn_has(conn, CONN_HAS_TS)) { /* RFC 7323 3.2: "SHOULD be sent in a <RST> segment" */
+		rst.options.has_ts = true;
+		rst.options.ts_val = tstamp_val(&conn->ts, conn_now(conn));
+		rst.options.ts_ecr = conn->ts.recent;
+	}
 	/* RFC 9768 3.2: the counter is on every segment; so is the classic echo. */
 	rst.flags |= ecn_out_flags(conn->ecn, false);
 	reply_segment(
