@@ -197,7 +197,7 @@ static ssize_t tap_write(const struct tap_link *self, const struct tee_frame *fr
 	return write(self->fd, bytes, self->vnet_len + frame->len);
 }
 
-/* The kernel's memory is in pieces too small for the whole: it goes as segments. What they meet is theirs. */
+/* The kernel has no memory for the whole: it goes as segments, and one that is refused is lost as on a wire. */
 static void tap_write_cut(struct tap_link *self, struct tee_frame *frame)
 {
 	struct tee_frame segment;
