@@ -547,6 +547,21 @@ static void take_in_order(struct tcp_conn *conn, const struct text *text, struct
 		conn_raise(conn, TEE_EV_READABLE);
 }
 
+/* Told like the text before it: the latest first (RFC 2018 4), and that it came twice (RFC 2883). */
+static void hold_fin(struct tcp_conn *conn, uint64_t fin)
+{
+	bool is_again = conn->rcv.fin;
+
+	conn->rcv.fin = fin;
+	if (!rx_get(conn))
+		return;
+	conn->rx->fin_touched = conn->rx->ooo ? ++conn->rx->ooo->serial : 1;
+	if (is_again && conn_has(conn, CONN_DSACK_DUE) && conn->rx->dsack_end == fin)
+		conn->rx->dsack_end++;
+	else if (is_again)
+		note_duplicate(conn, fin, fin + 1);
+}
+
 /* SHLD-31: kept, and reported at once by a duplicate ACK with SACK (RFC 5681 4.2, RFC 2018). */
 static void take_out_of_order(struct tcp_conn *conn, const struct text *text, struct tee_pkt *pkt)
 {
@@ -557,8 +572,6 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 						       : MAX(conn->rcv.buf, 65535u);
 	uint32_t len = (uint32_t)(text->end - text->start);
 
-	if (text->fin)
-		conn->rcv.fin = text->end;
 	if (len) {
 		if (!conn->rx->ooo) {
 			conn->rx->ooo = calloc(1, sizeof(*conn->rx->ooo));
@@ -581,6 +594,8 @@ static void take_out_of_order(struct tcp_conn *conn, const struct text *text, st
 				note_duplicate(conn, result.dup_start, result.dup_end);
 		}
 	}
+	if (text->fin)
+		hold_fin(conn, text->end);
 	if (text->step && !conn_has(conn, CONN_HAS_SACK))
 		ack_note_each(conn, text->segs, 0);
 	conn_ack_now(conn, TEE_WHY_ACK_OUT_OF_ORDER);

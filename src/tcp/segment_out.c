@@ -34,7 +34,8 @@ bool segment_has_sack_news(const struct tcp_conn *conn)
 static unsigned add_fin(const struct tcp_conn *conn, uint64_t (*blocks)[2], unsigned count,
 			unsigned most)
 {
-	uint64_t fin = conn->rcv.fin;
+	uint64_t fin = conn->rcv.fin, touched = conn->rx ? conn->rx->fin_touched : 0;
+	unsigned at = 0;
 
 	if (!has_fin_ahead(conn))
 		return count;
@@ -44,11 +45,21 @@ static unsigned add_fin(const struct tcp_conn *conn, uint64_t (*blocks)[2], unsi
 			return count;
 		}
 	}
-	if (count == most)
+	if (conn_ooo(conn)) {
+		LIST_FOR_EACH(node, &conn_ooo(conn)->recent)
+		{
+			if (CONTAINER_OF(node, struct ooo_range, recent)->touched < touched)
+				break;
+			at++;
+		}
+	}
+	if (at >= most)
 		return count;
-	blocks[count][0] = fin;
-	blocks[count][1] = fin + 1;
-	return count + 1;
+	count = MIN(count + 1, most);
+	memmove(blocks[at + 1], blocks[at], (count - 1 - at) * sizeof(blocks[0]));
+	blocks[at][0] = fin;
+	blocks[at][1] = fin + 1;
+	return count;
 }
 
 /* RFC 2883 4: a DSACK block goes first; RFC 2018 4: then the ranges, the latest first. */
