@@ -30,6 +30,9 @@ void undo_note_ack(struct tcp_conn *conn, const struct ack_info *info, const str
 				   conn->snd.mss);
 	tx->dsack_dups += segs;
 	tx->delivered_segs += segs; /* what came twice did come */
+	/* More came twice than was sent twice: the network makes copies, and a DSACK proves nothing (RFC 3708). */
+	if (tx->dsack_dups > tx->total_retrans_segs)
+		return;
 	if (tx->undo_possible && tx->undo_retrans_segs > 0 && info->dsack_start >= tx->undo_una)
 		tx->undo_retrans_segs -= (int32_t)MIN(segs, (uint32_t)tx->undo_retrans_segs);
 }
