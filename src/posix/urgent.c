@@ -67,10 +67,13 @@ int64_t posix_urgent_recv(struct posix_file *file, struct posix_msg *msg, int fl
 	uint64_t ahead = urgent_ahead(file);
 	uint8_t octet;
 
+	if (posix_tcp_state(file) == TEE_TCP_LISTEN)
+		return -LINUX_ENOTCONN;
 	if (file->has_oob_inline || !ahead || file->taken + ahead == file->urgent_read_at)
 		return -LINUX_EINVAL;
 	if (queued(file) < ahead || !octet_at(file, ahead - 1, &octet))
-		return -LINUX_EAGAIN;
+		/* What was announced is not here, and after the end it will not come. */
+		return tee_readiness(file->socket) & TEE_EV_RDHUP ? 0 : -LINUX_EAGAIN;
 	if (!(flags & LINUX_MSG_PEEK))
 		file->urgent_read_at = file->taken + ahead;
 	msg->flags |= LINUX_MSG_OOB;
