@@ -66,6 +66,7 @@ struct tee_config {
 	uint32_t route_max;
 	uint32_t reassembly_bytes_max; /* IP fragments in wait, in all */
 	uint32_t reassembly_datagrams_max;
+	uint32_t error_queue_bytes_max; /* errors that one socket keeps (TEE_OPT_RECVERR) */
 	uint64_t reassembly_timeout_ns; /* RFC 791, RFC 8200: 30 to 60 s */
 	uint32_t icmp_rate_per_s;       /* ICMP errors that we send, a second (RFC 1812 4.3.2.8) */
 	uint32_t challenge_ack_rate_per_s; /* RFC 5961 section 7; 0: no limit */

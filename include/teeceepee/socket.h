@@ -141,6 +141,31 @@ TEE_API void tee_abort(struct tee_socket *socket);
 TEE_API unsigned tee_readiness(const struct tee_socket *socket);
 /* The pending error (positive enum tee_error) or 0, and forgets it. */
 TEE_API int tee_take_error(struct tee_socket *socket);
+
+/* One error that a socket with TEE_OPT_RECVERR kept. */
+struct tee_error_info {
+	struct tee_endpoint remote;   /* where the packet was to go that it is about */
+	struct tee_endpoint local;    /* where the message came to; port 0 */
+	struct tee_endpoint offender; /* who sent the message; port 0. `is_local`: nobody */
+	int error;                    /* enum tee_error, above 0 */
+	uint8_t version;              /* of IP: 4 or 6 */
+	bool is_local;                /* no message: this stack refused a datagram (TEE_EMSGSIZE) */
+	uint8_t type, code;           /* of ICMP or ICMPv6 */
+	uint32_t info;                /* the path's MTU, or where the bad parameter stands */
+	uint8_t ttl, tos;             /* of the message's packet */
+	bool truncated;               /* `len` was too small */
+	uint64_t at_ns;               /* when it came */
+};
+/*
+ * Takes the oldest of the errors that TEE_OPT_RECVERR keeps: ICMP's about datagrams of UDP and ping, and about the SYN
+ * of a connection that is being opened, which ends by it; and datagrams that were too long for their path. `buf` gets
+ * what the message quotes behind UDP's header (of TCP and ping from theirs on), as much as has room;
+ * returns how much, or -TEE_EAGAIN. While any wait, TEE_EV_ERROR holds. TEE_MSG_PEEK leaves it in the queue;
+ * else, where it came by ICMP, the next of them becomes the error that tee_take_error() tells, or none.
+ * The queue is limited by error_queue_bytes_max; what exceeds it is dropped and counted.
+ */
+TEE_API ssize_t tee_recv_error(struct tee_socket *socket, void *buf, size_t len, unsigned flags,
+			       struct tee_error_info *ret_info);
 TEE_API int tee_local_name(const struct tee_socket *socket, struct tee_endpoint *ret_local);
 /* -TEE_ENOTCONN when there is no peer. */
 TEE_API int tee_remote_name(const struct tee_socket *socket, struct tee_endpoint *ret_remote);
@@ -187,8 +212,11 @@ enum tee_option {
 	TEE_OPT_OUTQ,         /* get only: bytes not yet acknowledged */
 	TEE_OPT_OUTQ_NOTSENT, /* get only */
 	TEE_OPT_URGENT_AHEAD, /* get only: bytes up to and including the urgent byte (MUST-33) */
+	TEE_OPT_RECVERR, /* TEE_RECVERR_…: keep errors for tee_recv_error(), and tell each at once */
 	TEE_OPT_COUNT
 };
+/* Of which family's packets; an IPv6 socket may have peers of both. */
+enum { TEE_RECVERR_IPV4 = 1, TEE_RECVERR_IPV6 = 2 };
 /* 0, -TEE_ENOPROTOOPT (not for this socket), -TEE_EINVAL (value), -TEE_EISCONN and the like. */
 TEE_API int tee_set_option(struct tee_socket *socket, enum tee_option option, uint64_t value);
 TEE_API int tee_get_option(const struct tee_socket *socket, enum tee_option option,

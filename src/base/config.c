@@ -72,6 +72,7 @@ static const struct field fields[] = {
 	FIELD(challenge_ack_rate_per_s, U32, PER_S, 0, UINT32_MAX),
 	SPAN(oow_ack_interval_ns, 0),
 	BYTES(udp_queue_bytes_max, 1, UINT32_MAX),
+	BYTES(error_queue_bytes_max, 0, UINT32_MAX),
 
 	FIELD(ttl, U8, NONE, 1, 255),
 	BOOL(forward_icmp_echo),
@@ -216,6 +217,7 @@ static void init_limits(struct tee_config *config)
 	config->challenge_ack_rate_per_s = 0;
 	config->oow_ack_interval_ns = 500 * TEE_NS_PER_MS;
 	config->udp_queue_bytes_max = 4 * 212992;
+	config->error_queue_bytes_max = 64 << 10;
 }
 
 void tee_config_init(struct tee_config *config)

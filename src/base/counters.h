@@ -113,6 +113,7 @@
  X(DROP_UDP_MALFORMED, "drop.udp_malformed")                     \
  X(DROP_UDP_BAD_CHECKSUM, "drop.udp_bad_checksum")               \
  X(DROP_UDP_QUEUE_FULL, "drop.udp_queue_full")                   \
+ X(DROP_ERROR_QUEUE_FULL, "drop.error_queue_full")               \
  X(DROP_TCP_MALFORMED, "drop.tcp_malformed")                     \
  X(DROP_TCP_BAD_CHECKSUM, "drop.tcp_bad_checksum")               \
  X(DROP_TCP_SIGNED, "drop.tcp_unexpected_signature")             \

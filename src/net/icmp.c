@@ -63,6 +63,15 @@ static bool parse_quote6(const uint8_t *data, size_t len, struct quote *quote)
 	return true;
 }
 
+/* What the message says beside type and code. */
+static uint32_t told_info(uint8_t version, const struct icmp *icmp, enum icmp_error error,
+			  uint32_t mtu)
+{
+	if (version == 6)
+		return icmp->rest;
+	return error == ICMP_ERROR_PARAMETER_PROBLEM ? icmp->rest >> 24 : mtu;
+}
+
 static void error_input(struct ip_packet *packet, struct net *net, const struct icmp *icmp,
 			enum icmp_error error, uint32_t mtu)
 {
@@ -88,7 +97,10 @@ static void error_input(struct ip_packet *packet, struct net *net, const struct 
 		.version = packet->ip.version,
 		.type = icmp->type,
 		.code = icmp->code,
+		.ttl = packet->ip.ttl,
+		.tos = packet->ip.tos,
 		.mtu = mtu,
+		.info = told_info(packet->ip.version, icmp, error, mtu),
 		.local = quote.src,
 		.remote = quote.dst,
 		.reporter = packet->ip.src,
@@ -127,6 +139,27 @@ void icmp_report_unreachable(struct net *net, struct netif *netif, const struct 
 	};
 	net->protocols[quote.protocol].ops->icmp_error(net->protocols[quote.protocol].context,
 						       &report);
+}
+
+/* ---- errors that a socket wishes to keep ---- */
+
+void net_set_errors(struct net *net, const struct net_errors *errors, void *context)
+{
+	net->errors = errors;
+	net->errors_context = context;
+}
+
+bool net_wants_error(const struct net *net, struct event_source *source,
+		     const struct icmp_report *report)
+{
+	return source && net->errors &&
+	       net->errors->wants(net->errors_context, source, report->version);
+}
+
+void net_keep_error(struct net *net, struct event_source *source, const struct icmp_report *report,
+		    size_t skip)
+{
+	net->errors->keep(net->errors_context, source, report, skip);
 }
 
 /* ---- echo ---- */

@@ -33,7 +33,9 @@ struct ip_packet {
 struct icmp_report {
 	enum icmp_error error;
 	uint8_t version, type, code;
+	uint8_t ttl, tos;            /* of the packet that brought the message */
 	uint32_t mtu;                /* of ICMP_ERROR_TOO_BIG; 0: the router didn't say */
+	uint32_t info;               /* as told: that MTU, or where the bad parameter stands */
 	struct tee_ip local, remote; /* of the quoted packet: its source and destination */
 	struct tee_ip reporter;      /* who sent the ICMP message */
 	struct netif *netif;
@@ -49,6 +51,23 @@ struct net_protocol {
 	   ICMP_ERROR_TOO_BIG it calls net_pmtu_update() if it believes the message. */
 	void (*icmp_error)(void *context, const struct icmp_report *report);
 };
+
+/*
+ * Who keeps errors for sockets that wish to hear of each (sock/errors.c). A socket is named by its event source.
+ * `keep`: the protocol believes the report; the first `skip` bytes of the quote are no payload of the socket's.
+ */
+struct net_errors {
+	bool (*wants)(void *context, struct event_source *source, uint8_t version);
+	void (*keep)(void *context, struct event_source *source, const struct icmp_report *report,
+		     size_t skip);
+};
+/* NULL: nobody. */
+void net_set_errors(struct net *net, const struct net_errors *errors, void *context);
+/* `source` NULL has no wishes. */
+bool net_wants_error(const struct net *net, struct event_source *source,
+		     const struct icmp_report *report);
+void net_keep_error(struct net *net, struct event_source *source, const struct icmp_report *report,
+		    size_t skip);
 
 /* ---- set-up ---- */
 struct net *net_new(struct engine *engine); /* with the loopback netif, number 1; NULL: no memory */

@@ -52,6 +52,8 @@ struct net {
 	void *hooks_context;
 	void (*tx_room)(void *context);
 	void *tx_room_context;
+	const struct net_errors *errors; /* NULL: nobody keeps any */
+	void *errors_context;
 };
 
 /* Paths become stale: something that net_route() looks at has changed. */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The error queue of a TCP socket, as Linux has it for MSG_ZEROCOPY and SO_TIMESTAMPING: notices
- * about data that was sent, read with MSG_ERRQUEUE and told by POLLERR.
+ * The error queue of a socket as Linux has it, read with MSG_ERRQUEUE and told by POLLERR.
+ *
+ * IP_RECVERR and IPV6_RECVERR: the stack keeps the errors itself (tee_recv_error()); here they become a struct
+ * sock_extended_err, the offender's address and the destination of what they are about.
+ *
+ * MSG_ZEROCOPY and SO_TIMESTAMPING of TCP: notices about data that was sent, which are kept here.
  *
  * A send leaves a `struct notice` that waits for a place in the stream: MSG_ZEROCOPY for all of the
  * call's bytes to be acknowledged, a timestamp for its last byte to be handed on (SCHED), to leave
@@ -14,9 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "posix/file.h"
 
-enum { ERROR_BYTES = 16 };
+enum {
+	ERROR_BYTES = 16,
+	QUOTE_BYTES_MAX = 2048, /* the stack keeps less of a message */
+	ICMP4_UNREACHABLE = 3,
+	ICMP6_PARAMETER_PROBLEM = 4,
+};
 
 struct notice {
 	struct notice *next;
@@ -253,30 +263,117 @@ static void tell_stamp(struct posix_msg *msg, uint64_t at_ns)
 	memcpy(cmsg->data, parts, sizeof(parts));
 }
 
+/* `offender` NULL: nobody, and its place is all zero. */
 static void tell_error(const struct posix_file *file, struct posix_msg *msg,
-		       const struct posix_extended_error *error)
+		       const struct posix_extended_error *error,
+		       const struct tee_endpoint *offender)
 {
 	bool is_ip6 = file->domain == LINUX_AF_INET6;
 	struct posix_cmsg *cmsg = &msg->cmsg[msg->cmsg_count++];
 
-	*cmsg = (struct posix_cmsg){.level = is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
-				    .type = is_ip6 ? LINUX_IPV6_RECVERR : LINUX_IP_RECVERR,
-				    .len = POSIX_EXTENDED_ERROR_SIZE};
+	*cmsg = (struct posix_cmsg){
+		.level = is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
+		.type = is_ip6 ? LINUX_IPV6_RECVERR : LINUX_IP_RECVERR,
+		.len = is_ip6 ? POSIX_EXTENDED_ERROR6_SIZE : POSIX_EXTENDED_ERROR_SIZE,
+	};
 	_Static_assert(sizeof(*error) == ERROR_BYTES, "struct sock_extended_err");
+	_Static_assert((int)POSIX_EXTENDED_ERROR6_SIZE <= (int)POSIX_CMSG_DATA_MAX, "has room");
 	memcpy(cmsg->data, error, sizeof(*error));
+	if (offender)
+		posix_write_sockaddr(offender, file->domain, cmsg->data + sizeof(*error),
+				     cmsg->len - (uint32_t)sizeof(*error));
 }
+
+/* ---- errors that the stack kept ---- */
+
+/* Linux knows more of them apart than the stack. */
+static uint32_t errno_of_kept(const struct tee_error_info *info)
+{
+	static const uint8_t of_code[] = {
+		[5] = LINUX_EOPNOTSUPP, [7] = LINUX_EHOSTDOWN, [8] = LINUX_ENONET};
+
+	if (!info->is_local && info->version == 4 && info->type == ICMP4_UNREACHABLE &&
+	    info->code < ARRAY_LEN(of_code) && of_code[info->code])
+		return of_code[info->code];
+	if (!info->is_local && info->version == 6 && info->type == ICMP6_PARAMETER_PROBLEM)
+		return LINUX_EPROTO;
+	return (uint32_t)posix_errno(info->error);
+}
+
+/* What else the socket wishes to know of a packet, here that of the message. */
+static void tell_packet(const struct posix_file *file, struct posix_msg *msg,
+			const struct tee_error_info *info)
+{
+	bool is_ip6 = info->version == 6;
+
+	if (file->wants_ttl)
+		posix_add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
+			       is_ip6 ? LINUX_IPV6_HOPLIMIT : LINUX_IP_TTL, info->ttl);
+	if (file->wants_tos)
+		posix_add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
+			       is_ip6 ? LINUX_IPV6_TCLASS : LINUX_IP_TOS, info->tos);
+}
+
+/* Of a datagram of IPv4 that did not leave Linux tells the port that the socket is connected to, and no other. */
+static struct tee_endpoint name_of_kept(const struct posix_file *file,
+					const struct tee_error_info *info)
+{
+	struct tee_endpoint name = info->remote, peer;
+
+	if (info->is_local && info->version == 4)
+		name.port = tee_remote_name(file->socket, &peer) < 0 ? 0 : peer.port;
+	return name;
+}
+
+static int64_t read_kept(const struct posix_file *file, struct posix_msg *msg)
+{
+	uint8_t quote[QUOTE_BYTES_MAX];
+	struct posix_extended_error error;
+	struct tee_error_info info;
+	struct tee_endpoint name;
+	ssize_t got = tee_recv_error(file->socket, quote, MIN(posix_total_len(msg), sizeof(quote)),
+				     0, &info);
+
+	if (got < 0)
+		return -posix_errno((int)got);
+	posix_scatter(msg, quote, (size_t)got);
+	error = (struct posix_extended_error){
+		.error = errno_of_kept(&info),
+		.origin = info.is_local       ? LINUX_ORIGIN_LOCAL
+			  : info.version == 4 ? LINUX_ORIGIN_ICMP
+					      : LINUX_ORIGIN_ICMP6,
+		.type = info.type,
+		.code = info.code,
+		.info = info.info,
+	};
+	msg->flags = LINUX_MSG_ERRQUEUE | (info.truncated ? LINUX_MSG_TRUNC : 0);
+	name = name_of_kept(file, &info);
+	if (msg->name)
+		msg->name_len = posix_write_sockaddr(&name, file->domain, msg->name, msg->name_len);
+	if (!info.is_local)
+		tell_packet(file, msg, &info);
+	tell_error(file, msg, &error, info.is_local ? NULL : &info.offender);
+	return got;
+}
+
+/* ---- notices, and whichever is older ---- */
 
 int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
 			    struct posix_msg *msg)
 {
 	struct posix_errqueue *queue = file->errqueue;
 	struct posix_extended_error error = {0};
+	struct tee_error_info kept;
 	struct notice **at;
 
 	posix_errqueue_settle(world);
 	at = queue ? oldest_due(queue) : NULL;
+	if (tee_recv_error(file->socket, NULL, 0, TEE_MSG_PEEK, &kept) >= 0 &&
+	    (!at || kept.at_ns <= (*at)->at_ns))
+		return read_kept(file, msg);
 	if (!at)
 		return -LINUX_EAGAIN;
+	msg->name_len = 0;
 	msg->flags = LINUX_MSG_ERRQUEUE;
 	error.origin = (*at)->origin;
 	error.info = (*at)->info;
@@ -294,7 +391,7 @@ int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
 			msg->flags |= LINUX_MSG_TRUNC;
 		unlink_notice(queue, at);
 	}
-	tell_error(file, msg, &error);
+	tell_error(file, msg, &error, NULL);
 	return 0;
 }
 

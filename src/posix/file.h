@@ -90,6 +90,10 @@ int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
 /* What an accepted socket inherits; and the end. */
 void posix_errqueue_inherit(struct posix_file *child, const struct posix_file *listener);
 void posix_errqueue_free(struct posix_world *world, struct posix_file *file);
+/* Room in the pieces of a message; bytes into them, of which there are no more; a control message that is a number. */
+size_t posix_total_len(const struct posix_msg *msg);
+void posix_scatter(const struct posix_msg *msg, const uint8_t *bytes, size_t len);
+void posix_add_cmsg(struct posix_msg *msg, int level, int type, int32_t value);
 /* Urgent data (urgent.c): how far a read may go, the octet itself, and what poll() says. */
 size_t posix_urgent_limit(struct posix_file *file, int flags);
 int64_t posix_urgent_recv(struct posix_file *file, struct posix_msg *msg, int flags);

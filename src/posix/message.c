@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "posix/file.h"
 
-static size_t total_len(const struct posix_msg *msg)
+size_t posix_total_len(const struct posix_msg *msg)
 {
 	size_t len = 0;
 
@@ -37,7 +37,7 @@ static unsigned send_flags(int flags)
 static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg, size_t from,
 			    int flags, unsigned also)
 {
-	size_t left = total_len(msg) - from;
+	size_t left = posix_total_len(msg) - from;
 	int64_t sent = 0;
 
 	/* Who sends no byte still learns whether one could be sent. */
@@ -108,7 +108,7 @@ static int64_t open_deferred(struct posix_world *world, struct posix_file *file,
 	int64_t sent;
 
 	file->is_deferred = false;
-	if (total_len(msg))
+	if (posix_total_len(msg))
 		sent = queue_pieces(file, msg, 0, flags,
 				    may_wait(file, flags, wait) ? TEE_MSG_EARLY : 0);
 	else
@@ -125,7 +125,7 @@ static int64_t open_deferred(struct posix_world *world, struct posix_file *file,
 static int64_t send_stream(struct posix_world *world, struct posix_file *file,
 			   const struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
-	size_t len = total_len(msg);
+	size_t len = posix_total_len(msg);
 	size_t done = wait ? wait->done : 0;
 	int64_t verdict;
 
@@ -187,7 +187,7 @@ static int64_t open_with_data(struct posix_world *world, struct posix_file *file
 	bool is_linux = flags & LINUX_MSG_FASTOPEN;
 	bool is_all = !is_linux || may_wait(file, flags, wait);
 	unsigned how = send_flags(flags) | (is_all ? TEE_MSG_EARLY : 0);
-	size_t len = total_len(msg);
+	size_t len = posix_total_len(msg);
 	struct tee_endpoint remote;
 	const void *data;
 	void *owned;
@@ -225,7 +225,7 @@ static int64_t go_on_opening(struct posix_world *world, struct posix_file *file,
 	if (state == TEE_TCP_CLOSED)
 		return opening_failed(file);
 	if (state == TEE_TCP_SYN_SENT || state == TEE_TCP_SYN_RECEIVED ||
-	    wait->done < total_len(msg))
+	    wait->done < posix_total_len(msg))
 		return send_stream(world, file, msg, flags, wait);
 	file->is_connecting = false;
 	return (int64_t)wait->done;
@@ -235,7 +235,7 @@ static int64_t send_datagram(struct posix_world *world, struct posix_file *file,
 			     const struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
 	struct tee_dgram_info info = {.tos = -1};
-	size_t len = total_len(msg);
+	size_t len = posix_total_len(msg);
 	const void *data;
 	void *owned;
 	ssize_t sent;
@@ -327,7 +327,7 @@ static unsigned recv_flags(int flags)
 	       (flags & LINUX_MSG_TRUNC ? TEE_MSG_TRUNC : 0);
 }
 
-static void add_cmsg(struct posix_msg *msg, int level, int type, int32_t value)
+void posix_add_cmsg(struct posix_msg *msg, int level, int type, int32_t value)
 {
 	if (msg->cmsg_count == POSIX_CMSG_MAX) {
 		msg->flags |= LINUX_MSG_CTRUNC;
@@ -345,7 +345,7 @@ static int64_t take_pieces(struct posix_file *file, const struct posix_msg *msg,
 	int64_t taken = 0;
 
 	/* Who wants no byte still learns whether there is one. */
-	if (!total_len(msg))
+	if (!posix_total_len(msg))
 		return -posix_errno((int)tee_recv(file->socket, NULL, 0, recv_flags(flags)));
 	for (unsigned i = 0; i < msg->iov_count; i++) {
 		uint8_t *buf = msg->iov[i].base;
@@ -381,7 +381,7 @@ static void tell_inq(const struct posix_file *file, struct posix_msg *msg)
 	/* The end of the stream counts as one byte to read. */
 	if (tee_readiness(file->socket) & TEE_EV_RDHUP)
 		inq++;
-	add_cmsg(msg, LINUX_SOL_TCP, LINUX_TCP_INQ, (int32_t)inq);
+	posix_add_cmsg(msg, LINUX_SOL_TCP, LINUX_TCP_INQ, (int32_t)inq);
 }
 
 /* How many bytes a read waits for: all of them, or SO_RCVLOWAT. A look at what there is waits for nothing more. */
@@ -400,7 +400,7 @@ static size_t target(const struct posix_file *file, size_t len, int flags)
 static int64_t receive_stream(struct posix_world *world, struct posix_file *file,
 			      struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
-	size_t len = total_len(msg);
+	size_t len = posix_total_len(msg);
 	size_t done = wait ? wait->done : 0;
 	int64_t got;
 
@@ -434,11 +434,23 @@ static int64_t receive_stream(struct posix_world *world, struct posix_file *file
 	return got;
 }
 
+void posix_scatter(const struct posix_msg *msg, const uint8_t *bytes, size_t len)
+{
+	for (unsigned i = 0; i < msg->iov_count && len; i++) {
+		size_t piece = MIN(msg->iov[i].len, len);
+
+		if (piece)
+			memcpy(msg->iov[i].base, bytes, piece);
+		bytes += piece;
+		len -= piece;
+	}
+}
+
 static int64_t receive_datagram(struct posix_world *world, struct posix_file *file,
 				struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
 	struct tee_dgram_info info = {0};
-	size_t len = total_len(msg), left, at = 0;
+	size_t len = posix_total_len(msg);
 	uint8_t *bytes = msg->iov_count == 1 ? NULL : malloc(len + 1);
 	void *to = bytes ? bytes : (msg->iov_count ? msg->iov[0].base : NULL);
 	bool is_ip6 = file->domain == LINUX_AF_INET6;
@@ -451,14 +463,8 @@ static int64_t receive_datagram(struct posix_world *world, struct posix_file *fi
 					   file->receive_timeout_ns, wait, -LINUX_EAGAIN);
 		return -posix_errno((int)got);
 	}
-	left = (size_t)got < len ? (size_t)got : len;
-	for (unsigned i = 0; bytes && i < msg->iov_count && left; i++) {
-		size_t piece = msg->iov[i].len < left ? msg->iov[i].len : left;
-
-		memcpy(msg->iov[i].base, bytes + at, piece);
-		at += piece;
-		left -= piece;
-	}
+	if (bytes)
+		posix_scatter(msg, bytes, MIN((size_t)got, len));
 	free(bytes);
 	if (info.truncated)
 		msg->flags |= LINUX_MSG_TRUNC;
@@ -466,11 +472,11 @@ static int64_t receive_datagram(struct posix_world *world, struct posix_file *fi
 		msg->name_len =
 			posix_write_sockaddr(&info.remote, file->domain, msg->name, msg->name_len);
 	if (file->wants_tos)
-		add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
-			 is_ip6 ? LINUX_IPV6_TCLASS : LINUX_IP_TOS, info.tos);
+		posix_add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
+			       is_ip6 ? LINUX_IPV6_TCLASS : LINUX_IP_TOS, info.tos);
 	if (file->wants_ttl)
-		add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
-			 is_ip6 ? LINUX_IPV6_HOPLIMIT : LINUX_IP_TTL, info.ttl);
+		posix_add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
+			       is_ip6 ? LINUX_IPV6_HOPLIMIT : LINUX_IP_TTL, info.ttl);
 	return got;
 }
 

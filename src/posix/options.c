@@ -93,10 +93,8 @@ static const struct {
 	{LINUX_SOL_SOCKET, LINUX_SO_TXREHASH},
 	{LINUX_SOL_TCP, LINUX_TCP_THIN_LINEAR_TIMEOUTS},
 	{LINUX_SOL_TCP, LINUX_TCP_THIN_DUPACK},
-	{LINUX_SOL_IP, LINUX_IP_RECVERR},
 	{LINUX_SOL_IP, LINUX_IP_FREEBIND},
 	{LINUX_SOL_IP, LINUX_IP_BIND_ADDRESS_NO_PORT},
-	{LINUX_SOL_IPV6, LINUX_IPV6_RECVERR},
 };
 
 static const struct option_row *find_row(const struct posix_file *file, int level, int name)
@@ -327,6 +325,35 @@ static int set_special(struct posix_file *file, int level, int name, const void 
 	return 1;
 }
 
+/* IP_RECVERR and IPV6_RECVERR, two bits of one option of the stack; 0: neither of them. */
+static unsigned recverr_bit(const struct posix_file *file, int level, int name)
+{
+	if (level == LINUX_SOL_IP && name == LINUX_IP_RECVERR)
+		return TEE_RECVERR_IPV4;
+	if (level == LINUX_SOL_IPV6 && name == LINUX_IPV6_RECVERR && file->domain == LINUX_AF_INET6)
+		return TEE_RECVERR_IPV6;
+	return 0;
+}
+
+static uint64_t recverr_of(const struct posix_file *file)
+{
+	uint64_t bits = 0;
+
+	tee_get_option(file->socket, TEE_OPT_RECVERR, &bits);
+	return bits;
+}
+
+static int set_recverr(struct posix_file *file, int level, int name, int number)
+{
+	unsigned bit = recverr_bit(file, level, name);
+	uint64_t bits = recverr_of(file);
+
+	if (!bit)
+		return 1;
+	return -posix_errno(tee_set_option(file->socket, TEE_OPT_RECVERR,
+					   number ? bits | bit : bits & ~(uint64_t)bit));
+}
+
 /* Numbers that belong to the descriptor; 1: not among them. */
 static int set_own(struct posix_file *file, int level, int name, int number)
 {
@@ -352,7 +379,7 @@ static int set_own(struct posix_file *file, int level, int name, int number)
 		   (level == LINUX_SOL_IPV6 && name == LINUX_IPV6_RECVHOPLIMIT)) {
 		file->wants_ttl = number;
 	} else {
-		return 1;
+		return set_recverr(file, level, name, number);
 	}
 	return 0;
 }
@@ -504,6 +531,9 @@ static int get_ip_flag(const struct posix_file *file, int level, int name, void 
 	if ((level == LINUX_SOL_IP && name == LINUX_IP_RECVTTL) ||
 	    (level == LINUX_SOL_IPV6 && name == LINUX_IPV6_RECVHOPLIMIT))
 		return store_int(value, len, file->wants_ttl);
+	if (recverr_bit(file, level, name))
+		return store_int(value, len,
+				 (recverr_of(file) & recverr_bit(file, level, name)) != 0);
 	return 1;
 }
 

@@ -54,13 +54,13 @@ struct posix_cmsg {
 	uint8_t data[POSIX_CMSG_DATA_MAX];
 };
 
-/* As struct sock_extended_err, with the address behind it that belongs to no error of ours. */
+/* As struct sock_extended_err; behind it comes the address of who reported it, a sockaddr of the socket's family. */
 struct posix_extended_error {
 	uint32_t error;
 	uint8_t origin, type, code, pad;
 	uint32_t info, data;
 };
-enum { POSIX_EXTENDED_ERROR_SIZE = 32 };
+enum { POSIX_EXTENDED_ERROR_SIZE = 32, POSIX_EXTENDED_ERROR6_SIZE = 44 };
 
 struct posix_msg {
 	void *name;        /* a sockaddr in Linux' layout, or NULL */

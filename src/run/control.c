@@ -27,7 +27,8 @@ static const struct {
 	{IPPROTO_IP, IP_RECVTOS},          {IPPROTO_IPV6, IPV6_RECVPKTINFO},
 	{IPPROTO_IPV6, IPV6_RECVHOPLIMIT}, {IPPROTO_IPV6, IPV6_RECVTCLASS},
 	{SOL_SOCKET, SO_TIMESTAMP},        {SOL_SOCKET, SO_TIMESTAMPNS},
-	{IPPROTO_IP, IP_RETOPTS},
+	{IPPROTO_IP, IP_RETOPTS},          {IPPROTO_IP, IP_RECVERR},
+	{IPPROTO_IPV6, IPV6_RECVERR},      {IPPROTO_IPV6, IPV6_2292HOPLIMIT},
 };
 
 enum {
@@ -39,17 +40,28 @@ enum {
 	WANTS_TOS6 = 32,
 	WANTS_TIME = 64,
 	WANTS_TIME_NS = 128,
-	/* … and IP_RETOPTS, which is told of datagrams with IP options: the stack takes these off */
+	/* … and IP_RETOPTS, which is told of datagrams with IP options: the stack takes these off. Of a stream also
+	   IP_RECVERR and IPV6_RECVERR, which change nothing: an error that passes would end its bridge. */
+	WANTS_OLD_TTL6 = 2048, /* RFC 2292's, under its own number */
 };
+
+static bool is_for(const struct run_sock *sock, int level, int name)
+{
+	bool is_datagram = sock->state == RUN_DATAGRAM;
+
+	if (level == SOL_SOCKET)
+		return is_datagram;
+	if (level == IPPROTO_IPV6 && sock->domain != AF_INET6)
+		return false;
+	return !is_datagram || name != (level == IPPROTO_IP ? IP_RECVERR : IPV6_RECVERR);
+}
 
 /* The bit of an option; 0: none of these. */
 static unsigned bit_of(const struct run_sock *sock, int level, int name)
 {
 	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (options[i].level == level && options[i].name == name &&
-		    (level == SOL_SOCKET   ? sock->state == RUN_DATAGRAM
-		     : level == IPPROTO_IP ? true
-					   : sock->domain == AF_INET6))
+		    is_for(sock, level, name))
 			return 1U << i;
 	return 0;
 }
@@ -174,6 +186,22 @@ size_t run_control_write(const struct run_sock *sock, const struct run_source *s
 		add(&control, IPPROTO_IPV6, IPV6_HOPLIMIT, &source->ttl, sizeof(source->ttl));
 	if (!is4 && sock->wanted & WANTS_TOS6)
 		add(&control, IPPROTO_IPV6, IPV6_TCLASS, &source->tos, sizeof(source->tos));
+	if (!is4 && sock->wanted & WANTS_OLD_TTL6)
+		add(&control, IPPROTO_IPV6, IPV6_2292HOPLIMIT, &source->ttl, sizeof(source->ttl));
+	*ret_is_cut = control.is_cut;
+	return control.len;
+}
+
+size_t run_control_write_error(const struct run_sock *sock, const struct run_source *source,
+			       const struct posix_cmsg *error, uint8_t *bytes, size_t room,
+			       bool *ret_is_cut)
+{
+	bool is_cut;
+	struct control control = {.bytes = bytes, .room = room};
+
+	control.len = run_control_write(sock, source, bytes, room, &is_cut);
+	control.is_cut = is_cut;
+	add(&control, error->level, error->type, error->data, error->len);
 	*ret_is_cut = control.is_cut;
 	return control.len;
 }

@@ -95,6 +95,14 @@ static bool fail(struct run_sock *sock, int error)
 	return true;
 }
 
+bool run_datagram_hear(struct run_sock *sock)
+{
+	int error = posix_errno(tee_take_error(run_socket_of(sock)));
+
+	run_errqueue_show(sock);
+	return error && fail(sock, error);
+}
+
 static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 {
 	struct run_sock *sock = arg;
@@ -103,7 +111,7 @@ static void on_stack(void *arg, struct tee_socket *socket, unsigned ready)
 	bool has_news = false;
 
 	if (ready & TEE_EV_ERROR)
-		has_news = fail(sock, posix_errno(tee_take_error(socket)));
+		has_news = run_datagram_hear(sock);
 	for (;;) {
 		ssize_t count = tee_recv_info(socket, run->buffer, RUN_DATAGRAM_MAX, 0, &info);
 

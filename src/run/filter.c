@@ -118,6 +118,8 @@ static int add_rules(scmp_filter_ctx filter)
 				   SCMP_A4(SCMP_CMP_NE, 0, 0));
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(recvfrom), 1,
 				   SCMP_A4(SCMP_CMP_NE, 0, 0));
+	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(recvfrom), 1,
+				   SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_ERRQUEUE, MSG_ERRQUEUE));
 	result |= add_options(filter, SCMP_SYS(setsockopt));
 	result |= add_options(filter, SCMP_SYS(getsockopt));
 	result |= seccomp_rule_add(filter, SCMP_ACT_NOTIFY, SCMP_SYS(getsockopt), 1,

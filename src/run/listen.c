@@ -97,6 +97,7 @@ static int hand_over(struct run_sock *listener, struct tee_socket *socket)
 	sock->domain = listener->domain;
 	sock->type = listener->type;
 	sock->protocol = listener->protocol;
+	sock->wanted = listener->wanted;
 	sock->is_told = true;
 	sock->posix_fd = posix_adopt(run->world, listener->posix_fd, socket);
 	if (sock->posix_fd < 0) {

@@ -29,6 +29,8 @@ static int64_t send_one(struct run_call *call, struct run_sock *sock, const void
 	int family, result;
 
 	if (sock->domain == AF_NETLINK) {
+		if (len >= RUN_DATAGRAM_MAX)
+			return -EMSGSIZE;
 		run_netlink_input(sock, data, len);
 		return (int64_t)len;
 	}
@@ -52,8 +54,6 @@ static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs
 
 	if (error)
 		return -error;
-	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
 	count = recv(theirs, run->buffer, RUN_DATAGRAM_MAX, (flags & MSG_PEEK) | MSG_DONTWAIT);
 	if (count >= 0) {
 		*ret_source =
@@ -101,22 +101,41 @@ int64_t run_call_sendto(struct run_call *call)
 		verdict = -EFAULT;
 	else if (sock->state != RUN_DATAGRAM)
 		verdict = send_stream(call, sock, theirs, run->buffer, len);
-	else if (args[2] >= RUN_DATAGRAM_MAX)
-		verdict = -EMSGSIZE;
-	else
+	else /* one that was cut is still too long for the stack, which says so */
 		verdict = send_one(call, sock, run->buffer, len, args[4], (uint32_t)args[5], NULL);
 	close(theirs);
 	return verdict;
+}
+
+/* recvfrom() of the queue of errors: what it quotes, and where that was sent. */
+static int64_t receive_plain_error(struct run_call *call, struct run_sock *sock)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	size_t room = args[2] < RUN_DATAGRAM_MAX ? args[2] : RUN_DATAGRAM_MAX;
+	struct run_error error;
+	int64_t count = run_errqueue_take(sock, room, &error);
+	int result = 0;
+
+	if (count < 0)
+		return count;
+	if (run_write(call, args[1], call->run->buffer, (size_t)count) < 0)
+		return -EFAULT;
+	if (args[5])
+		result = run_write_name(call, error.name, error.name_len, args[4], args[5]);
+	return result < 0 ? result : count;
 }
 
 static int64_t receive_datagram(struct run_call *call, struct run_sock *sock, int theirs)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
 	struct run_source source;
-	int64_t count = take_one(call, sock, theirs, (int)args[3], &source);
 	size_t stored;
+	int64_t count;
 	int result = 0;
 
+	if ((int)args[3] & MSG_ERRQUEUE)
+		return receive_plain_error(call, sock);
+	count = take_one(call, sock, theirs, (int)args[3], &source);
 	if (count < 0)
 		return count;
 	stored = (uint64_t)count < args[2] ? (size_t)count : args[2];
@@ -141,6 +160,8 @@ int64_t run_call_recvfrom(struct run_call *call)
 		return call->is_held ? -EBADF : RUN_CONTINUE;
 	if (sock->state == RUN_DATAGRAM)
 		verdict = receive_datagram(call, sock, theirs);
+	else if ((int)args[3] & MSG_ERRQUEUE)
+		verdict = -EAGAIN;
 	else if (args[5] && run_write(call, args[5], &none, sizeof(none)) < 0)
 		verdict = -EFAULT;
 	close(theirs);
@@ -216,9 +237,11 @@ static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64
 		wishes = read_wishes(call, &message.header, &info);
 	if (wishes < 0)
 		verdict = wishes;
-	else if (message.total >= RUN_DATAGRAM_MAX)
-		verdict = -EMSGSIZE;
-	for (size_t i = 0; verdict == 0 && i < message.header.msg_iovlen; i++) {
+	/* Too long, whatever it holds: the stack says so, and perhaps keeps an error. */
+	if (message.total >= RUN_DATAGRAM_MAX)
+		at = RUN_DATAGRAM_MAX;
+	for (size_t i = 0; verdict == 0 && at < RUN_DATAGRAM_MAX && i < message.header.msg_iovlen;
+	     i++) {
 		const struct iovec *piece = &message.pieces[i];
 
 		verdict = run_read(call, (uintptr_t)piece->iov_base, run->buffer + at,
@@ -247,10 +270,67 @@ static int tell_control(const struct run_call *call, const struct run_sock *sock
 	return run_write(call, (uintptr_t)header->msg_control, bytes, header->msg_controllen);
 }
 
+/* What lies in the buffer, into the pieces; *ret_stored: as much as there was room for. 0 or -EFAULT. */
+static int spread(const struct run_call *call, const struct message *message, size_t count,
+		  size_t *ret_stored)
+{
+	size_t at = 0;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < message->header.msg_iovlen && at < count; i++) {
+		const struct iovec *piece = &message->pieces[i];
+		size_t left = count - at;
+		size_t len = piece->iov_len < left ? piece->iov_len : left;
+
+		result = run_write(call, (uintptr_t)piece->iov_base, call->run->buffer + at, len);
+		at += len;
+	}
+	*ret_stored = at;
+	return result;
+}
+
+/* A name into the program's memory, cut to its room; in the header, how long it is. */
+static int tell_name(const struct run_call *call, struct msghdr *header, const uint8_t *name,
+		     uint32_t len)
+{
+	uint32_t room = header->msg_namelen;
+
+	if (!header->msg_name)
+		return 0;
+	header->msg_namelen = len;
+	return run_write(call, (uintptr_t)header->msg_name, name, room < len ? room : len);
+}
+
+/* MSG_ERRQUEUE: the oldest error, which never waits. */
+static int64_t receive_error(struct run_call *call, struct run_sock *sock, uint64_t address,
+			     struct message *message)
+{
+	struct msghdr *header = &message->header;
+	uint8_t bytes[RUN_CONTROL_MAX] = {0};
+	size_t room = header->msg_control ? header->msg_controllen : 0, stored = 0;
+	struct run_error error;
+	int64_t count = run_errqueue_take(
+		sock, message->total < RUN_DATAGRAM_MAX ? message->total : RUN_DATAGRAM_MAX,
+		&error);
+	bool is_cut;
+
+	if (count < 0)
+		return count;
+	header->msg_controllen =
+		run_control_write_error(sock, &error.source, &error.cmsg, bytes,
+					room < sizeof(bytes) ? room : sizeof(bytes), &is_cut);
+	header->msg_flags = error.flags | (is_cut ? MSG_CTRUNC : 0);
+	if (spread(call, message, (size_t)count, &stored) < 0 ||
+	    tell_name(call, header, error.name, error.name_len) < 0 ||
+	    run_write(call, (uintptr_t)header->msg_control, bytes, header->msg_controllen) < 0 ||
+	    run_write(call, address, header, sizeof(*header)) < 0)
+		return -EFAULT;
+	return count;
+}
+
 static int64_t receive_message(struct run_call *call, struct run_sock *sock, int theirs,
 			       uint64_t address, int flags)
 {
-	struct run *run = call->run;
 	uint8_t name[POSIX_SOCKADDR_SIZE];
 	struct run_source source;
 	struct message message;
@@ -260,30 +340,20 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 
 	if (result < 0)
 		return result;
-	count = take_one(call, sock, theirs, flags, &source);
-	for (size_t i = 0; result == 0 && i < message.header.msg_iovlen && (int64_t)at < count;
-	     i++) {
-		const struct iovec *piece = &message.pieces[i];
-		size_t left = (size_t)count - at;
-		size_t len = piece->iov_len < left ? piece->iov_len : left;
-
-		result = run_write(call, (uintptr_t)piece->iov_base, run->buffer + at, len);
-		at += len;
+	if (flags & MSG_ERRQUEUE) {
+		count = receive_error(call, sock, address, &message);
+		free(message.pieces);
+		return count;
 	}
+	count = take_one(call, sock, theirs, flags, &source);
+	if (count > 0)
+		result = spread(call, &message, (size_t)count, &at);
 	free(message.pieces);
 	if (count < 0 || result < 0)
 		return count < 0 ? count : result;
-	if (message.header.msg_name) {
-		uint32_t len = run_put_name(sock, &source.from, name);
-		uint32_t room = message.header.msg_namelen;
-
-		if (run_write(call, (uintptr_t)message.header.msg_name, name,
-			      room < len ? room : len) < 0)
-			return -EFAULT;
-		message.header.msg_namelen = len;
-	}
 	message.header.msg_flags = (int64_t)at < count ? MSG_TRUNC : 0;
-	if (tell_control(call, sock, &source, &message.header) < 0 ||
+	if (tell_name(call, &message.header, name, run_put_name(sock, &source.from, name)) < 0 ||
+	    tell_control(call, sock, &source, &message.header) < 0 ||
 	    run_write(call, address, &message.header, sizeof(message.header)) < 0)
 		return -EFAULT;
 	return flags & MSG_TRUNC ? count : (int64_t)at;
@@ -328,6 +398,8 @@ int64_t run_call_recvmsg(struct run_call *call)
 		return call->is_held ? -EBADF : RUN_CONTINUE;
 	if (sock->state == RUN_DATAGRAM)
 		verdict = receive_message(call, sock, theirs, args[1], (int)args[2]);
+	else if ((int)args[2] & MSG_ERRQUEUE)
+		verdict = -EAGAIN; /* the kernel's socket would give data */
 	else
 		verdict = empty_name(call, args[1]);
 	close(theirs);

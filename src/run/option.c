@@ -25,6 +25,13 @@ static bool is_pair_option(const struct run_sock *sock, int level, int name)
 		name == SO_RCVLOWAT);
 }
 
+/* Who asks for errors polls for them, which needs a descriptor that can tell (refusal.c, errqueue.c). */
+static bool is_recverr(int level, int name)
+{
+	return (level == IPPROTO_IP && name == IP_RECVERR) ||
+	       (level == IPPROTO_IPV6 && name == IPV6_RECVERR);
+}
+
 int64_t run_call_setsockopt(struct run_call *call)
 {
 	const uint64_t *args = (const uint64_t *)call->request->data.args;
@@ -36,6 +43,8 @@ int64_t run_call_setsockopt(struct run_call *call)
 
 	if (!sock)
 		return RUN_CONTINUE;
+	if (sock->state == RUN_DATAGRAM && is_recverr(level, name))
+		run_refusal_prepare(call, sock, &dup);
 	close(dup);
 	if ((int32_t)len < 0)
 		return -EINVAL;
@@ -60,6 +69,9 @@ int64_t run_call_setsockopt(struct run_call *call)
 	result = posix_setsockopt(call->run->world, sock->posix_fd, level, name, value, len);
 	if (result == 0)
 		run_remember_option(sock, level, name, value, len);
+	/* Switched off, it has emptied the queue. */
+	if (sock->state == RUN_DATAGRAM && is_recverr(level, name))
+		run_errqueue_show(sock);
 	return result;
 }
 

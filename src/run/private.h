@@ -69,6 +69,15 @@ struct run_source {
 	uint64_t mark;
 };
 
+/* What MSG_ERRQUEUE tells. */
+struct run_error {
+	uint8_t name[POSIX_SOCKADDR_SIZE];
+	uint32_t name_len;
+	int flags;                /* MSG_ERRQUEUE, MSG_TRUNC */
+	struct posix_cmsg cmsg;   /* a struct sock_extended_err, and the offender's address */
+	struct run_source source; /* of the ICMP message; unknown when there was none */
+};
+
 struct run_sock {
 	struct run *run;
 	uint64_t cookie, serial;
@@ -106,6 +115,7 @@ struct run_sock {
 	unsigned wanted;      /* control messages that recvmsg() is to tell (control.c) */
 	bool is_inet;         /* both ends are UDP sockets of the kernel's (refusal.c) */
 	bool has_native;      /* … and the program's may hold an error that we put there */
+	bool shows_errors;    /* … and its queue of errors holds one (errqueue.c) */
 	uint32_t netlink_pid; /* AF_NETLINK: its name */
 };
 
@@ -324,6 +334,8 @@ int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 /* Remembers where the datagram that has just gone into the pair came from. */
 void run_datagram_note(struct run_sock *sock, const struct tee_dgram_info *info, const void *data,
 		       size_t len);
+/* Has the program hear of an error that the stack's socket has. Was there one? */
+bool run_datagram_hear(struct run_sock *sock);
 /* Where the datagram of these bytes came from, which was taken from the pair or (peeks) only looked at. */
 struct run_source run_datagram_source(struct run_sock *sock, const void *data, size_t len,
 				      bool peeks);
@@ -339,6 +351,16 @@ void run_refusal_prepare(struct run_call *call, struct run_sock *sock, int *thei
 bool run_refusal_tell(struct run_sock *sock);
 /* The error that a call has to tell (errno or 0), which is told once. */
 int run_datagram_take_error(struct run_sock *sock);
+
+/* ---- errqueue.c ---- */
+
+/* Lets poll() see POLLERR as long as errors wait for MSG_ERRQUEUE, if the program's descriptor can. */
+void run_errqueue_show(struct run_sock *sock);
+/*
+ * Takes the oldest error: into run->buffer what it quotes, at most `room` bytes. Its length or -EAGAIN. `ret` gets the
+ * name, the flags and one control message; `ret_source` what else may be told of the ICMP message.
+ */
+int64_t run_errqueue_take(struct run_sock *sock, size_t room, struct run_error *ret);
 
 /* ---- renew.c ---- */
 
@@ -363,6 +385,10 @@ int run_control_get(const struct run_sock *sock, int level, int name);
 /* Fills in what the socket asked for of a datagram; the bytes used. */
 size_t run_control_write(const struct run_sock *sock, const struct run_source *source,
 			 uint8_t *bytes, size_t room, bool *ret_is_cut);
+/* The same of an error, which is told last. */
+size_t run_control_write_error(const struct run_sock *sock, const struct run_source *source,
+			       const struct posix_cmsg *error, uint8_t *bytes, size_t room,
+			       bool *ret_is_cut);
 /* What a sender wishes; 0 or -EINVAL. Changes `info` where something is said. */
 int run_control_read(struct run *run, const uint8_t *bytes, size_t len,
 		     struct tee_dgram_info *info);

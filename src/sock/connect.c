@@ -123,6 +123,7 @@ int tee_accept(struct tee_socket *listener, struct tee_socket **ret_socket,
 	}
 	socket->state = SOCK_CONN;
 	socket->is_accepted = true;
+	socket->recverr = listener->recverr;
 	socket->u.conn = conn;
 	tcp_conn_attach(conn, &socket->source);
 	tcp_conn_names(conn, &local, &remote);

@@ -5,7 +5,7 @@
  * Where an option is kept depends on the socket's state: a draft and a listener have struct
  * tcp_settings (a listener's are the pattern for what it accepts), a connection answers for
  * itself, a datagram endpoint has struct udp_endpoint_options. Options that belong to the socket as
- * such (V6ONLY, whether it listens) are answered here for all of them.
+ * such (V6ONLY, RECVERR, whether it listens) are answered here for all of them.
  */
 #include <string.h>
 
@@ -142,6 +142,17 @@ static int option_precheck(const struct tee_socket *socket, enum tee_option opti
 	}
 }
 
+/* Who no longer wishes to hear of errors has none waiting, either. */
+static int set_recverr(struct tee_socket *socket, uint64_t value)
+{
+	if (value > (TEE_RECVERR_IPV4 | TEE_RECVERR_IPV6))
+		return -TEE_EINVAL;
+	if (!value || (socket->recverr & ~value))
+		sock_errors_clear(socket);
+	socket->recverr = (uint8_t)value;
+	return 0;
+}
+
 int tee_set_option(struct tee_socket *socket, enum tee_option option, uint64_t value)
 {
 	int result;
@@ -150,6 +161,8 @@ int tee_set_option(struct tee_socket *socket, enum tee_option option, uint64_t v
 		return -TEE_ENOPROTOOPT;
 	if (option == TEE_OPT_V6ONLY)
 		return set_v6only(socket, value != 0);
+	if (option == TEE_OPT_RECVERR)
+		return set_recverr(socket, value);
 	result = option_precheck(socket, option, value);
 	if (result < 0)
 		return result;
@@ -190,6 +203,10 @@ int tee_get_option(const struct tee_socket *socket, enum tee_option option, uint
 		if (socket->family == TEE_FAMILY_IPV4)
 			return -TEE_ENOPROTOOPT;
 		*ret_value = socket->family == TEE_FAMILY_IPV6;
+		return 0;
+	}
+	if (option == TEE_OPT_RECVERR) {
+		*ret_value = socket->recverr;
 		return 0;
 	}
 	if (option == TEE_OPT_ACCEPTING) {

@@ -33,6 +33,7 @@ void sock_room_init(struct sock_room *room, struct tee_stack *stack, struct engi
 	list_init(&room->all);
 	room->count = 0;
 	room->spare = NULL;
+	sock_errors_init(room);
 }
 
 static struct tee_socket *sock_of_node(struct list *node)
@@ -65,6 +66,7 @@ struct tee_socket *sock_alloc(struct sock_room *room, enum tee_socket_type type,
 
 void sock_dealloc(struct tee_socket *socket)
 {
+	sock_errors_clear(socket);
 	event_source_fini(&socket->source);
 	list_remove(&socket->node);
 	socket->room->count--;
@@ -196,6 +198,7 @@ void sock_room_fini(struct sock_room *room)
 	LIST_FOR_EACH_SAFE(node, &room->all)
 	sock_dealloc(sock_of_node(node));
 	CHECK(room->count == 0);
+	sock_errors_fini(room);
 	slab_fini(&room->sockets);
 	free(room->spare);
 	room->spare = NULL;
@@ -223,7 +226,7 @@ struct tee_stack *tee_socket_stack(const struct tee_socket *socket)
 	return socket->room->stack;
 }
 
-unsigned tee_readiness(const struct tee_socket *socket)
+static unsigned readiness_of_kind(const struct tee_socket *socket)
 {
 	unsigned backlog;
 
@@ -235,6 +238,19 @@ unsigned tee_readiness(const struct tee_socket *socket)
 	case SOCK_DATAGRAM: return udp_endpoint_readiness(socket->u.endpoint);
 	}
 	return 0;
+}
+
+unsigned tee_readiness(const struct tee_socket *socket)
+{
+	return readiness_of_kind(socket) | (socket->has_errors ? TEE_EV_ERROR : 0);
+}
+
+void sock_set_error(struct tee_socket *socket, int error)
+{
+	if (socket->state == SOCK_CONN)
+		tcp_conn_set_error(socket->u.conn, error);
+	else if (socket->state == SOCK_DATAGRAM)
+		udp_endpoint_set_error(socket->u.endpoint, error);
 }
 
 int tee_take_error(struct tee_socket *socket)
@@ -380,6 +396,7 @@ void sock_room_check(const struct sock_room *room)
 		CHECK(!socket->is_accepted || socket->state == SOCK_CONN);
 		/* News wait exactly while the source is queued. */
 		CHECK((socket->source.news != 0) == list_is_linked(&socket->source.node));
+		sock_errors_check(socket);
 		count++;
 	}
 	CHECK(count == room->count);

@@ -9,6 +9,7 @@
 #define TEE_SOCK_SOCK_H
 
 #include <teeceepee/socket.h>
+#include "base/hash.h"
 #include "engine/engine.h"
 #include "net/net.h"
 #include "tcp/tcp.h"
@@ -24,6 +25,7 @@ struct sock_room {
 	struct slab sockets;
 	struct list all; /* of tee_socket.node */
 	size_t count;
+	struct hash_table errors; /* of struct sock_errors (errors.c) */
 	struct sock_draft
 		*spare; /* freed last: drafts come and go, and would leave holes in the heap */
 };
@@ -54,6 +56,8 @@ struct tee_socket {
 	uint8_t state;    /* enum sock_state */
 	bool was_bound;   /* by tee_bind(): the port is kept when an attempt to connect failed */
 	bool is_accepted; /* came from a listener: can't be connected again */
+	uint8_t recverr;  /* TEE_RECVERR_…: the errors that it keeps */
+	bool has_errors;  /* … and there are some (errors.c) */
 	struct list node; /* in sock_room.all */
 	struct sock_room *room;
 	void *user;
@@ -99,6 +103,15 @@ void sock_draft_free(struct sock_room *room, struct sock_draft *draft);
  * 0 or -TEE_EAFNOSUPPORT.
  */
 int sock_fit_family(const struct tee_socket *socket, struct tee_endpoint *endpoint);
+/* The pending error of a connection or a datagram endpoint; 0: none. */
+void sock_set_error(struct tee_socket *socket, int error);
+/* errors.c: the queues of errors of a room. */
+void sock_errors_init(struct sock_room *room);
+void sock_errors_fini(struct sock_room *room);
+/* A datagram to `remote` was refused here, with this error of either sign. */
+void sock_errors_local(struct tee_socket *socket, const struct tee_endpoint *remote, int error);
+void sock_errors_clear(struct tee_socket *socket);
+void sock_errors_check(const struct tee_socket *socket);
 /* Opens the connection that a draft describes; 0 or the reason why not (the draft stays). */
 int sock_open(struct tee_socket *socket, const struct tee_endpoint *remote);
 

@@ -94,6 +94,7 @@ static ssize_t send_datagram(struct tee_socket *socket, const void *data, size_t
 {
 	struct tee_dgram_info fit = *info;
 	struct tee_endpoint remote;
+	ssize_t sent;
 	int result;
 
 	if (tee_ip_is_any(&fit.remote.ip) && fit.remote.port == 0) {
@@ -111,7 +112,12 @@ static ssize_t send_datagram(struct tee_socket *socket, const void *data, size_t
 		else
 			fit.remote.ip.byte[15] = 1;
 	}
-	return udp_endpoint_send(socket->u.endpoint, data, len, &fit);
+	sent = udp_endpoint_send(socket->u.endpoint, data, len, &fit);
+	/* What no IPv4 packet could carry is no path's fault. */
+	if (sent == -TEE_EMSGSIZE && socket->recverr &&
+	    (len <= UINT16_MAX || !tee_ip_is4(&fit.remote.ip)))
+		sock_errors_local(socket, &fit.remote, (int)sent);
+	return sent;
 }
 
 ssize_t tee_send_info(struct tee_socket *socket, const void *data, size_t len, unsigned flags,

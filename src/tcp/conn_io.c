@@ -306,6 +306,11 @@ int tcp_conn_take_error(struct tcp_conn *conn)
 	return error;
 }
 
+void tcp_conn_set_error(struct tcp_conn *conn, int error)
+{
+	conn->error = (uint8_t)error;
+}
+
 static bool is_third_free(uint64_t used, uint64_t limit)
 {
 	return used < limit && (limit - used) * 2 >= used;

@@ -46,6 +46,21 @@ static void path_shrank(struct tcp_conn *conn, const struct icmp_report *report)
 	}
 }
 
+/*
+ * The application asked to hear of each error (TEE_OPT_RECVERR): an attempt to open ends with it, and a connection
+ * that stands goes on, while the next call tells it (RFC 1122 4.2.4.1).
+ */
+static void tell_at_once(struct tcp_conn *conn, const struct icmp_report *report, int error)
+{
+	if (!conn_is_synchronized(conn)) {
+		net_keep_error(conn->tcp->net, conn->source, report, 0);
+		conn_end(conn, error);
+		return;
+	}
+	conn->error = (uint8_t)error;
+	conn_raise(conn, TEE_EV_ERROR | TEE_EV_READABLE | TEE_EV_WRITABLE);
+}
+
 static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, struct seq32 seq)
 {
 	bool is_opening = !conn_is_synchronized(conn);
@@ -53,6 +68,11 @@ static void conn_icmp(struct tcp_conn *conn, const struct icmp_report *report, s
 
 	if (!is_in_flight(conn, seq)) {
 		drop(conn_engine(conn), DROP_ICMP_UNBELIEVABLE);
+		return;
+	}
+	if (report->error != ICMP_ERROR_NONE && report->error != ICMP_ERROR_TOO_BIG &&
+	    net_wants_error(conn->tcp->net, conn->source, report)) {
+		tell_at_once(conn, report, error);
 		return;
 	}
 	switch (report->error) {

@@ -127,6 +127,8 @@ enum tee_tcp_state tcp_conn_state(const struct tcp_conn *conn);
 unsigned tcp_conn_readiness(const struct tcp_conn *conn);
 /* Pending error, positive, forgotten by the call; 0: none. */
 int tcp_conn_take_error(struct tcp_conn *conn);
+/* The error that the next call tells; 0: none. */
+void tcp_conn_set_error(struct tcp_conn *conn, int error);
 
 /* These return as tee_send() and its relatives do. */
 ssize_t tcp_conn_send(struct tcp_conn *conn, const void *data, size_t len, unsigned flags);

@@ -286,6 +286,11 @@ int udp_endpoint_take_error(struct udp_endpoint *endpoint)
 	return error;
 }
 
+void udp_endpoint_set_error(struct udp_endpoint *endpoint, int error)
+{
+	endpoint->pending_error = error;
+}
+
 void udp_endpoint_shutdown(struct udp_endpoint *endpoint, enum tee_shutdown how)
 {
 	unsigned bits = 0;

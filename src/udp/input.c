@@ -7,7 +7,8 @@
  * super-frame of several datagrams (UDP segmentation offload) is queued as slices of one buffer.
  *
  * ICMP errors are passed on to connected endpoints only, whose addresses and ports the quoted packet names
- * all (RFC 1122 4.1.3.3; an unconnected one could not tell which of its packets is meant). "Too big" is
+ * all (RFC 1122 4.1.3.3; an unconnected one could not tell which of its packets is meant), unless the socket keeps
+ * each with what it quotes (TEE_OPT_RECVERR): then it can tell, and hears of all. "Too big" is
  * believed when an endpoint is there that could have sent the quoted packet, and was quoted whole
  * enough to show its ports.
  */
@@ -225,11 +226,21 @@ static bool is_its_peer(const struct udp_endpoint *endpoint, const struct icmp_r
 	return endpoint->is_ping && tee_ip_equal(&endpoint->last_remote, &report->remote);
 }
 
+/* Fragments that never met again are the path's matter, and the next datagram may fare better. */
+static bool is_worth_keeping(const struct icmp_report *report)
+{
+	enum { REASSEMBLY_TIME_EXCEEDED = 1 };
+
+	return report->version != 4 || report->error != ICMP_ERROR_TIME_EXCEEDED ||
+	       report->code != REASSEMBLY_TIME_EXCEEDED;
+}
+
 static void report_error(struct udp *udp, bool is_ping, const struct demux_key *key,
 			 const struct icmp_report *report)
 {
 	struct udp_endpoint *endpoint = udp_demux_find(udp, is_ping, key);
 	int error = icmp_error_number(report->version, report->error);
+	bool is_kept;
 
 	if (!endpoint) {
 		drop(udp->engine, DROP_ICMP_UNBELIEVABLE);
@@ -240,11 +251,17 @@ static void report_error(struct udp *udp, bool is_ping, const struct demux_key *
 		if (endpoint->options.pmtu_discover != 0 && report->quoted_total_len > report->mtu)
 			net_pmtu_update(udp->net, &report->remote, report->mtu,
 					report->quoted_total_len);
-		/* Only who forbade fragments must send something shorter. */
-		if (endpoint->options.pmtu_discover < 2)
+		if (endpoint->options.pmtu_discover == 0)
 			return;
 	}
-	if (error && is_its_peer(endpoint, report))
+	is_kept = is_worth_keeping(report) && net_wants_error(udp->net, endpoint->source, report);
+	/* Of an echo the whole message is the socket's. */
+	if (is_kept)
+		net_keep_error(udp->net, endpoint->source, report, is_ping ? 0 : UDP_HEADER_LEN);
+	/* Only who forbade fragments must send something shorter. */
+	else if (report->error == ICMP_ERROR_TOO_BIG && endpoint->options.pmtu_discover < 2)
+		return;
+	if (error && (is_kept || is_its_peer(endpoint, report)))
 		endpoint_fail(endpoint, error);
 }
 

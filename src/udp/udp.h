@@ -41,6 +41,8 @@ ssize_t udp_endpoint_send(struct udp_endpoint *endpoint, const void *data, size_
 ssize_t udp_endpoint_recv(struct udp_endpoint *endpoint, void *buf, size_t len, unsigned flags,
 			  struct tee_dgram_info *ret_info);
 int udp_endpoint_take_error(struct udp_endpoint *endpoint);
+/* The error that the next call tells; 0: none. */
+void udp_endpoint_set_error(struct udp_endpoint *endpoint, int error);
 void udp_endpoint_shutdown(struct udp_endpoint *endpoint, enum tee_shutdown how);
 unsigned udp_endpoint_readiness(const struct udp_endpoint *endpoint);
 uint32_t udp_endpoint_recvq_bytes(const struct udp_endpoint *endpoint);

@@ -399,5 +399,28 @@ def orphaned(lab):
     check_equal(said[3:], [f"socket {errno.ENOSYS}", "SIGTERM end"], "a new socket, and the signal")
 
 
+for number in (4, 6):
+    @live.case(f"tracepath and traceroute find the routers and the path's MTU, IPv{number}")
+    def routers(lab, family=number):
+        need("tracepath", "traceroute")
+        wire = live.Packet(lab)
+        wire.lead_on()
+        gateway = ["--gateway", wire.peer4] if family == 4 else ["--gateway6", wire.peer6]
+        far = wire.FAR4 if family == 4 else wire.FAR6
+
+        def lines_of(*words):
+            process = lab.tee("run", *wire.options(family), *gateway, *words)
+            process.check_exit(0, 30)
+            return process.output().decode(errors="replace").splitlines()
+
+        lines = lines_of("tracepath", f"-{family}", "-n", "-m", 5, far)
+        hops = [line.split()[1] for line in lines if line.split()[0].rstrip("?:").isdigit()]
+        check(wire.at(family) in hops and far in hops, f"tracepath: {lines}")
+        check("pmtu 1400" in "\n".join(lines), f"tracepath: {lines}")
+        check("Resume: pmtu 1400 hops 2" in "\n".join(lines), f"tracepath: {lines}")
+        lines = lines_of("traceroute", f"-{family}", "-n", "-q", 1, "-m", 5, "-w", 2, far)
+        check_equal([line.split()[1] for line in lines[1:]], [wire.at(family), far], "traceroute")
+
+
 if __name__ == "__main__":
     live.main(jobs=2)

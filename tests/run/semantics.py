@@ -1435,7 +1435,8 @@ def _(w):
 
 
 def main():
-    import semantics_deep  # noqa: F401 (it registers sequences of its own)
+    import semantics_deep  # noqa: F401 (these register sequences of their own)
+    import semantics_errors  # noqa: F401
     for name, run in SEQUENCES:
         if len(sys.argv) > 1 and not any(word in name for word in sys.argv[1:]):
             continue

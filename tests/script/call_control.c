@@ -125,7 +125,8 @@ static bool check_stamp(const struct live_call *call, int64_t want_ns,
 static bool check_one(const struct live_call *call, const struct wanted *want,
 		      const struct posix_cmsg *came, char *text)
 {
-	bool is_error = came->len == POSIX_EXTENDED_ERROR_SIZE;
+	bool is_error = came->len == POSIX_EXTENDED_ERROR_SIZE ||
+			came->len == POSIX_EXTENDED_ERROR6_SIZE;
 
 	if (want->level != came->level || want->type != came->type ||
 	    (want->kind == WANT_NUMBER && !is_error && want->number != came->value))
