@@ -41,7 +41,7 @@ static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg
 	int64_t sent = 0;
 
 	/* Who sends no byte still learns whether one could be sent. */
-	if (!total_len(msg))
+	if (!posix_total_len(msg))
 		return -posix_errno((int)tee_send(file->socket, "", 0, 0));
 	for (unsigned i = 0; i < msg->iov_count && left; i++) {
 		const uint8_t *data = msg->iov[i].base;
