@@ -68,14 +68,18 @@ static int64_t take_one(struct run_call *call, struct run_sock *sock, int theirs
 /* ---- sendto, recvfrom ---- */
 
 /* TCP has a peer already; the address counts for nothing. */
-static int64_t send_stream(struct run_call *call, struct run_sock *sock, int theirs,
+static int64_t send_stream(struct run_call *call, struct run_sock *sock, int *theirs_at,
 			   const void *data, size_t len)
 {
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	struct run_early early = {.data = data, .len = len};
+	int theirs = *theirs_at;
 	int flags = (int)call->request->data.args[3];
 	ssize_t sent;
 
 	if (flags & MSG_FASTOPEN)
-		return -EOPNOTSUPP;
+		return run_fastopen(call, sock, theirs_at, &early, flags, args[4],
+				    (uint32_t)args[5]);
 	sent = send(theirs, data, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent >= 0)
 		return sent;
@@ -100,7 +104,7 @@ int64_t run_call_sendto(struct run_call *call)
 	if (run_read(call, args[1], run->buffer, len) < 0)
 		verdict = -EFAULT;
 	else if (sock->state != RUN_DATAGRAM)
-		verdict = send_stream(call, sock, theirs, run->buffer, len);
+		verdict = send_stream(call, sock, &theirs, run->buffer, len);
 	else /* one that was cut is still too long for the stack, which says so */
 		verdict = send_one(call, sock, run->buffer, len, args[4], (uint32_t)args[5], NULL);
 	close(theirs);
@@ -359,6 +363,33 @@ static int64_t receive_message(struct run_call *call, struct run_sock *sock, int
 	return flags & MSG_TRUNC ? count : (int64_t)at;
 }
 
+/* Of a stream's only the first, which opens the connection, does not go past us. */
+static int64_t open_by_message(struct run_call *call, struct run_sock *sock, int *theirs)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	struct message message;
+	struct run_early early = {.data = call->run->buffer};
+	int result = read_message(call, args[1], &message);
+	int64_t verdict;
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; result == 0 && i < message.header.msg_iovlen; i++) {
+		size_t left = RUN_DATAGRAM_MAX - early.len, len = message.pieces[i].iov_len;
+
+		len = len < left ? len : left;
+		result = run_read(call, (uintptr_t)message.pieces[i].iov_base,
+				  call->run->buffer + early.len, len);
+		early.len += len;
+	}
+	verdict = result < 0 ? result
+			     : run_fastopen(call, sock, theirs, &early, (int)args[2],
+					    (uintptr_t)message.header.msg_name,
+					    message.header.msg_namelen);
+	free(message.pieces);
+	return verdict;
+}
+
 int64_t run_call_sendmsg(struct run_call *call)
 {
 	int theirs;
@@ -366,9 +397,11 @@ int64_t run_call_sendmsg(struct run_call *call)
 	int64_t verdict = RUN_CONTINUE;
 
 	if (!sock)
-		return RUN_CONTINUE;
+		return call->is_held ? -EBADF : RUN_CONTINUE;
 	if (sock->state == RUN_DATAGRAM)
 		verdict = send_message(call, sock, call->request->data.args[1]);
+	else if ((int)call->request->data.args[2] & MSG_FASTOPEN)
+		verdict = open_by_message(call, sock, &theirs);
 	close(theirs);
 	return verdict;
 }

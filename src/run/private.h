@@ -90,7 +90,8 @@ struct run_sock {
 	/* Where the program's descriptor was seen last. */
 	pid_t seen_pid;
 	int seen_fd;
-	int error; /* errno that the program has not heard yet, or 0 */
+	int error;         /* errno that the program has not heard yet, or 0 */
+	size_t early_sent; /* bytes that went along with the opening, and whoever sent them waits */
 	int native_sndbuf;
 	bool is_told;   /* the program knows that it is connected */
 	bool is_waited; /* a blocking connect() waits, or did until a signal came */
@@ -300,6 +301,20 @@ run_call_fn run_call_ioctl;
 struct tee_socket *run_socket_of(const struct run_sock *sock);
 /* A connect() that waited returns before its time, and the program may poll the socket next. */
 void run_connect_leave(const struct run_call *call);
+/* Data that goes along with the opening of a connection (fastopen.c). */
+struct run_early {
+	const void *data;
+	size_t len, sent;
+	bool waits; /* what the SYN has no room for may be queued behind it */
+};
+/*
+ * connect() of a draft, or with data: -EINPROGRESS, 0 when fast open puts it off, RUN_HOLD for a caller that `waits`, or
+ * an error. *theirs may be replaced.
+ */
+int64_t run_connect_draft(struct run_call *call, struct run_sock *sock, int *theirs,
+			  const struct tee_endpoint *remote, bool waits, struct run_early *early);
+/* What has become of an attempt that is, or was, under way. */
+int64_t run_connect_finish(struct run_call *call, struct run_sock *sock, int theirs);
 /* Joins our end with the stack's socket; 0 or -errno. The record is CONNECTED. */
 int run_stream_join(struct run_sock *sock, int our_fd);
 /* The stack's socket for the arguments of socket(): a number in the world, or -errno. */
@@ -351,6 +366,15 @@ void run_refusal_prepare(struct run_call *call, struct run_sock *sock, int *thei
 bool run_refusal_tell(struct run_sock *sock);
 /* The error that a call has to tell (errno or 0), which is told once. */
 int run_datagram_take_error(struct run_sock *sock);
+
+/* ---- fastopen.c ---- */
+
+/* Opens with data; -TEE_EINPROGRESS, or another error when it does not open. */
+int run_fastopen_send(struct tee_socket *socket, const struct tee_endpoint *remote,
+		      struct run_early *early);
+/* A send with MSG_FASTOPEN on a TCP socket; the name is in the program's memory. */
+int64_t run_fastopen(struct run_call *call, struct run_sock *sock, int *theirs,
+		     struct run_early *early, int flags, uint64_t name, uint32_t name_len);
 
 /* ---- errqueue.c ---- */
 

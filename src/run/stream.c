@@ -268,12 +268,28 @@ static void on_left(void *arg, int fd, short revents)
 		run_give_up(arg, ECONNABORTED);
 }
 
+/* A connect() that fast open puts off until the first byte: to the program it looks connected. */
+static int64_t begin_deferred(struct run_sock *sock, int our_fd)
+{
+	int result = run_stream_join(sock, our_fd);
+
+	if (result < 0) {
+		close(our_fd);
+		return result;
+	}
+	sock->remote = sock->shown;
+	sock->has_remote = sock->is_told = true;
+	return 0;
+}
+
+/* `early` NULL: nothing is to go along with the opening. */
 static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoint *remote,
-		     bool waits)
+		     bool waits, struct run_early *early)
 {
 	struct run *run = sock->run;
 	struct tee_socket *socket = run_socket_of(sock);
 	struct tee_endpoint target = *remote;
+	bool is_deferred;
 	int result;
 
 	/* Not once the stack has begun: it could not be taken back. */
@@ -284,7 +300,8 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 	sock->shown = *remote;
 	/* A listener that the program has closed accepts nobody. */
 	run_weak_collect(run, RUN_WEAK_LISTENERS);
-	result = tee_connect(socket, &target);
+	result = early ? run_fastopen_send(socket, &target, early) : tee_connect(socket, &target);
+	is_deferred = result == 0;
 	/* An IPv6 socket that is for IPv6 only knows no way to a mapped address. */
 	if (result == -TEE_EAFNOSUPPORT && sock->domain == AF_INET6)
 		return -ENETUNREACH;
@@ -295,6 +312,8 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 	if (result < 0)
 		return result;
 	run_weak_remove(sock);
+	if (is_deferred)
+		return begin_deferred(sock, result);
 	sock->our_fd = result;
 	sock->state = RUN_CONNECTING;
 	sock->is_told = sock->is_filled = false;
@@ -311,7 +330,7 @@ static int64_t begin(struct run_sock *sock, int theirs, const struct tee_endpoin
 }
 
 /* An attempt is under way, or was, and nobody has been told. */
-static int64_t finish(struct run_call *call, struct run_sock *sock, int theirs)
+int64_t run_connect_finish(struct run_call *call, struct run_sock *sock, int theirs)
 {
 	bool waits = call->is_held || sock->is_waited || !run_is_nonblocking(theirs);
 
@@ -368,32 +387,37 @@ static bool goes_native(struct run_call *call, struct run_sock *sock, int theirs
 	return true;
 }
 
-static int64_t connect_draft(struct run_call *call, struct run_sock *sock, int *theirs)
+int64_t run_connect_draft(struct run_call *call, struct run_sock *sock, int *theirs,
+			  const struct tee_endpoint *remote, bool waits, struct run_early *early)
 {
-	const uint64_t *args = (const uint64_t *)call->request->data.args;
-	bool waits = !run_is_nonblocking(*theirs);
-	struct tee_endpoint remote;
-	int family, result;
 	int64_t verdict;
 
-	result = run_read_sockaddr(call, args[1], args[2], &family, &remote);
-	if (result < 0)
-		return result;
-	if (goes_native(call, sock, *theirs, &remote))
+	if (goes_native(call, sock, *theirs, remote))
 		return RUN_CONTINUE;
 	/* Nobody can listen there; Linux asks the peer to hear that. */
-	if (remote.port == 0)
+	if (remote->port == 0)
 		return -ECONNREFUSED;
 	if (sock->state == RUN_RETRYABLE) {
 		verdict = run_renew(call, sock, theirs);
 		if (verdict < 0)
 			return verdict;
 	}
-	verdict = begin(sock, *theirs, &remote, waits);
+	verdict = begin(sock, *theirs, remote, waits, early);
 	if (verdict != -EINPROGRESS || !waits)
 		return verdict;
 	sock->is_waited = true;
 	return run_hold(call, sock, run_timeout_ns(*theirs, SO_SNDTIMEO), -EINPROGRESS);
+}
+
+static int64_t connect_stream(struct run_call *call, struct run_sock *sock, int *theirs)
+{
+	const uint64_t *args = (const uint64_t *)call->request->data.args;
+	struct tee_endpoint remote;
+	int family, result = run_read_sockaddr(call, args[1], args[2], &family, &remote);
+
+	if (result < 0)
+		return result;
+	return run_connect_draft(call, sock, theirs, &remote, !run_is_nonblocking(*theirs), NULL);
 }
 
 static int64_t connect_datagram(struct run_call *call, struct run_sock *sock, int *theirs)
@@ -447,7 +471,7 @@ int64_t run_call_connect(struct run_call *call)
 
 	/* What it waited for; whatever another thread did to the descriptor meanwhile. */
 	if (call->is_woken && call->sock->state == RUN_CONNECTED)
-		return finish(call, call->sock, -1);
+		return run_connect_finish(call, call->sock, -1);
 	sock = run_find(call, (int)call->request->data.args[0], &theirs);
 
 	if (!sock)
@@ -457,9 +481,10 @@ int64_t run_call_connect(struct run_call *call)
 	else if (sock->state != RUN_LISTENING && is_dissolving(call))
 		verdict = run_disconnect(call, sock, &theirs);
 	else if (sock->state == RUN_DRAFT || sock->state == RUN_RETRYABLE)
-		verdict = connect_draft(call, sock, &theirs);
+		verdict = connect_stream(call, sock, &theirs);
 	else
-		verdict = sock->state == RUN_LISTENING ? -EISCONN : finish(call, sock, theirs);
+		verdict = sock->state == RUN_LISTENING ? -EISCONN
+						       : run_connect_finish(call, sock, theirs);
 	/* While the call lasts the dead descriptor can be replaced; later only the next connect() can. */
 	if (verdict < 0 && sock->state == RUN_RETRYABLE && !run_is_nonblocking(theirs))
 		run_renew(call, sock, &theirs);

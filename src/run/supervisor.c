@@ -202,8 +202,7 @@ static void look_at(struct held *held, uint64_t now_ns)
 		list_remove(&held->node);
 		free(held);
 	} else if (has_signal((pid_t)held->request.pid)) {
-		if (held->request.data.nr == SYS_connect)
-			run_connect_leave(&held->call);
+		run_connect_leave(&held->call);
 		answer(run, held->request.id, -KERNEL_ERESTARTSYS);
 		list_remove(&held->node);
 		free(held);

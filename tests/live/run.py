@@ -52,6 +52,28 @@ while True:
 """
 
 
+FAST_OPEN = """
+import select, socket
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    l = socket.socket(family)
+    l.bind((address, 0))
+    l.setsockopt(6, 23, 8)
+    l.listen(8)
+    for way, size in (("first", 8), ("again", 8), ("nonblocking", 8), ("long", 60000)):
+        s = socket.socket(family)
+        s.setblocking(way != "nonblocking")
+        sent = s.sendto(bytes(size), 0x20000000, l.getsockname())
+        c = l.accept()[0]
+        got = len(c.recv(size, socket.MSG_WAITALL))
+        c.send(b"x")
+        select.select([s], [], [], 5)
+        print(way, sent, got, "in" if s.getsockopt(6, 11, 200)[5] & 32 else "behind", "the SYN")
+        s.close()
+        c.close()
+    l.close()
+"""
+
+
 def run(lab, wire, *words, **keywords):
     return lab.tee("run", *wire.options(), *words, **keywords)
 
@@ -397,6 +419,15 @@ def orphaned(lab):
     check_equal(said[1], f"accept {errno.ENOSYS}", "accept() that waited")
     check(said[2] in ("recv b''", f"recv {errno.ECONNRESET}"), f"recv() of a connection: {said[2]}")
     check_equal(said[3:], [f"socket {errno.ENOSYS}", "SIGTERM end"], "a new socket, and the signal")
+
+
+@live.case("MSG_FASTOPEN: with the server's cookie the data travel in the SYN", quick=True)
+def fast_open(lab):
+    process = run(lab, live.Slirp(lab), "--set", "tcp_fastopen=3", sys.executable, "-c", FAST_OPEN)
+    process.check_exit(0, 20)
+    check_equal(process.output().decode().splitlines(),
+                2 * ["first 8 8 behind the SYN", "again 8 8 in the SYN", "nonblocking 8 8 in the SYN",
+                     "long 60000 60000 in the SYN"], "what was sent, came, and how")
 
 
 for number in (4, 6):

@@ -364,3 +364,135 @@ def _(w):
     else:
         w.did(server.getsockopt, 41, IPV6_RECVERR)
     w.poll(server, OUT)
+
+
+# ---- MSG_FASTOPEN: connect and send in one
+
+FASTOPEN = 0x20000000
+TCP_FASTOPEN_CONNECT = 30
+
+
+@sequence("fast open: sendto() of a fresh socket")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    w.did(s.sendto, b"question", FASTOPEN, listener.getsockname())
+    server = listener.accept()[0]
+    w.open.append(server)
+    w.did(server.recv, 100)
+    w.did(s.getpeername)
+    w.did(s.send, b"more")
+    w.did(server.recv, 100)
+    w.did(server.send, b"answer")
+    w.did(s.recv, 100)
+    w.did(s.connect, listener.getsockname())
+    w.did(s.sendto, b"again", FASTOPEN, listener.getsockname())
+    w.poll(s)
+
+
+@sequence("fast open: sendmsg() of a fresh socket, in pieces")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    w.did(s.sendmsg, [b"ques", b"", b"tion"], [], FASTOPEN, listener.getsockname())
+    server = listener.accept()[0]
+    w.open.append(server)
+    w.did(server.recv, 100)
+    w.did(s.sendmsg, [b"again"], [], FASTOPEN, listener.getsockname())
+
+
+@sequence("fast open: more than the SYN has room for")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    w.did(s.sendto, bytes(20000), FASTOPEN, listener.getsockname())
+    server = listener.accept()[0]
+    w.open.append(server)
+    w.did(lambda: len(server.recv(20000, socket.MSG_WAITALL)))
+
+
+@sequence("fast open: without data")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    w.did(s.sendto, b"", FASTOPEN, listener.getsockname())
+    w.poll(s, OUT)
+
+
+@sequence("fast open: not blocking")
+def _(w):
+    listener = w.listener()
+    s = w.socket(blocking=False)
+    w.did(s.sendto, b"question", FASTOPEN, listener.getsockname())
+    w.poll(s, OUT)
+    w.error(s)
+    w.did(s.send, b"data")
+    server = listener.accept()[0]
+    w.open.append(server)
+    w.did(server.recv, 100)
+
+
+@sequence("fast open: MSG_DONTWAIT")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    w.did(s.sendto, b"question", FASTOPEN | socket.MSG_DONTWAIT, listener.getsockname())
+    w.poll(s, OUT)
+    w.did(s.send, b"data")
+
+
+@sequence("fast open: nobody listens")
+def _(w):
+    s = w.socket()
+    w.did(s.sendto, b"question", FASTOPEN, w.closed_port())
+    w.error(s)
+    listener = w.listener()
+    w.did(s.sendto, b"question", FASTOPEN, listener.getsockname())
+    server = listener.accept()[0]
+    w.open.append(server)
+    w.did(server.recv, 100)
+
+
+@sequence("fast open: nobody listens, not blocking")
+def _(w):
+    s = w.socket(blocking=False)
+    w.did(s.sendto, b"question", FASTOPEN, w.closed_port())
+    w.poll(s, ERR)
+    w.error(s)
+
+
+@sequence("fast open: a socket that listens, or is connected")
+def _(w):
+    listener = w.listener()
+    a, b = w.pair()
+    w.did(a.sendto, b"x", FASTOPEN, listener.getsockname())
+    w.did(b.sendto, b"x", FASTOPEN, listener.getsockname())
+    w.did(listener.sendto, b"x", FASTOPEN, listener.getsockname())
+
+
+@sequence("fast open: bound before")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    s.bind((w.loopback, 0))
+    port = s.getsockname()[1]
+    w.did(s.sendto, b"x", FASTOPEN, listener.getsockname())
+    w.note(s.getsockname()[1] == port)
+    server, name = listener.accept()
+    w.open.append(server)
+    w.note(name[1] == port)
+
+
+@sequence("fast open: TCP_FASTOPEN_CONNECT")
+def _(w):
+    listener = w.listener()
+    s = w.socket()
+    w.did(s.setsockopt, socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
+    w.did(s.getsockopt, socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT)
+    w.did(s.connect, listener.getsockname())
+    w.did(s.send, b"question")
+    server = listener.accept()[0]
+    w.open.append(server)
+    w.did(server.recv, 100)
+    w.did(server.send, b"answer")
+    w.did(s.recv, 100)
