@@ -150,7 +150,6 @@ struct tcp_rx {
 	struct reassembly *ooo;          /* NULL: nothing out of order */
 	uint64_t urgent;                 /* with CONN_URGENT_IN */
 	uint64_t dsack_start, dsack_end; /* with CONN_DSACK_DUE */
-	uint64_t fin_touched; /* when a FIN beyond a hole came last, as ooo_range.touched */
 	/* Text that rode in the SYN of a simultaneous open and waits for ESTABLISHED; NULL: none. */
 	struct tee_pkt *syn_text;
 	uint32_t syn_text_off, syn_text_len;
@@ -163,6 +162,7 @@ struct tcp_rx {
 	uint32_t hole_ts_val;    /* the timestamp of what came first beyond the present holes */
 	bool is_overtaken;       /* what was sent earlier came later: the path reorders */
 	struct ack_notes *notes; /* NULL: none */
+	uint64_t fin_touched;    /* when a FIN beyond a hole came last, as ooo_range.touched */
 };
 
 struct tcp_conn {

@@ -262,7 +262,8 @@ static bool nagle_permits(const struct tcp_conn *conn)
 {
 	const struct tcp_settings *s = &conn->settings->s;
 
-	if (conn_has(conn, CONN_FIN_QUEUED))
+	/* Nothing follows a FIN, and what is urgent can't wait: so Linux has it, and BSD. */
+	if (conn_has(conn, CONN_FIN_QUEUED | CONN_URGENT_OUT))
 		return true;
 	if ((s->flags & TCP_SET_CORK) || conn_has(conn, CONN_MORE_COMES))
 		return false;
