@@ -470,19 +470,38 @@ int64_t posix_connect(struct posix_world *world, int fd, const void *addr, uint3
 	return -posix_errno(error);
 }
 
+/* A listener, or a connection being opened, is a plain socket again: who waits for it is told, as no event of the stack does. */
+static void tell_ended(struct posix_world *world, const struct posix_file *file)
+{
+	uint32_t bits = posix_ready_bits(world, file);
+
+	for (unsigned i = 0; i < world->file_capacity; i++)
+		if (world->files[i])
+			posix_epoll_edge(world->files[i], file->fd, bits);
+}
+
 int posix_shutdown(struct posix_world *world, int fd, int how)
 {
 	int error = 0;
 	struct posix_file *file = posix_find_socket(world, fd, &error);
+	enum tee_tcp_state state;
 
 	if (!file)
 		return error;
 	if (how < LINUX_SHUT_RD || how > LINUX_SHUT_RDWR)
 		return -LINUX_EINVAL;
+	if (!posix_is_tcp(file))
+		return -posix_errno(tee_shutdown(file->socket, (enum tee_shutdown)(how + 1)));
+	state = posix_tcp_state(file);
 	/* RFC 9293 3.10.4, SYN-SENT: closing deletes the TCB. */
-	if (posix_is_tcp(file) && posix_tcp_state(file) == TEE_TCP_SYN_SENT)
-		return disconnect(file);
-	return -posix_errno(tee_shutdown(file->socket, (enum tee_shutdown)(how + 1)));
+	if (state == TEE_TCP_SYN_SENT)
+		error = disconnect(file);
+	else
+		error = -posix_errno(tee_shutdown(file->socket, (enum tee_shutdown)(how + 1)));
+	if (!error && (state == TEE_TCP_SYN_SENT || state == TEE_TCP_LISTEN) &&
+	    posix_tcp_state(file) == TEE_TCP_CLOSED)
+		tell_ended(world, file);
+	return error;
 }
 
 /* May close() return although SO_LINGER is on? Once nothing of ours is unacknowledged. */
