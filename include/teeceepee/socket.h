@@ -86,6 +86,7 @@ struct tee_dgram_info {
 	struct tee_endpoint local, remote;
 	int ttl, tos;
 	bool truncated; /* recv: `len` was too small */
+	uint64_t at_ns; /* recv: when it came */
 };
 /*
  * Sends one datagram to `to` (NULL: the connected peer). For a TCP socket with

@@ -5,7 +5,8 @@
  * IP_RECVERR and IPV6_RECVERR: the stack keeps the errors itself (tee_recv_error()); here they become a struct
  * sock_extended_err, the offender's address and the destination of what they are about.
  *
- * MSG_ZEROCOPY and SO_TIMESTAMPING of TCP: notices about data that was sent, which are kept here.
+ * MSG_ZEROCOPY of TCP, and SO_TIMESTAMPING: notices about data that was sent, which are kept here. Those of a datagram
+ * are due as soon as it was sent.
  *
  * A send leaves a `struct notice` that waits for a place in the stream: MSG_ZEROCOPY for all of the
  * call's bytes to be acknowledged, a timestamp for its last byte to be handed on (SCHED), to leave
@@ -42,6 +43,8 @@ struct posix_errqueue {
 	uint32_t stamp_flags;
 	uint32_t next_id;             /* of a zero-copy send */
 	uint64_t stamp_start;         /* place in the stream from which OPT_ID counts */
+	uint32_t next_stamp;          /* of datagrams, what OPT_ID tells */
+	unsigned stamp_count;         /* stamps in the queue, and awaited */
 	struct notice *first, **last; /* oldest first */
 };
 
@@ -77,13 +80,24 @@ static struct progress progress_of(const struct posix_file *file)
 
 /* ---- options ---- */
 
+/* OPT_ID of a stream counts from the byte that is written next. */
+static int count_from_here(struct posix_file *file)
+{
+	enum tee_tcp_state state = posix_tcp_state(file);
+
+	if (state == TEE_TCP_CLOSED || state == TEE_TCP_LISTEN)
+		return -LINUX_EINVAL;
+	file->errqueue->stamp_start = progress_of(file).written;
+	return 0;
+}
+
 int posix_errqueue_set(struct posix_file *file, int level, int name, int number)
 {
 	struct posix_errqueue *queue;
 	uint32_t before;
 
-	if (level != LINUX_SOL_SOCKET || !posix_is_tcp(file) ||
-	    (name != LINUX_SO_ZEROCOPY && name != LINUX_SO_TIMESTAMPING))
+	if (level != LINUX_SOL_SOCKET ||
+	    (name != LINUX_SO_TIMESTAMPING && (name != LINUX_SO_ZEROCOPY || !posix_is_tcp(file))))
 		return 1;
 	if (name == LINUX_SO_ZEROCOPY ? number < 0 || number > 1 : number & ~LINUX_STAMP_ALL)
 		return -LINUX_EINVAL;
@@ -96,11 +110,11 @@ int posix_errqueue_set(struct posix_file *file, int level, int name, int number)
 	}
 	before = queue->stamp_flags;
 	if (number & LINUX_STAMP_OPT_ID && !(before & LINUX_STAMP_OPT_ID)) {
-		enum tee_tcp_state state = posix_tcp_state(file);
+		int error = posix_is_tcp(file) ? count_from_here(file) : 0;
 
-		if (state == TEE_TCP_CLOSED || state == TEE_TCP_LISTEN)
-			return -LINUX_EINVAL;
-		queue->stamp_start = progress_of(file).written;
+		if (error < 0)
+			return error;
+		queue->next_stamp = 0;
 	}
 	queue->stamp_flags = (uint32_t)number;
 	return 0;
@@ -129,21 +143,36 @@ void posix_errqueue_inherit(struct posix_file *child, const struct posix_file *l
 
 static void await(struct posix_world *world, struct posix_errqueue *queue, struct notice what)
 {
-	struct notice *notice = malloc(sizeof(*notice));
+	size_t most = tee_stack_config(world->stack)->error_queue_bytes_max / sizeof(what);
+	bool is_stamp = what.origin == LINUX_ORIGIN_TIMESTAMPING;
+	struct notice *notice;
 
+	/* As Linux: a stamp that there is no room for is not given. Who writes without a copy is told in any case. */
+	if (is_stamp && queue->stamp_count >= most)
+		return;
+	notice = malloc(sizeof(*notice));
 	if (!notice)
-		return; /* as Linux: a notice that there is no memory for is not given */
+		return;
+	queue->stamp_count += is_stamp;
 	*notice = what;
 	notice->next = NULL;
 	*queue->last = notice;
 	queue->last = &notice->next;
-	world->awaited++;
+	world->awaited += !notice->is_due;
+}
+
+/* What of one message is to be stamped, and how. */
+static uint32_t stamps_for(const struct posix_errqueue *queue, int64_t stamps_once)
+{
+	if (stamps_once == POSIX_STAMPS_AS_SET)
+		return queue->stamp_flags;
+	return (queue->stamp_flags & ~(uint32_t)LINUX_STAMP_TX_RECORDS) | (uint32_t)stamps_once;
 }
 
 void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, size_t len,
-			    int flags)
+			    int flags, int64_t stamps_once)
 {
-	struct posix_errqueue *queue = file->errqueue;
+	struct posix_errqueue *queue = stamps_once > 0 ? get(file) : file->errqueue;
 	struct notice notice = {0};
 	uint32_t stamps;
 
@@ -155,7 +184,7 @@ void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, 
 		notice.info = notice.data = queue->next_id++;
 		await(world, queue, notice);
 	}
-	stamps = queue->stamp_flags;
+	stamps = stamps_for(queue, stamps_once);
 	notice.origin = LINUX_ORIGIN_TIMESTAMPING;
 	notice.data = stamps & LINUX_STAMP_OPT_ID ? (uint32_t)(notice.end - queue->stamp_start) - 1
 						  : 0;
@@ -168,6 +197,43 @@ void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, 
 	notice.info = notice.type = LINUX_TSTAMP_ACK;
 	if (stamps & LINUX_STAMP_TX_ACK)
 		await(world, queue, notice);
+}
+
+/* A datagram is with the link as soon as it is sent: its stamps are due at once. */
+void posix_stamp_datagram(struct posix_world *world, int fd, int64_t stamps_once)
+{
+	struct posix_file *file = posix_find(world, fd);
+	struct posix_errqueue *queue = file ? file->errqueue : NULL;
+	struct notice notice = {
+		.origin = LINUX_ORIGIN_TIMESTAMPING, .is_due = true, .at_ns = world->now_ns};
+	uint32_t stamps;
+
+	if (file && !queue && stamps_once > 0)
+		queue = get(file);
+	if (!queue)
+		return;
+	stamps = stamps_for(queue, stamps_once);
+	if (!(stamps & (LINUX_STAMP_TX_SCHED | LINUX_STAMP_TX_SOFTWARE)))
+		return;
+	notice.data = stamps & LINUX_STAMP_OPT_ID ? queue->next_stamp++ : 0;
+	notice.info = notice.type = LINUX_TSTAMP_SCHED;
+	if (stamps & LINUX_STAMP_TX_SCHED)
+		await(world, queue, notice);
+	notice.info = notice.type = LINUX_TSTAMP_SND;
+	if (stamps & LINUX_STAMP_TX_SOFTWARE)
+		await(world, queue, notice);
+	for (unsigned i = 0; i < world->file_capacity; i++)
+		if (world->files[i])
+			posix_epoll_edge(world->files[i], file->fd, LINUX_POLLERR);
+}
+
+bool posix_has_errors(const struct posix_world *world, int fd)
+{
+	const struct posix_file *file = posix_find((struct posix_world *)(uintptr_t)world, fd);
+	struct tee_error_info info;
+
+	return file && (posix_errqueue_is_filled(file) ||
+			tee_recv_error(file->socket, NULL, 0, TEE_MSG_PEEK, &info) >= 0);
 }
 
 static bool has_happened(const struct notice *notice, const struct progress *progress)
@@ -222,6 +288,7 @@ static void unlink_notice(struct posix_errqueue *queue, struct notice **at)
 	*at = notice->next;
 	if (!*at)
 		queue->last = at;
+	queue->stamp_count -= notice->origin == LINUX_ORIGIN_TIMESTAMPING;
 	free(notice);
 }
 
@@ -252,7 +319,14 @@ static uint32_t take_range(struct posix_errqueue *queue, uint32_t last)
 	return last;
 }
 
-static void tell_stamp(struct posix_msg *msg, uint64_t at_ns)
+bool posix_wants_stamp(const struct posix_file *file)
+{
+	const uint32_t both = LINUX_STAMP_RX_SOFTWARE | LINUX_STAMP_SOFTWARE;
+
+	return file->errqueue && (file->errqueue->stamp_flags & both) == both;
+}
+
+void posix_tell_stamp(struct posix_msg *msg, uint64_t at_ns)
 {
 	struct posix_cmsg *cmsg = &msg->cmsg[msg->cmsg_count++];
 	int64_t parts[2] = {(int64_t)(at_ns / TEE_NS_PER_S), (int64_t)(at_ns % TEE_NS_PER_S)};
@@ -385,7 +459,7 @@ int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
 	} else {
 		error.error = LINUX_ENOMSG;
 		if (queue->stamp_flags & LINUX_STAMP_SOFTWARE)
-			tell_stamp(msg, (*at)->at_ns);
+			posix_tell_stamp(msg, (*at)->at_ns);
 		/* Linux would give the packet too, had the caller room for it. */
 		if (!(queue->stamp_flags & LINUX_STAMP_OPT_TSONLY))
 			msg->flags |= LINUX_MSG_TRUNC;

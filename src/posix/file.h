@@ -82,7 +82,7 @@ uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *fi
 int posix_errqueue_set(struct posix_file *file, int level, int name, int number);
 int posix_errqueue_get(const struct posix_file *file, int level, int name);
 void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, size_t len,
-			    int flags);
+			    int flags, int64_t stamps_once);
 void posix_errqueue_settle(struct posix_world *world);
 bool posix_errqueue_is_filled(const struct posix_file *file);
 int64_t posix_errqueue_read(struct posix_world *world, struct posix_file *file,
@@ -94,6 +94,9 @@ void posix_errqueue_free(struct posix_world *world, struct posix_file *file);
 size_t posix_total_len(const struct posix_msg *msg);
 void posix_scatter(const struct posix_msg *msg, const uint8_t *bytes, size_t len);
 void posix_add_cmsg(struct posix_msg *msg, int level, int type, int32_t value);
+/* SCM_TIMESTAMPING, with the stamp of software; is it to come with what is received? */
+bool posix_wants_stamp(const struct posix_file *file);
+void posix_tell_stamp(struct posix_msg *msg, uint64_t at_ns);
 /* Urgent data (urgent.c): how far a read may go, the octet itself, and what poll() says. */
 size_t posix_urgent_limit(struct posix_file *file, int flags);
 int64_t posix_urgent_recv(struct posix_file *file, struct posix_msg *msg, int flags);

@@ -231,10 +231,28 @@ static int64_t go_on_opening(struct posix_world *world, struct posix_file *file,
 	return (int64_t)wait->done;
 }
 
+/* What of this message is to be stamped: -1: as the socket's option says; or an error. */
+static int64_t stamps_of(const struct posix_msg *msg)
+{
+	int64_t stamps = POSIX_STAMPS_AS_SET;
+
+	for (unsigned i = 0; i < msg->cmsg_count; i++) {
+		const struct posix_cmsg *cmsg = &msg->cmsg[i];
+
+		if (cmsg->level != LINUX_SOL_SOCKET || cmsg->type != LINUX_SO_TIMESTAMPING)
+			continue;
+		if (cmsg->value & ~LINUX_STAMP_TX_RECORDS)
+			return -LINUX_EINVAL;
+		stamps = cmsg->value;
+	}
+	return stamps;
+}
+
 static int64_t send_datagram(struct posix_world *world, struct posix_file *file,
 			     const struct posix_msg *msg, int flags, struct posix_wait *wait)
 {
 	struct tee_dgram_info info = {.tos = -1};
+	int64_t stamps_once = stamps_of(msg);
 	size_t len = posix_total_len(msg);
 	const void *data;
 	void *owned;
@@ -250,6 +268,8 @@ static int64_t send_datagram(struct posix_world *world, struct posix_file *file,
 		const struct posix_cmsg *cmsg = &msg->cmsg[i];
 		bool is_ip6 = cmsg->level == LINUX_SOL_IPV6;
 
+		if (cmsg->level == LINUX_SOL_SOCKET)
+			continue;
 		if (cmsg->type == (is_ip6 ? LINUX_IPV6_TCLASS : LINUX_IP_TOS))
 			info.tos = cmsg->value;
 		else if (cmsg->type == (is_ip6 ? LINUX_IPV6_HOPLIMIT : LINUX_IP_TTL))
@@ -267,6 +287,8 @@ static int64_t send_datagram(struct posix_world *world, struct posix_file *file,
 	if (sent == -TEE_EAGAIN)
 		return posix_block(world, file, flags & LINUX_MSG_DONTWAIT, file->send_timeout_ns,
 				   wait, -LINUX_EAGAIN);
+	if (sent >= 0 && (file->errqueue || stamps_once > 0))
+		posix_stamp_datagram(world, file->fd, stamps_once);
 	return sent < 0 ? -posix_errno((int)sent) : sent;
 }
 
@@ -298,15 +320,17 @@ int64_t posix_sendmsg(struct posix_world *world, int fd, const struct posix_msg 
 {
 	int error = 0;
 	struct posix_file *file = posix_find_socket(world, fd, &error);
-	int64_t sent;
+	int64_t sent, stamps_once = stamps_of(msg);
 
 	if (!file)
 		return error;
+	if (stamps_once == -LINUX_EINVAL)
+		return stamps_once;
 	if (!posix_is_tcp(file))
 		return send_datagram(world, file, msg, flags, wait);
 	sent = send_or_open(world, file, msg, flags, wait);
 	if (sent > 0)
-		posix_errqueue_on_sent(world, file, (size_t)sent, flags);
+		posix_errqueue_on_sent(world, file, (size_t)sent, flags, stamps_once);
 	return sent;
 }
 
@@ -471,6 +495,8 @@ static int64_t receive_datagram(struct posix_world *world, struct posix_file *fi
 	if (msg->name)
 		msg->name_len =
 			posix_write_sockaddr(&info.remote, file->domain, msg->name, msg->name_len);
+	if (posix_wants_stamp(file))
+		posix_tell_stamp(msg, info.at_ns);
 	if (file->wants_tos)
 		posix_add_cmsg(msg, is_ip6 ? LINUX_SOL_IPV6 : LINUX_SOL_IP,
 			       is_ip6 ? LINUX_IPV6_TCLASS : LINUX_IP_TOS, info.tos);

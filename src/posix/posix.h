@@ -117,6 +117,14 @@ int64_t posix_sendmsg(struct posix_world *world, int fd, const struct posix_msg 
 		      struct posix_wait *wait);
 int64_t posix_recvmsg(struct posix_world *world, int fd, struct posix_msg *msg, int flags,
 		      struct posix_wait *wait);
+/*
+ * A datagram was sent by a call of the stack's own: the stamps that SO_TIMESTAMPING asks for are put into the socket's
+ * error queue; or those of `stamps_once`, the control message of that name.
+ */
+enum { POSIX_STAMPS_AS_SET = -1 };
+void posix_stamp_datagram(struct posix_world *world, int fd, int64_t stamps_once);
+/* Would recvmsg(MSG_ERRQUEUE) give something? */
+bool posix_has_errors(const struct posix_world *world, int fd);
 /* send and recv: one buffer and no address; write and read are these with flags 0. */
 int64_t posix_send(struct posix_world *world, int fd, const void *data, size_t len, int flags,
 		   struct posix_wait *wait);

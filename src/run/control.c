@@ -42,6 +42,7 @@ enum {
 	WANTS_TIME_NS = 128,
 	/* … and IP_RETOPTS, which is told of datagrams with IP options: the stack takes these off. Of a stream also
 	   IP_RECVERR and IPV6_RECVERR, which change nothing: an error that passes would end its bridge. */
+	WANTS_STAMP = LINUX_STAMP_RX_SOFTWARE | LINUX_STAMP_SOFTWARE, /* of SO_TIMESTAMPING */
 	WANTS_OLD_TTL6 = 2048, /* RFC 2292's, under its own number */
 };
 
@@ -135,6 +136,14 @@ static int interface_of(struct run *run, const struct tee_ip *ip)
 	return last; /* broadcast, multicast */
 }
 
+/* Software's stamp; the two of hardware that follow are zero. */
+static void add_stamp(struct control *control, const struct timespec *at)
+{
+	struct timespec stamps[3] = {*at};
+
+	add(control, SOL_SOCKET, SO_TIMESTAMPING, stamps, sizeof(stamps));
+}
+
 static void add_time(struct control *control, const struct run_sock *sock,
 		     const struct run_source *source)
 {
@@ -144,6 +153,8 @@ static void add_time(struct control *control, const struct run_sock *sock,
 		add(control, SOL_SOCKET, SO_TIMESTAMP, &at, sizeof(at));
 	else if (sock->wanted & WANTS_TIME_NS)
 		add(control, SOL_SOCKET, SO_TIMESTAMPNS, &source->at, sizeof(source->at));
+	if ((sock->stamps & WANTS_STAMP) == WANTS_STAMP)
+		add_stamp(control, &source->at);
 }
 
 static void add_ip4(struct control *control, const struct run_sock *sock,
@@ -170,7 +181,7 @@ size_t run_control_write(const struct run_sock *sock, const struct run_source *s
 	int interface;
 
 	*ret_is_cut = false;
-	if (!sock->wanted || !source->is_known)
+	if ((!sock->wanted && !sock->stamps) || !source->is_known)
 		return 0;
 	interface = interface_of(sock->run, &source->to);
 	add_time(&control, sock, source);
@@ -192,16 +203,17 @@ size_t run_control_write(const struct run_sock *sock, const struct run_source *s
 	return control.len;
 }
 
-size_t run_control_write_error(const struct run_sock *sock, const struct run_source *source,
-			       const struct posix_cmsg *error, uint8_t *bytes, size_t room,
-			       bool *ret_is_cut)
+size_t run_control_write_error(const struct run_sock *sock, const struct run_error *error,
+			       uint8_t *bytes, size_t room, bool *ret_is_cut)
 {
 	bool is_cut;
 	struct control control = {.bytes = bytes, .room = room};
 
-	control.len = run_control_write(sock, source, bytes, room, &is_cut);
+	control.len = run_control_write(sock, &error->source, bytes, room, &is_cut);
 	control.is_cut = is_cut;
-	add(&control, error->level, error->type, error->data, error->len);
+	if (error->is_stamped)
+		add_stamp(&control, &error->at);
+	add(&control, error->cmsg.level, error->cmsg.type, error->cmsg.data, error->cmsg.len);
 	*ret_is_cut = control.is_cut;
 	return control.len;
 }
@@ -279,7 +291,22 @@ static bool is_ours(struct run *run, const struct tee_ip *ip)
 	return false;
 }
 
-int run_control_read(struct run *run, const uint8_t *bytes, size_t len, struct tee_dgram_info *info)
+/* SO_TIMESTAMPING of one message: what of it is to be stamped. */
+static int read_stamps(struct run_sock *sock, const uint8_t *data, size_t len)
+{
+	uint32_t stamps;
+
+	if (len != sizeof(stamps))
+		return -EINVAL;
+	memcpy(&stamps, data, sizeof(stamps));
+	if (stamps & ~(uint32_t)LINUX_STAMP_TX_RECORDS)
+		return -EINVAL;
+	sock->stamps_once = stamps;
+	return 0;
+}
+
+int run_control_read(struct run_sock *sock, const uint8_t *bytes, size_t len,
+		     struct tee_dgram_info *info)
 {
 	struct cmsghdr header;
 	int error = 0;
@@ -296,6 +323,8 @@ int run_control_read(struct run *run, const uint8_t *bytes, size_t len, struct t
 			error = read_one4(header.cmsg_type, data, data_len, info);
 		else if (header.cmsg_level == IPPROTO_IPV6)
 			error = read_one6(header.cmsg_type, data, data_len, info);
+		else if (header.cmsg_level == SOL_SOCKET && header.cmsg_type == SO_TIMESTAMPING)
+			error = read_stamps(sock, data, data_len);
 		else if (header.cmsg_level == IPPROTO_UDP)
 			error = -EINVAL;
 		/* Other levels are other protocols' matter. */
@@ -304,7 +333,7 @@ int run_control_read(struct run *run, const uint8_t *bytes, size_t len, struct t
 		bytes += size;
 		len -= size;
 	}
-	if (error == 0 && !tee_ip_is_any(&info->local.ip) && !is_ours(run, &info->local.ip))
+	if (error == 0 && !tee_ip_is_any(&info->local.ip) && !is_ours(sock->run, &info->local.ip))
 		error = tee_ip_is4(&info->local.ip) ? -ENETUNREACH : -EINVAL;
 	return error;
 }

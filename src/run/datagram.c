@@ -138,10 +138,12 @@ static bool carry(struct run_sock *sock, size_t len)
 {
 	struct tee_socket *socket = run_socket_of(sock);
 
-	if (tee_send(socket, sock->run->buffer, len, 0) != -TEE_ECONNREFUSED)
-		return true;
-	tee_send(socket, sock->run->buffer, len, 0);
-	return false;
+	bool is_told = tee_send(socket, sock->run->buffer, len, 0) == -TEE_ECONNREFUSED;
+
+	if (is_told)
+		tee_send(socket, sock->run->buffer, len, 0);
+	run_errqueue_stamp(sock);
+	return !is_told;
 }
 
 /* false: the program has closed its end, and nothing is left of it. */
@@ -239,6 +241,8 @@ int64_t run_datagram_send(struct run_sock *sock, const void *data, size_t len,
 	} else {
 		sent = tee_sendto(socket, data, len, 0, to ? &target : NULL);
 	}
+	if (sent >= 0)
+		run_errqueue_stamp(sock);
 	return sent < 0 ? -posix_errno((int)sent) : sent;
 }
 

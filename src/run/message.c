@@ -210,8 +210,8 @@ static int read_message(const struct run_call *call, uint64_t address, struct me
 }
 
 /* What the control messages wish. 1: there are none; 0 or -errno. */
-static int read_wishes(const struct run_call *call, const struct msghdr *header,
-		       struct tee_dgram_info *ret_info)
+static int read_wishes(const struct run_call *call, struct run_sock *sock,
+		       const struct msghdr *header, struct tee_dgram_info *ret_info)
 {
 	uint8_t bytes[RUN_CONTROL_MAX];
 
@@ -222,7 +222,7 @@ static int read_wishes(const struct run_call *call, const struct msghdr *header,
 	if (run_read(call, (uintptr_t)header->msg_control, bytes, header->msg_controllen) < 0)
 		return -EFAULT;
 	*ret_info = (struct tee_dgram_info){.tos = -1};
-	return run_control_read(call->run, bytes, header->msg_controllen, ret_info);
+	return run_control_read(sock, bytes, header->msg_controllen, ret_info);
 }
 
 static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64_t address)
@@ -237,8 +237,9 @@ static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64
 	if (result < 0)
 		return result;
 	run_datagram_drain(sock);
+	sock->stamps_once = POSIX_STAMPS_AS_SET;
 	if (sock->domain != AF_NETLINK)
-		wishes = read_wishes(call, &message.header, &info);
+		wishes = read_wishes(call, sock, &message.header, &info);
 	if (wishes < 0)
 		verdict = wishes;
 	/* Too long, whatever it holds: the stack says so, and perhaps keeps an error. */
@@ -255,6 +256,7 @@ static int64_t send_message(struct run_call *call, struct run_sock *sock, uint64
 	if (verdict == 0)
 		verdict = send_one(call, sock, run->buffer, at, (uintptr_t)message.header.msg_name,
 				   message.header.msg_namelen, wishes == 0 ? &info : NULL);
+	sock->stamps_once = POSIX_STAMPS_AS_SET;
 	free(message.pieces);
 	return verdict;
 }
@@ -320,9 +322,8 @@ static int64_t receive_error(struct run_call *call, struct run_sock *sock, uint6
 
 	if (count < 0)
 		return count;
-	header->msg_controllen =
-		run_control_write_error(sock, &error.source, &error.cmsg, bytes,
-					room < sizeof(bytes) ? room : sizeof(bytes), &is_cut);
+	header->msg_controllen = run_control_write_error(
+		sock, &error, bytes, room < sizeof(bytes) ? room : sizeof(bytes), &is_cut);
 	header->msg_flags = error.flags | (is_cut ? MSG_CTRUNC : 0);
 	if (spread(call, message, (size_t)count, &stored) < 0 ||
 	    tell_name(call, header, error.name, error.name_len) < 0 ||

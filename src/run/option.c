@@ -25,10 +25,11 @@ static bool is_pair_option(const struct run_sock *sock, int level, int name)
 		name == SO_RCVLOWAT);
 }
 
-/* Who asks for errors polls for them, which needs a descriptor that can tell (refusal.c, errqueue.c). */
-static bool is_recverr(int level, int name)
+/* Who asks for errors, or stamps, polls for them, which needs a descriptor that can tell (refusal.c, errqueue.c). */
+static bool fills_errqueue(int level, int name)
 {
-	return (level == IPPROTO_IP && name == IP_RECVERR) ||
+	return (level == SOL_SOCKET && name == SO_TIMESTAMPING) ||
+	       (level == IPPROTO_IP && name == IP_RECVERR) ||
 	       (level == IPPROTO_IPV6 && name == IPV6_RECVERR);
 }
 
@@ -43,7 +44,7 @@ int64_t run_call_setsockopt(struct run_call *call)
 
 	if (!sock)
 		return RUN_CONTINUE;
-	if (sock->state == RUN_DATAGRAM && is_recverr(level, name))
+	if (sock->state == RUN_DATAGRAM && fills_errqueue(level, name))
 		run_refusal_prepare(call, sock, &dup);
 	close(dup);
 	if ((int32_t)len < 0)
@@ -55,6 +56,9 @@ int64_t run_call_setsockopt(struct run_call *call)
 	/* Its notes of completion would have to come through the kernel's socket, which makes none. */
 	if (level == SOL_SOCKET && name == LINUX_SO_ZEROCOPY)
 		return -EOPNOTSUPP;
+	/* A stream's bytes go past us, and nobody knows which call wrote which. */
+	if (level == SOL_SOCKET && name == SO_TIMESTAMPING && sock->state != RUN_DATAGRAM)
+		return -ENOPROTOOPT;
 	if (is_pair_option(sock, level, name)) {
 		/* What waits for the program lies in the buffer of our end. */
 		if (name == SO_RCVBUF && len >= sizeof(int))
@@ -70,7 +74,9 @@ int64_t run_call_setsockopt(struct run_call *call)
 	if (result == 0)
 		run_remember_option(sock, level, name, value, len);
 	/* Switched off, it has emptied the queue. */
-	if (sock->state == RUN_DATAGRAM && is_recverr(level, name))
+	if (result == 0 && level == SOL_SOCKET && name == SO_TIMESTAMPING)
+		memcpy(&sock->stamps, value, sizeof(sock->stamps));
+	if (sock->state == RUN_DATAGRAM && fills_errqueue(level, name))
 		run_errqueue_show(sock);
 	return result;
 }

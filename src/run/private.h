@@ -73,8 +73,10 @@ struct run_source {
 struct run_error {
 	uint8_t name[POSIX_SOCKADDR_SIZE];
 	uint32_t name_len;
-	int flags;                /* MSG_ERRQUEUE, MSG_TRUNC */
-	struct posix_cmsg cmsg;   /* a struct sock_extended_err, and the offender's address */
+	int flags;              /* MSG_ERRQUEUE, MSG_TRUNC */
+	struct posix_cmsg cmsg; /* a struct sock_extended_err, and the offender's address */
+	bool is_stamped;        /* a stamp, of what was sent at `at` */
+	struct timespec at;
 	struct run_source source; /* of the ICMP message; unknown when there was none */
 };
 
@@ -113,6 +115,8 @@ struct run_sock {
 	/* DATAGRAM */
 	struct run_source *sources;
 	unsigned source_first, source_count;
+	uint32_t stamps;      /* SO_TIMESTAMPING */
+	int64_t stamps_once;  /* … of the message that is being sent, or POSIX_STAMPS_AS_SET */
 	unsigned wanted;      /* control messages that recvmsg() is to tell (control.c) */
 	bool is_inet;         /* both ends are UDP sockets of the kernel's (refusal.c) */
 	bool has_native;      /* … and the program's may hold an error that we put there */
@@ -378,6 +382,8 @@ int64_t run_fastopen(struct run_call *call, struct run_sock *sock, int *theirs,
 
 /* ---- errqueue.c ---- */
 
+/* A datagram was sent: what stamps of it were asked for. */
+void run_errqueue_stamp(struct run_sock *sock);
 /* Lets poll() see POLLERR as long as errors wait for MSG_ERRQUEUE, if the program's descriptor can. */
 void run_errqueue_show(struct run_sock *sock);
 /*
@@ -410,11 +416,10 @@ int run_control_get(const struct run_sock *sock, int level, int name);
 size_t run_control_write(const struct run_sock *sock, const struct run_source *source,
 			 uint8_t *bytes, size_t room, bool *ret_is_cut);
 /* The same of an error, which is told last. */
-size_t run_control_write_error(const struct run_sock *sock, const struct run_source *source,
-			       const struct posix_cmsg *error, uint8_t *bytes, size_t room,
-			       bool *ret_is_cut);
+size_t run_control_write_error(const struct run_sock *sock, const struct run_error *error,
+			       uint8_t *bytes, size_t room, bool *ret_is_cut);
 /* What a sender wishes; 0 or -EINVAL. Changes `info` where something is said. */
-int run_control_read(struct run *run, const uint8_t *bytes, size_t len,
+int run_control_read(struct run_sock *sock, const uint8_t *bytes, size_t len,
 		     struct tee_dgram_info *info);
 
 /* The interface at a position, 0 up; false past the end. */

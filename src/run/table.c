@@ -73,6 +73,7 @@ struct run_sock *run_sock_new(struct run *run, int fd)
 
 	if (!sock)
 		return NULL;
+	sock->stamps_once = POSIX_STAMPS_AS_SET;
 	sock->run = run;
 	sock->serial = ++last_serial;
 	sock->posix_fd = sock->our_fd = sock->seen_fd = sock->parked_fd = -1;

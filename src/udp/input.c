@@ -84,6 +84,7 @@ static void enqueue(struct udp_endpoint *endpoint, struct tee_pkt *pkt, uint32_t
 	datagram->pkt = hold(udp, pkt, off, len, &datagram->off);
 	datagram->len = len;
 	datagram->info = *info;
+	datagram->info.at_ns = udp->engine->now_ns;
 	datagram->charge = datagram->pkt->capacity + (uint32_t)sizeof(*datagram);
 	/* An empty queue takes any datagram, however small its limit. */
 	if (endpoint->first &&

@@ -1437,6 +1437,7 @@ def _(w):
 def main():
     import semantics_deep  # noqa: F401 (these register sequences of their own)
     import semantics_errors  # noqa: F401
+    import semantics_stamps  # noqa: F401
     for name, run in SEQUENCES:
         if len(sys.argv) > 1 and not any(word in name for word in sys.argv[1:]):
             continue

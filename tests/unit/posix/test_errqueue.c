@@ -168,6 +168,124 @@ static void of_what_is_too_long_no_offender_is_told(void **state)
 	kit_close(&kit);
 }
 
+enum {
+	TX_ALL = LINUX_STAMP_TX_SCHED | LINUX_STAMP_TX_SOFTWARE,
+	STAMPS = LINUX_STAMP_SOFTWARE | LINUX_STAMP_OPT_ID | LINUX_STAMP_OPT_TSONLY,
+};
+
+/* The next stamp: its kind, its id, and its time. */
+static void check_stamp(struct kit *kit, uint32_t info, uint32_t id, uint64_t at_ns)
+{
+	struct posix_msg msg = {.name_len = 0};
+	struct posix_extended_error error;
+	int64_t parts[2];
+
+	assert_int_equal(posix_recvmsg(kit->world, kit->fd, &msg, LINUX_MSG_ERRQUEUE, NULL), 0);
+	assert_int_equal(msg.flags, LINUX_MSG_ERRQUEUE);
+	assert_int_equal(msg.cmsg_count, 2);
+	assert_int_equal(msg.cmsg[0].type, LINUX_SO_TIMESTAMPING);
+	memcpy(parts, msg.cmsg[0].data, sizeof(parts));
+	assert_int_equal((uint64_t)parts[0] * TEE_NS_PER_S + (uint64_t)parts[1], at_ns);
+	memcpy(&error, msg.cmsg[1].data, sizeof(error));
+	assert_int_equal(error.error, LINUX_ENOMSG);
+	assert_int_equal(error.origin, LINUX_ORIGIN_TIMESTAMPING);
+	assert_int_equal(error.info, info);
+	assert_int_equal(error.data, id);
+}
+
+static int64_t send_stamped(struct kit *kit, int stamps)
+{
+	struct posix_iov iov = {(void *)(uintptr_t) "x", 1};
+	struct posix_msg msg = {
+		.name = (void *)(uintptr_t)name4,
+		.name_len = NAME4,
+		.iov = &iov,
+		.iov_count = 1,
+		.cmsg_count = 1,
+		.cmsg = {{LINUX_SOL_SOCKET, LINUX_SO_TIMESTAMPING, stamps, 0, {0}}},
+	};
+
+	return posix_sendmsg(kit->world, kit->fd, &msg, 0, NULL);
+}
+
+static void datagrams_are_stamped(void **state)
+{
+	struct kit kit;
+	struct posix_msg msg = {.name_len = 0};
+
+	(void)state;
+	kit_open(&kit, LINUX_AF_INET);
+	assert_int_equal(set(&kit, LINUX_SOL_SOCKET, LINUX_SO_TIMESTAMPING, TX_ALL | STAMPS), 0);
+	assert_int_equal(send_to(&kit, name4, NAME4, "one"), 3);
+	posix_set_now(kit.world, kit.now_ns + 7);
+	assert_int_equal(send_to(&kit, name4, NAME4, "two"), 3);
+	assert_true(poll_bits(&kit) & LINUX_POLLERR);
+	check_stamp(&kit, LINUX_TSTAMP_SCHED, 0, kit.now_ns);
+	check_stamp(&kit, LINUX_TSTAMP_SND, 0, kit.now_ns);
+	check_stamp(&kit, LINUX_TSTAMP_SCHED, 1, kit.now_ns + 7);
+	check_stamp(&kit, LINUX_TSTAMP_SND, 1, kit.now_ns + 7);
+	assert_int_equal(get(&kit, LINUX_SOL_SOCKET, LINUX_SO_ERROR), 0);
+	assert_int_equal(poll_bits(&kit), LINUX_POLLOUT);
+	/* One message has wishes of its own; what is not stamped has no number. */
+	assert_int_equal(set(&kit, LINUX_SOL_SOCKET, LINUX_SO_TIMESTAMPING, STAMPS), 0);
+	assert_int_equal(send_to(&kit, name4, NAME4, "three"), 5);
+	assert_int_equal(send_stamped(&kit, LINUX_STAMP_TX_SOFTWARE), 1);
+	assert_int_equal(send_stamped(&kit, LINUX_STAMP_SOFTWARE), -LINUX_EINVAL);
+	check_stamp(&kit, LINUX_TSTAMP_SND, 2, kit.now_ns + 7);
+	assert_int_equal(posix_recvmsg(kit.world, kit.fd, &msg, LINUX_MSG_ERRQUEUE, NULL),
+			 -LINUX_EAGAIN);
+	kit_close(&kit);
+}
+
+static void stamps_that_nobody_reads_find_a_limit(void **state)
+{
+	struct posix_msg msg = {.name_len = 0};
+	struct kit kit;
+	unsigned count = 0;
+
+	(void)state;
+	kit_open(&kit, LINUX_AF_INET);
+	assert_int_equal(set(&kit, LINUX_SOL_SOCKET, LINUX_SO_TIMESTAMPING, TX_ALL | STAMPS), 0);
+	for (unsigned i = 0; i < 4000; i++) {
+		assert_int_equal(send_to(&kit, name4, NAME4, "x"), 1);
+		kit_run(&kit);
+	}
+	while (posix_recvmsg(kit.world, kit.fd, &msg, LINUX_MSG_ERRQUEUE, NULL) == 0)
+		count++;
+	assert_in_range(count, 500, 2000);
+	assert_int_equal(send_to(&kit, name4, NAME4, "x"), 1);
+	check_stamp(&kit, LINUX_TSTAMP_SCHED, 4000, kit.now_ns);
+	kit_close(&kit);
+}
+
+static void what_comes_is_stamped(void **state)
+{
+	enum { RX = LINUX_STAMP_RX_SOFTWARE | LINUX_STAMP_SOFTWARE };
+	static const int flags[] = {RX, LINUX_STAMP_RX_SOFTWARE, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		char text[8];
+		struct posix_iov iov = {text, sizeof(text)};
+		struct posix_msg msg = {.iov = &iov, .iov_count = 1};
+		int64_t parts[2];
+		struct kit kit;
+
+		kit_open(&kit, LINUX_AF_INET);
+		assert_int_equal(posix_bind(kit.world, kit.fd, name4, NAME4), 0);
+		assert_int_equal(set(&kit, LINUX_SOL_SOCKET, LINUX_SO_TIMESTAMPING, flags[i]), 0);
+		assert_int_equal(send_to(&kit, name4, NAME4, "self"), 4);
+		kit_run(&kit);
+		assert_int_equal(posix_recvmsg(kit.world, kit.fd, &msg, 0, NULL), 4);
+		assert_int_equal(msg.cmsg_count, flags[i] == RX);
+		if (msg.cmsg_count) {
+			memcpy(parts, msg.cmsg[0].data, sizeof(parts));
+			assert_int_equal((uint64_t)parts[0] * TEE_NS_PER_S, kit.now_ns);
+		}
+		kit_close(&kit);
+	}
+}
+
 static void an_edge_is_one_for_epoll(void **state)
 {
 	struct posix_epoll_event event = {.events = LINUX_POLLIN | LINUX_EPOLLET, .data = 7};
@@ -213,6 +331,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_error_has_linux_layout),
 		cmocka_unit_test(of_what_is_too_long_no_offender_is_told),
+		cmocka_unit_test(datagrams_are_stamped),
+		cmocka_unit_test(stamps_that_nobody_reads_find_a_limit),
+		cmocka_unit_test(what_comes_is_stamped),
 		cmocka_unit_test(an_edge_is_one_for_epoll),
 		cmocka_unit_test(the_option_knows_its_family),
 	};
