@@ -213,6 +213,7 @@ enum tee_option {
 	TEE_OPT_OUTQ,         /* get only: bytes not yet acknowledged */
 	TEE_OPT_OUTQ_NOTSENT, /* get only */
 	TEE_OPT_URGENT_AHEAD, /* get only: bytes up to and including the urgent byte (MUST-33) */
+	TEE_OPT_HALF_CLOSED, /* get only: the peer has finished and we have not, also after a reset */
 	TEE_OPT_RECVERR, /* TEE_RECVERR_…: keep errors for tee_recv_error(), and tell each at once */
 	TEE_OPT_COUNT
 };

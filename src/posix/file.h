@@ -73,6 +73,11 @@ struct posix_file *posix_new_file(struct posix_world *world, enum posix_kind kin
  */
 int64_t posix_block(struct posix_world *world, const struct posix_file *file, bool is_nonblocking,
 		    uint64_t timeout_ns, struct posix_wait *wait, int64_t verdict);
+/*
+ * Why a stream can't be written to, as an errno. After the peer's FIN a reset is a broken pipe, as Linux has it; SO_ERROR
+ * calls it a reset nevertheless (RFC 9293 3.10.7.4, second).
+ */
+int posix_stream_errno(const struct posix_file *file, int tee_error);
 /* poll()'s bits that hold for a descriptor now. */
 uint32_t posix_ready_bits(struct posix_world *world, const struct posix_file *file);
 /*

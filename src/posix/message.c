@@ -42,7 +42,7 @@ static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg
 
 	/* Who sends no byte still learns whether one could be sent. */
 	if (!posix_total_len(msg))
-		return -posix_errno((int)tee_send(file->socket, "", 0, 0));
+		return -posix_stream_errno(file, (int)tee_send(file->socket, "", 0, 0));
 	for (unsigned i = 0; i < msg->iov_count && left; i++) {
 		const uint8_t *data = msg->iov[i].base;
 		size_t len = msg->iov[i].len;
@@ -60,7 +60,7 @@ static int64_t queue_pieces(struct posix_file *file, const struct posix_msg *msg
 			how &= ~(unsigned)(TEE_MSG_OOB | TEE_MSG_EOR);
 		got = tee_send(file->socket, data, len, how);
 		if (got < 0)
-			return sent ? sent : -posix_errno((int)got);
+			return sent ? sent : -posix_stream_errno(file, (int)got);
 		sent += got;
 		left -= (size_t)got;
 		if ((size_t)got < len)

@@ -56,6 +56,17 @@ int posix_errno(int tee_error)
 	return index < TEE_ERROR_COUNT ? errno_of[index] : LINUX_EIO;
 }
 
+int posix_stream_errno(const struct posix_file *file, int tee_error)
+{
+	uint64_t is_half_closed = 0;
+
+	if (posix_errno(tee_error) == LINUX_ECONNRESET &&
+	    tee_get_option(file->socket, TEE_OPT_HALF_CLOSED, &is_half_closed) >= 0 &&
+	    is_half_closed)
+		return LINUX_EPIPE;
+	return posix_errno(tee_error);
+}
+
 /* ---- addresses ---- */
 
 enum { SOCKADDR4_SIZE = 16, SOCKADDR6_SIZE = 28 };

@@ -125,6 +125,7 @@ static int option_precheck(const struct tee_socket *socket, enum tee_option opti
 	case TEE_OPT_INQ:
 	case TEE_OPT_OUTQ:
 	case TEE_OPT_OUTQ_NOTSENT:
+	case TEE_OPT_HALF_CLOSED:
 	case TEE_OPT_URGENT_AHEAD: return -TEE_ENOPROTOOPT; /* to be read only */
 	case TEE_OPT_NETIF:
 		if (value > UINT16_MAX)
@@ -185,6 +186,7 @@ static int get_unconnected(const struct tee_socket *socket, const struct tcp_set
 	case TEE_OPT_OUTQ:
 	case TEE_OPT_OUTQ_NOTSENT:
 	case TEE_OPT_URGENT_AHEAD:
+	case TEE_OPT_HALF_CLOSED:
 		if (socket->state == SOCK_LISTENER)
 			return -TEE_EINVAL;
 		*ret_value = 0;

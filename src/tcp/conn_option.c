@@ -102,6 +102,9 @@ int tcp_conn_get(const struct tcp_conn *conn, enum tee_option option, uint64_t *
 		*ret_value = conn_has(conn, CONN_URGENT_IN) ? conn->rx->urgent - conn->rcvq.start
 							    : 0;
 		return 0;
+	case TEE_OPT_HALF_CLOSED:
+		*ret_value = conn_has(conn, CONN_FIN_RECEIVED) && !conn_has(conn, CONN_FIN_QUEUED);
+		return 0;
 	case TEE_OPT_ACCEPTING: *ret_value = 0; return 0;
 	case TEE_OPT_SNDBUF:
 		if (conn->settings->s.sndbuf)
