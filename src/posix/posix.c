@@ -164,6 +164,7 @@ void posix_free(struct posix_world *world)
 			continue;
 		if (file->socket)
 			tee_close(file->socket);
+		posix_errqueue_free(world, file);
 		free(file->items);
 		free(file);
 	}
