@@ -40,6 +40,7 @@ enum tee_why {
 	TEE_WHY_ACK_QUICK,     /* quick-ACK mode: start of a flow */
 	TEE_WHY_WINDOW_UPDATE,
 	TEE_WHY_WINDOW_PROBE, /* zero-window probe (MUST-36) */
+	TEE_WHY_MTU_PROBE,    /* larger than what is known to pass (RFC 4821) */
 	TEE_WHY_ANSWER_PROBE, /* what came lay outside the window: tell where we are */
 	TEE_WHY_KEEPALIVE,
 	TEE_WHY_CHALLENGE_ACK, /* RFC 5961 */

@@ -116,6 +116,11 @@ static const struct field fields[] = {
 	FIELD(tcp_retries1, U32, NONE, 0, 255),
 	FIELD(tcp_retries2, U32, NONE, 0, 255),
 	FIELD(tcp_black_hole_mss, U32, NONE, 0, 65535),
+	FIELD(tcp_mtu_probing, U32, NONE, 0, 2),
+	FIELD(tcp_base_mss, U32, NONE, 48, 65535),
+	FIELD(tcp_mtu_probe_floor, U32, NONE, 48, 65535),
+	FIELD(tcp_mtu_probe_threshold, U32, NONE, 1, 65535),
+	SPAN(tcp_mtu_probe_interval_ns, 0),
 	FIELD(tcp_orphan_retries, U32, NONE, 0, 255),
 	SPAN(tcp_user_timeout_ns, 0),
 
@@ -167,8 +172,12 @@ static void init_tcp_timers(struct tee_config *config)
 	config->tcp_keepalive_probe_count = 9;
 	config->tcp_syn_retries = 7; /* 255 s: at least three minutes (MUST-23) */
 	config->tcp_synack_retries = 5;
-	config->tcp_retries1 = 3;  /* SHLD-10 */
-	config->tcp_retries2 = 15; /* about a quarter of an hour (SHLD-11) */
+	config->tcp_retries1 = 3;    /* SHLD-10 */
+	config->tcp_retries2 = 15;   /* about a quarter of an hour (SHLD-11) */
+	config->tcp_base_mss = 1024; /* RFC 4821 7.2 */
+	config->tcp_mtu_probe_floor = 48;
+	config->tcp_mtu_probe_threshold = 8;
+	config->tcp_mtu_probe_interval_ns = 600 * TEE_NS_PER_S; /* RFC 8899 5.1.1 */
 }
 
 static void init_tcp_sending(struct tee_config *config)

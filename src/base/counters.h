@@ -63,6 +63,10 @@
  X(COUNT_TCP_DELAYED_ACKS, "tcp.delayed_acks")                   \
  X(COUNT_TCP_KEEPALIVES, "tcp.keepalive_probes")                 \
  X(COUNT_TCP_WINDOW_PROBES, "tcp.window_probes")                 \
+ X(COUNT_TCP_MTU_PROBES, "tcp.mtu_probes")                       \
+ X(COUNT_TCP_MTU_PROBES_PASSED, "tcp.mtu_probes_passed")         \
+ X(COUNT_TCP_MTU_PROBES_LOST, "tcp.mtu_probes_lost")             \
+ X(COUNT_TCP_BLACK_HOLES, "tcp.black_holes_suspected")           \
  X(COUNT_TCP_RSTS_IN, "tcp.resets_in")                           \
  X(COUNT_TCP_RSTS_OUT, "tcp.resets_out")                         \
  X(COUNT_TCP_CHALLENGE_ACKS, "tcp.challenge_acks")               \

@@ -33,6 +33,7 @@
 #include "tcp/loss/sack.h"
 #include "tcp/loss/sendmap.h"
 #include "tcp/metrics.h"
+#include "tcp/mtu_probe.h"
 #include "tcp/reassembly.h"
 #include "tcp/segment.h"
 #include "tcp/tcp.h"
@@ -100,6 +101,7 @@ struct tcp_tx {
 	struct cc cc;
 	struct rate rate;
 	struct pacer pacer;
+	struct mtu_probe mtu; /* low: what the segment size is held to */
 
 	uint64_t
 		small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
@@ -114,7 +116,6 @@ struct tcp_tx {
 	uint8_t dupacks; /* duplicate ACKs in a row (without SACK: segments that left the network) */
 	uint8_t probe_count;   /* window probes in a row that nobody answered */
 	uint64_t probe_end;    /* a probe up to here was taken back: what repeats it gives no RTT */
-	uint16_t mss_max;      /* since a black hole was suspected; 0: none was */
 	uint8_t probe_backoff; /* in a row at all: how often the interval was doubled */
 	uint64_t recover;      /* snd.nxt when recovery began: recovery ends there */
 	uint64_t undo_una;     /* snd.una when it began (undo_possible) */
@@ -405,7 +406,6 @@ void tx_free(struct tcp *tcp, struct tcp_tx *tx); /* NULL is legal */
 struct tcp_rx *rx_get(struct tcp_conn *conn);     /* the same */
 /* What the handshake agreed on; without memory there is no ECN. */
 void conn_set_ecn(struct tcp_conn *conn, const struct ecn *ecn);
-void conn_update_mss(struct tcp_conn *conn);
 bool conn_is_synchronized(const struct tcp_conn *conn);
 void conn_check(const struct tcp_conn *conn);
 struct settings_ref *settings_ref_new(const struct tcp_settings *from);
@@ -503,6 +503,24 @@ void recovery_round(const struct tcp_conn *conn, struct cc_round *ret_round);
 void recovery_on_mtu(struct tcp_conn *conn);
 uint64_t recovery_pipe(const struct tcp_conn *conn);
 
+/* mtu_search.c: the segment size, and what the path takes (RFC 4821) */
+void conn_update_mss(struct tcp_conn *conn);
+/* Timeouts in a row: what is as large as the oldest segment may not get through (RFC 4821 7.7). */
+void mtu_search_suspect(struct tcp_conn *conn);
+/* Bytes of text that a probe is to carry now; 0: none is due. */
+uint32_t mtu_search_size(struct tcp_conn *conn, uint64_t unsent);
+/* One has left, from `start` to SND.NXT. */
+void mtu_search_on_sent(struct tcp_conn *conn, uint64_t start);
+/* With tx->mtu.end set: SND.UNA may have passed it. */
+void mtu_search_on_ack(struct tcp_conn *conn);
+/* Losses were marked. true: a probe's alone, which says nothing of congestion. */
+bool mtu_search_on_losses(struct tcp_conn *conn);
+/* Of what is lost, the bytes that say something of congestion. */
+uint64_t mtu_search_congestion_bytes(const struct tcp_conn *conn);
+/* ICMP lowered the path MTU, perhaps below a probe. */
+void mtu_search_on_mtu(struct tcp_conn *conn);
+void mtu_search_on_retransmit(struct tcp_conn *conn, const struct send_record *record);
+
 /* output.c: 1: a frame was built, 0: nothing to send now */
 int output_frame(struct tcp_conn *conn, struct tee_frame *frame);
 bool output_may_have_more(const struct tcp_conn *conn);
@@ -542,6 +560,8 @@ void segment_out(struct tcp_conn *conn, const struct out_segment *out, struct te
 /* The same for a SYN or SYN-ACK, whose header the caller composed. */
 void segment_finish(struct tcp_conn *conn, struct tcp_header *header, enum tee_why why,
 		    struct tee_frame *frame);
+/* What leaves must not be fragmented on its way: IPv6, or IPv4 with DF. */
+bool segment_has_df(const struct tcp_conn *conn);
 /* What an ACK that is noted says of ECN. */
 void segment_note_ecn(struct tcp_conn *conn, struct ack_note *note);
 /* A bare ACK as it was noted. */

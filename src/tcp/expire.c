@@ -66,21 +66,6 @@ static void expire_syn(struct tcp_conn *conn)
 	conn_mark_due(conn);
 }
 
-/* RFC 4821 7.7: timeouts in a row may mean that what is this large does not get through. */
-static void suspect_black_hole(struct tcp_conn *conn)
-{
-	const struct tee_config *config = conn_config(conn);
-	const struct send_record *first = sendmap_first(&conn->tx->map);
-	uint32_t half = MAX(conn->tx->mss_max / 2u, config->tcp_min_snd_mss);
-	uint32_t most = conn->tx->mss_max ? half : config->tcp_black_hole_mss;
-
-	if (!config->tcp_black_hole_mss || conn->snd.mss <= most ||
-	    first->end - first->start <= most)
-		return;
-	conn->tx->mss_max = (uint16_t)most;
-	conn_update_mss(conn);
-}
-
 static void expire_rto(struct tcp_conn *conn)
 {
 	struct tcp_tx *tx = conn->tx;
@@ -112,7 +97,7 @@ static void expire_rto(struct tcp_conn *conn)
 		net_path_doubt(conn->tcp->net, &conn->path);
 	}
 	if (conn->retries >= config->tcp_retries1)
-		suspect_black_hole(conn);
+		mtu_search_suspect(conn);
 	rto_back_off(&tx->rto); /* RFC 6298 5.5 */
 	timers_clear(conn, CONN_TLP);
 	timers_clear(conn, CONN_REORDER);

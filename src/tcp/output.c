@@ -7,6 +7,7 @@
  *	what was lost		RFC 5681, 6675: before anything new
  *	tail loss probe		RFC 8985 section 7
  *	window probe		RFC 9293 3.8.6.1 (MUST-36), also the silly-window override
+ *	path MTU probe		RFC 4821: new data too, in one larger segment
  *	new data, FIN		window, cwnd, pacing, Nagle (SHLD-7), silly-window avoidance (MUST-38)
  *	keep-alive		RFC 9293 3.8.4
  *	a bare ACK		if one is due and nothing above carried it
@@ -199,11 +200,11 @@ static int output_lost(struct tcp_conn *conn, struct tee_frame *frame)
 
 /* ---- new data ---- */
 
-/* Sends [snd.nxt, + len) and the FIN if it follows directly and is wanted. */
-static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, struct tee_frame *frame)
+/* Sends [snd.nxt, + len) in segments of `mss`, and the FIN if it follows directly and is wanted. */
+static int send_new_by(struct tcp_conn *conn, uint32_t want, uint32_t mss, enum tee_why why,
+		       struct tee_frame *frame)
 {
 	struct tcp_tx *tx = conn->tx;
-	uint32_t mss = segment_mss(conn);
 	struct out_segment out = {.seq = conn->snd.nxt, .why = why, .mss = mss};
 	struct send_record *record;
 	uint64_t end;
@@ -255,6 +256,11 @@ static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, stru
 	if (conn_has(conn, CONN_WRITE_WAITED))
 		conn_tell_writable(conn);
 	return 1;
+}
+
+static int send_new(struct tcp_conn *conn, uint32_t want, enum tee_why why, struct tee_frame *frame)
+{
+	return send_new_by(conn, want, segment_mss(conn), why, frame);
 }
 
 /* SHLD-7, as Minshall's rule has it: a small segment waits only for another small one. */
@@ -356,8 +362,34 @@ static void restart_after_idle(struct tcp_conn *conn)
 	trace_cc(conn, "restart after idle");
 }
 
+/*
+ * RFC 4821 7.4: a probe of the path's MTU, one plain segment. true: it went, or waits for room in the window, which the
+ * ACKs of what is in flight will make.
+ */
+static bool output_mtu_probe(struct tcp_conn *conn, uint64_t unsent, struct tee_frame *frame,
+			     int *ret_sent)
+{
+	uint32_t size = mtu_search_size(conn, unsent);
+	uint64_t start = conn->snd.nxt;
+
+	if (!size)
+		return false;
+	*ret_sent = 0;
+	if (cwnd_room(conn) < size) {
+		note_cwnd_limited(conn);
+		return true;
+	}
+	if (is_paced_out(conn))
+		return true;
+	*ret_sent = send_new_by(conn, size, size, TEE_WHY_MTU_PROBE, frame);
+	if (*ret_sent)
+		mtu_search_on_sent(conn, start);
+	return true;
+}
+
 static int output_new(struct tcp_conn *conn, struct tee_frame *frame)
 {
+	int sent;
 	uint64_t unsent;
 	uint32_t len;
 	bool wants_fin = conn_has(conn, CONN_FIN_QUEUED) && !conn_has(conn, CONN_FIN_SENT);
@@ -378,6 +410,8 @@ static int output_new(struct tcp_conn *conn, struct tee_frame *frame)
 	if (!unsent) /* a bare FIN needs no window of either kind */
 		return send_new(conn, 0, TEE_WHY_FIN, frame);
 	restart_after_idle(conn);
+	if (conn->tx->mtu.low && output_mtu_probe(conn, unsent, frame, &sent))
+		return sent;
 	len = new_data_len(conn, unsent);
 	if (!len || is_paced_out(conn))
 		return 0;

@@ -247,6 +247,8 @@ static void note_lost(void *arg, const struct send_record *record)
 		.is_app_limited = (record->flags & SENT_APP_LIMITED) != 0,
 	};
 
+	if (tx->mtu.size && record->start >= tx->mtu.start && record->end <= tx->mtu.end)
+		return; /* it was larger than all others: no word about the path's load */
 	tx->rate.lost_bytes += lost.bytes;
 	lost.since_sent_bytes = tx->rate.lost_bytes - record->lost_total_bytes;
 	if (!tx->cc.ops->on_lost)
@@ -279,6 +281,8 @@ static void detect_losses(struct tcp_conn *conn, struct ack_info *info)
 	} else {
 		lost = sack_mark_lost(&tx->map, tx->reordering_segs, conn->snd.mss);
 	}
+	if (lost && mtu_search_on_losses(conn))
+		lost = 0;
 	info->lost_bytes += lost;
 	tx->rate.lost_bytes = lost_before + lost;
 	if (lost && trace_on(conn_engine(conn)))
@@ -442,7 +446,8 @@ static void step_states(struct tcp_conn *conn, struct ack_info *info)
 			trace_cc(conn, "undone by DSACK");
 		detect_losses(conn, info);
 	}
-	if (tx->map.lost_bytes > 0 && tx->recovery != TEE_RECOVERY_LOSS) {
+	if (tx->map.lost_bytes > 0 && tx->recovery != TEE_RECOVERY_LOSS &&
+	    mtu_search_congestion_bytes(conn)) {
 		enter_recovery(conn, info->has_ece, info->delivered_bytes);
 		return;
 	}
@@ -562,6 +567,7 @@ void recovery_on_mtu(struct tcp_conn *conn)
 
 	if (!tx)
 		return;
+	mtu_search_on_mtu(conn);
 	for (record = sendmap_first(&tx->map); record; record = sendmap_next(record)) {
 		if (record->mss > conn->snd.mss && record->end - record->start > conn->snd.mss &&
 		    !(record->flags & SENT_SACKED))
@@ -591,6 +597,7 @@ void recovery_on_retransmit(struct tcp_conn *conn, const struct send_record *rec
 	if (tx->undo_retrans_segs < 0)
 		tx->undo_retrans_segs = 0;
 	tx->undo_retrans_segs += (int32_t)segs;
+	mtu_search_on_retransmit(conn, record);
 	tx->total_retrans_segs += segs;
 	tx->bytes_retrans += record->end - record->start - (record->flags & SENT_FIN ? 1 : 0);
 	count_n(conn_engine(conn), COUNT_TCP_RETRANS_SEGS, segs);

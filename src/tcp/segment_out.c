@@ -167,6 +167,18 @@ static void put_gso(const struct tcp_conn *conn, struct tee_frame *frame, uint32
 	count(conn_engine(conn), COUNT_TCP_SUPER_OUT);
 }
 
+static bool sets_df(const struct tcp_conn *conn)
+{
+	uint8_t discover = conn->settings->s.mtu_discover;
+
+	return discover == 2 || (discover == 1 && conn_config(conn)->pmtud);
+}
+
+bool segment_has_df(const struct tcp_conn *conn)
+{
+	return !conn_is4(conn) || sets_df(conn);
+}
+
 /* The header is written, `header` where it stands in the frame; what is left is the same for all. */
 static void finish(struct tcp_conn *conn, uint8_t *header, size_t header_len, uint8_t ip_ecn,
 		   enum tee_why why, uint32_t mss, struct tee_frame *frame)
@@ -178,8 +190,7 @@ static void finish(struct tcp_conn *conn, uint8_t *header, size_t header_len, ui
 		.protocol = IP_PROTO_TCP,
 		.ttl = s->ttl,
 		.tos = (uint8_t)((s->tos & ~ECN_MASK) | ip_ecn), /* SHLD-22 */
-		.dont_fragment = s->mtu_discover == 2 ||
-				 (s->mtu_discover == 1 && conn_config(conn)->pmtud),
+		.dont_fragment = sets_df(conn),
 		.why = why,
 	};
 	uint8_t option[SRCROUTE_OPTION_MAX];

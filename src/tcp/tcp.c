@@ -494,6 +494,8 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 			     true);
 	tx->reordering_segs = config->tcp_dupack_threshold;
 	tx->undo_retrans_segs = -1;
+	if (config->tcp_mtu_probing == 2)
+		mtu_probe_start(&tx->mtu, config->tcp_base_mss);
 	conn->tx = tx;
 	return tx;
 }
@@ -523,30 +525,6 @@ void conn_set_ecn(struct tcp_conn *conn, const struct ecn *ecn)
 		conn->ecn = off;
 	if (conn->ecn != off)
 		*conn->ecn = *ecn;
-}
-
-/* Effective send MSS (MUST-16, RFC 9293 3.7.1): the peer's, the path's, less every-segment options. */
-void conn_update_mss(struct tcp_conn *conn)
-{
-	uint32_t headers = (conn_is4(conn) ? IP4_HEADER_LEN : IP6_HEADER_LEN) + TCP_HEADER_LEN +
-			   conn_route_len(conn);
-	uint32_t path_mss = conn->path.mtu > headers ? conn->path.mtu - headers : 1;
-	uint32_t mss = MIN(conn->snd.peer_mss, path_mss);
-	uint32_t floor = conn_config(conn)->tcp_min_snd_mss;
-
-	if (conn->settings->s.maxseg)
-		mss = MIN(mss, conn->settings->s.maxseg);
-	if (conn_has(conn, CONN_HAS_TS))
-		mss -= MIN(mss, 12u);
-	if (conn->tx && conn->tx->mss_max)
-		mss = MIN(mss, conn->tx->mss_max);
-	mss = MAX(MAX(mss, MIN(floor, path_mss)), 1u);
-	conn->snd.mtu_seen = (uint16_t)MIN(conn->path.mtu, 65535u);
-	if (mss == conn->snd.mss)
-		return;
-	conn->snd.mss = (uint16_t)MIN(mss, 65535u);
-	if (conn->tx)
-		cc_set_mss(&conn->tx->cc, conn->snd.mss);
 }
 
 /* ---- output, pulled ---- */

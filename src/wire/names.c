@@ -25,6 +25,7 @@ static const char *const why_names[] = {
 	[TEE_WHY_ACK_HANDSHAKE] = "handshake complete",
 	[TEE_WHY_ACK_QUICK] = "quick ACK",
 	[TEE_WHY_WINDOW_UPDATE] = "window update",
+	[TEE_WHY_MTU_PROBE] = "path MTU probe",
 	[TEE_WHY_WINDOW_PROBE] = "zero-window probe",
 	[TEE_WHY_ANSWER_PROBE] = "answer to what lay outside the window",
 	[TEE_WHY_KEEPALIVE] = "keep-alive",

@@ -168,6 +168,42 @@ def test_tail(program):
                f"{flow['timeouts']} timeouts, {late * 1e3:.0f} ms later than without loss")
 
 
+# ---- a black hole ----
+
+
+def black_hole(mode, hop, ends=1500, ip6=False, cc="cubic"):
+    scenario = Scenario("black-hole.sim").put("defaults", "tcp_mtu_probing", mode)
+    scenario.put("link r s", "mtu", hop).put("flow transfer", "cc", cc)
+    scenario.put("link server r", "mtu", ends).put("link s client", "mtu", ends)
+    return scenario.put("flow transfer", "ip6", "yes" if ip6 else "no")
+
+
+def test_black_hole(program):
+    """RFC 4821: what the path takes is found without a word from it, and without a timeout."""
+    # mode, hop's MTU, ends' MTU, IPv6, cc, done, timeouts, bytes a segment must reach on average
+    cases = [(0, 1300, 1500, False, "cubic", 0, None, 0),
+             (1, 1300, 1500, False, "cubic", 1, range(3, 5), 1150),
+             (2, 1300, 1500, False, "cubic", 1, range(1), 1200),
+             (2, 1300, 1500, False, "bbr", 1, range(1), 1200),
+             (2, 1300, 1500, True, "cubic", 1, range(1), 1180),
+             (2, 1500, 1500, False, "cubic", 1, range(1), 1430),
+             (2, 9000, 9000, False, "cubic", 1, range(1), 8000),
+             (2, 4000, 9000, False, "cubic", 1, range(1), 2400)]
+    results = play_all(program, [black_hole(mode, hop, ends, ip6, cc)
+                                 for mode, hop, ends, ip6, cc, *_ in cases])
+    for (mode, hop, ends, ip6, cc, done, timeouts, least), result in zip(cases, results):
+        flow = result["flows"][0]
+        drops = bottleneck(result)["drops_mtu"]
+        each = flow["bytes"] / max(flow["segs"] - flow["retrans_segs"], 1)
+        yield (flow["done"] == done and each >= least
+               and (timeouts is None or flow["timeouts"] in timeouts)
+               and (hop < ends or drops == 0) and (mode == 0 or drops <= 40),
+               f"tcp_mtu_probing={mode}, a silent hop of {hop} behind {ends}, "
+               f"IPv{6 if ip6 else 4}, {cc}: {'comes through' if done else 'never ends'}",
+               f"done {flow['done']}, {each:.0f} bytes a segment, {flow['timeouts']} timeouts, "
+               f"{drops} dropped for their size")
+
+
 # ---- tables ----
 
 
@@ -236,7 +272,8 @@ def main():
         print_tables(arguments.program)
         return 0
     number = failed = 0
-    for test in (test_equal, test_beside_reno, test_beside_bbr, test_shallow, test_tail):
+    for test in (test_equal, test_beside_reno, test_beside_bbr, test_shallow, test_tail,
+                 test_black_hole):
         for is_ok, what, figures in test(arguments.program):
             number += 1
             failed += not is_ok
