@@ -122,24 +122,24 @@ struct tee_config {
 	/*
 	 * RFC 2923 2.1, 4821 7.7: a path may swallow what is too large for it, and say nothing. After tcp_retries1 timeouts in
 	 * a row, segments larger than this are no longer sent; each further timeout halves them, down to
-	 * tcp_min_snd_mss. They don't grow again. 0: never; Linux, with tcp_mtu_probing=1, begins at 1024.
+	 * tcp_min_snd_mss. They grow again only with tcp_mtu_probing. 0: never; Linux, with tcp_mtu_probing=1, begins at 1024.
 	 */
 	uint32_t tcp_black_hole_mss;
+	uint32_t tcp_orphan_retries; /* R2 of a connection whose socket is closed; 0: 8 */
 	/*
-	 * Search upwards for what the path takes, without ICMP (RFC 4821): 0 never; 1 after timeouts in a row as above; 2
-	 * always, from the first segment. Segments begin at tcp_base_mss bytes of text; a probe is a larger one of new text, on a
-	 * connection with SACK and while at least 11 segments may be in flight. One that arrives makes its size that of all
-	 * that follow, one that is lost costs a retransmission and no window. With 1 and 2 tcp_base_mss stands in tcp_black_hole_mss's place.
+	 * Search upwards for what the path takes, without ICMP (RFC 4821): 0 never; 1 after timeouts in a row
+	 * as above; 2 always, from the first segment. Segments begin at tcp_base_mss bytes of text, which with 1 and 2
+	 * stands in tcp_black_hole_mss's place. A probe is a larger one of new text, on a connection with SACK and
+	 * while 11 segments may be in flight. One that arrives makes its size that of all that follow; one that is
+	 * lost costs a retransmission and no window.
 	 */
 	uint32_t tcp_mtu_probing;
 	uint32_t tcp_base_mss;
 	uint32_t tcp_mtu_probe_floor;     /* timeouts in a row halve the size, down to this */
 	uint32_t tcp_mtu_probe_threshold; /* bytes; for less gain than this nothing is tried */
-	uint64_t
-		tcp_mtu_probe_interval_ns; /* after it ended below what the interface takes the search
-					       begins anew; 0: it doesn't */
-	uint32_t tcp_orphan_retries;       /* R2 of a connection whose socket is closed; 0: 8 */
-	uint64_t tcp_user_timeout_ns;      /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */
+	/* After a search that ended below what the interface takes, until the next; 0: there is none. */
+	uint64_t tcp_mtu_probe_interval_ns;
+	uint64_t tcp_user_timeout_ns; /* 0: by tcp_retries2 (RFC 9293 3.9.1, RFC 5482) */
 
 	/* TCP: sending */
 	char tcp_cc[TEE_CC_NAME_SIZE];  /* "cubic", "newreno", "bbr" */

@@ -124,7 +124,7 @@ static const struct {
 	{"sysctl -q net.ipv4.tcp_mtu_probing=2", false},
 	{"sysctl -q net.ipv4.tcp_mtu_probing=3", true},
 	{"sysctl -q net.ipv4.tcp_probe_interval=60", false},
-	{"sysctl -q net.ipv4.tcp_base_mss=20", true},
+	{"sysctl -q net.ipv4.tcp_base_mss=0", true},
 	{"sysctl -q net.ipv4.conf.all.rp_filter=0", false},
 	{"sysctl -q net.ipv6.conf.tun0.accept_dad=0", false},
 	{"ip route replace 192.0.2.0/24 dev tun0 initcwnd 20 rto_min 100ms", false},
