@@ -227,6 +227,8 @@ static void draw_config(struct random *random, struct plan *plan, struct tee_con
 		config->tcp_undo = (bits >> 26 & 7) != 0;
 		config->tcp_limited_transmit = (bits >> 29 & 3) != 0;
 		config->tcp_ecn = (enum tee_ecn_mode)ecn;
+		config->tcp_mtu_probing = (bits >> 40 & 7) < 3 ? (uint32_t)(bits >> 40 & 7) : 0;
+		config->tcp_base_mss = 256u << (bits >> 43 & 3);
 		if (is_small_backlog) {
 			config->syn_queue_max = backlog;
 			plan->has_tiny_backlog = true;
