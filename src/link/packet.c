@@ -31,6 +31,10 @@
  * only on the ordinary path. A card's full ring shows as ENOBUFS without any descriptor to wait for,
  * hence the one timer: try again after a moment. A second one looks whether an interface that went
  * down is still there.
+ *
+ * A packet holds 64 KiB. Where the kernel has been told to make larger super-frames (BIG TCP: gso_max_size of a veth's
+ * other end, gro_max_size of the interface itself) those are dropped, for the half of one is none, and counted as
+ * packet.rx_above_64k: a number there is the sign to set both back to 65536.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -80,8 +84,8 @@ struct packet_link {
 	bool joins; /* without offloads: gro makes super-frames of segments in a row */
 	struct gro gro;
 	struct rx_buffer rx[PACKET_RX_BATCH];
-	uint64_t rx_frames, tx_frames, rx_super, tx_super, rx_no_memory, rx_malformed, rx_dropped,
-		tx_down, tx_refused, tx_full;
+	uint64_t rx_frames, tx_frames, rx_super, tx_super, rx_no_memory, rx_malformed, rx_above_64k,
+		rx_dropped, tx_down, tx_refused, tx_full;
 };
 
 /* ---- receiving ---- */
@@ -143,8 +147,11 @@ static unsigned packet_take_rx(struct packet_link *self, struct tee_pool *pool,
 		struct tee_pkt *pkt;
 		uint32_t len;
 
-		if (message->msg_len <= self->vnet_len ||
-		    (message->msg_hdr.msg_flags & MSG_TRUNC)) {
+		if (message->msg_hdr.msg_flags & MSG_TRUNC) {
+			self->rx_above_64k++;
+			continue;
+		}
+		if (message->msg_len <= self->vnet_len) {
 			self->rx_malformed++;
 			continue;
 		}
@@ -325,6 +332,7 @@ static bool packet_counter(struct tee_link *link, unsigned idx, const char **ret
 		{"packet.rx_socket_full", packet_dropped(self)},
 		{"packet.rx_no_memory", self->rx_no_memory},
 		{"packet.rx_malformed", self->rx_malformed},
+		{"packet.rx_above_64k", self->rx_above_64k},
 		{"packet.tx_interface_down", self->tx_down},
 		{"packet.tx_refused", self->tx_refused},
 		{"packet.tx_card_full", self->tx_full},
