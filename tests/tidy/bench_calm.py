@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Which runs `make bench` takes again (bench/calm.py), by a machine whose state is written down beforehand."""
 
+import functools
 import os
 import sys
 
@@ -10,16 +11,20 @@ sys.path[:0] = [os.path.join(TREE, "bench")]
 import calm  # noqa: E402
 
 CALM, HALF, FAR = ([1000, 1000], 0.05), ([1000, 500], 0.05), ([1000, 1000], 0.35)
-# What the looks find, one before and one after each try at least; the seconds there are;
-# what the run gives: tries, taken again, counted although disturbed.
+# What the looks find, one before and one after each of two runs, then before and after each that is taken again;
+# the seconds there are; what they give: tries of each run, which of them counts, taken again, counted although
+# disturbed.
 CASES = {
-    "calm": ([CALM, CALM], 100, (1, 0, 0)),
-    "half a core gone at the end": ([CALM, HALF, CALM, CALM], 100, (2, 1, 0)),
-    "moved apart at the end": ([CALM, FAR, CALM, CALM], 100, (2, 1, 0)),
-    "waited for": ([CALM, CALM, HALF, FAR, CALM, CALM], 100, (2, 0, 0)),
-    "never calm again": ([CALM] + [HALF] * 20, 100, (3, 2, 1)),
-    "no seconds left": ([CALM, HALF, CALM, CALM], 0, (1, 0, 1)),
-    "nothing tells": ([None] * 4, 100, (1, 0, 0)),
+    "calm": ([CALM] * 4, 100, ((1, 1), (1, 1), 0, 0)),
+    "half a core gone": ([CALM, HALF, CALM, CALM, CALM, CALM], 100, ((2, 1), (2, 1), 1, 0)),
+    "moved apart": ([CALM, CALM, CALM, FAR, CALM, CALM], 100, ((1, 2), (1, 2), 1, 0)),
+    "apart before": ([CALM, CALM, FAR, CALM, CALM, CALM], 100, ((1, 2), (1, 2), 1, 0)),
+    "waited for": ([CALM, FAR, FAR, FAR, FAR, FAR, CALM], 100, ((2, 2), (2, 2), 2, 0)),
+    "again, and again": ([CALM, HALF, CALM, CALM, CALM, HALF, CALM], 100, ((3, 1), (3, 1), 2, 0)),
+    "again, and in vain": ([CALM, HALF, CALM, CALM, CALM, HALF], 0.05, ((2, 1), (1, 1), 1, 1)),
+    "never calm again": ([CALM] + [HALF] * 20, 0.05, ((1, 1), (1, 1), 0, 2)),
+    "no seconds left": ([CALM, HALF, CALM], 0, ((1, 1), (1, 1), 0, 1)),
+    "nothing tells": ([None] * 4, 100, ((1, 1), (1, 1), 0, 0)),
 }
 
 
@@ -36,19 +41,24 @@ class Written(calm.Calm):
 
 
 def problems():
-    calm.PATIENCE_S = 0.05
     for name, (states, extra_s, wanted) in CASES.items():
-        quiet, tries = Written(states, extra_s), []
-        # A run of its own first, where the case waits between two.
-        for _ in range(2 if name == "waited for" else 1):
-            if quiet.run(lambda seen=tries: seen.append(0) or len(seen)) != len(tries):
-                yield f"{name}: not the last try's result"
-        found = (len(tries), quiet.again, quiet.disturbed)
+        quiet, tries, counts, disturbed = Written(states, extra_s), [0, 0], [0, 0], []
+        for number in range(2):
+            def what(number=number):
+                tries[number] += 1
+                return tries[number]
+
+            counts[number], was_calm = quiet.run(what)
+            if not was_calm:
+                disturbed.append((what, functools.partial(counts.__setitem__, number)))
+        quiet.take_again(disturbed)
+        found = (tuple(tries), tuple(counts), quiet.again, quiet.disturbed)
         if found != wanted:
-            yield f"{name}: tries, again, disturbed {found}, not {wanted}"
-    failed = Written([CALM, HALF], 100)
-    if failed.run(lambda: None) is not None or failed.again:
-        yield "what failed was taken again"
+            yield f"{name}: {found}, not {wanted}"
+    failed = Written([CALM], 0.05)
+    failed.take_again([(lambda: None, list().append)])
+    if failed.disturbed != 1:
+        yield "what failed again took the place of what had not"
 
 
 if __name__ == "__main__":
