@@ -258,7 +258,7 @@ bool ack_process(struct tcp_conn *conn, struct segment *seg)
 	info.has_ece = note_ecn(conn, seg, info.delivered_segs, (uint32_t)info.delivered_bytes,
 				&info.ce_bytes) != 0;
 	recovery_on_ack(conn, &info, seg);
-	if (conn->tx->mtu.end)
+	if (conn->tx->mtu && conn->tx->mtu->end)
 		mtu_search_on_ack(conn);
 	conn->tx->probe_count = 0;
 	fin_was_acked = conn_has(conn, CONN_FIN_SENT) && conn->snd.una == conn->snd.nxt;

@@ -101,7 +101,7 @@ struct tcp_tx {
 	struct cc cc;
 	struct rate rate;
 	struct pacer pacer;
-	struct mtu_probe mtu; /* low: what the segment size is held to */
+	struct mtu_probe *mtu; /* NULL: no search; low: what the segment size is held to */
 
 	uint64_t
 		small_end; /* end of the last segment below a full one: Nagle as Minshall reads it */
@@ -505,13 +505,15 @@ uint64_t recovery_pipe(const struct tcp_conn *conn);
 
 /* mtu_search.c: the segment size, and what the path takes (RFC 4821) */
 void conn_update_mss(struct tcp_conn *conn);
+/* Begins, or begins again lower, at a size that is believed to pass; false: no memory, so the size stays. */
+bool mtu_search_start(struct tcp_tx *tx, uint32_t low);
 /* Timeouts in a row: what is as large as the oldest segment may not get through (RFC 4821 7.7). */
 void mtu_search_suspect(struct tcp_conn *conn);
 /* Bytes of text that a probe is to carry now; 0: none is due. */
 uint32_t mtu_search_size(struct tcp_conn *conn, uint64_t unsent);
 /* One has left, from `start` to SND.NXT. */
 void mtu_search_on_sent(struct tcp_conn *conn, uint64_t start);
-/* With tx->mtu.end set: SND.UNA may have passed it. */
+/* With tx->mtu->end set: SND.UNA may have passed it. */
 void mtu_search_on_ack(struct tcp_conn *conn);
 /* Losses were marked. true: a probe's alone, which says nothing of congestion. */
 bool mtu_search_on_losses(struct tcp_conn *conn);

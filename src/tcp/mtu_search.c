@@ -12,6 +12,8 @@
  * The search runs with config.tcp_mtu_probing: 2 from the first segment, 1 once timeouts in a row made a black hole
  * likely (expire.c).
  */
+#include <stdlib.h>
+
 #include "tcp/conn.h"
 
 /* RFC 4821 7.4: a flight that a lost probe does not leave without ACKs. */
@@ -39,7 +41,7 @@ static uint32_t mss_admitted(const struct tcp_conn *conn, uint32_t *ret_path_mss
 static uint32_t mss_believed(const struct tcp_conn *conn)
 {
 	if (conn->tx)
-		return conn->tx->mtu.low;
+		return conn->tx->mtu ? conn->tx->mtu->low : 0;
 	return conn_config(conn)->tcp_mtu_probing == 2 ? conn_config(conn)->tcp_base_mss : 0;
 }
 
@@ -58,6 +60,15 @@ void conn_update_mss(struct tcp_conn *conn)
 		cc_set_mss(&conn->tx->cc, conn->snd.mss);
 }
 
+bool mtu_search_start(struct tcp_tx *tx, uint32_t low)
+{
+	if (!tx->mtu)
+		tx->mtu = malloc(sizeof(*tx->mtu));
+	if (tx->mtu)
+		mtu_probe_start(tx->mtu, low);
+	return tx->mtu != NULL;
+}
+
 void mtu_search_suspect(struct tcp_conn *conn)
 {
 	const struct tee_config *config = conn_config(conn);
@@ -71,11 +82,11 @@ void mtu_search_suspect(struct tcp_conn *conn)
 	if (probing)
 		floor = MAX(floor, config->tcp_mtu_probe_floor);
 	/* Nothing larger is in use than what the search has found: the half of that. */
-	if (conn->tx->mtu.low)
-		most = MAX(MIN(base, conn->tx->mtu.low / 2), floor);
-	if (conn->snd.mss <= most || first->end - first->start <= most)
+	if (conn->tx->mtu)
+		most = MAX(MIN(base, conn->tx->mtu->low / 2), floor);
+	if (conn->snd.mss <= most || first->end - first->start <= most ||
+	    !mtu_search_start(conn->tx, most))
 		return;
-	mtu_probe_start(&conn->tx->mtu, most);
 	count(conn_engine(conn), COUNT_TCP_BLACK_HOLES);
 	conn_update_mss(conn);
 }
@@ -102,7 +113,7 @@ uint32_t mtu_search_size(struct tcp_conn *conn, uint64_t unsent)
 	uint64_t edge = conn->snd.una + conn->snd.wnd, room;
 	struct mtu_probe_limits limits;
 
-	if (!config->tcp_mtu_probing || tx->mtu.end ||
+	if (!config->tcp_mtu_probing || tx->mtu->end ||
 	    tx->cc.cwnd_bytes < (uint64_t)PROBE_CWND_SEGS * mss || !is_calm(conn))
 		return 0;
 	/* The probe, and as many segments behind it as it takes to tell its loss. */
@@ -116,7 +127,7 @@ uint32_t mtu_search_size(struct tcp_conn *conn, uint64_t unsent)
 		.interval_ns = config->tcp_mtu_probe_interval_ns,
 		.now_ns = conn_now(conn),
 	};
-	size = mtu_probe_next(&tx->mtu, &limits);
+	size = mtu_probe_next(tx->mtu, &limits);
 	return size > mss && byteq_next_eor(&conn->sndq, conn->snd.nxt, size) - conn->snd.nxt ==
 				       size
 		       ? size
@@ -128,7 +139,7 @@ void mtu_search_on_sent(struct tcp_conn *conn, uint64_t start)
 	/* Cut where a frame has no place for more pieces: a probe all the same, if it is still the larger one. */
 	if (conn->snd.nxt - start <= conn->snd.mss)
 		return;
-	mtu_probe_sent(&conn->tx->mtu, start, conn->snd.nxt);
+	mtu_probe_sent(conn->tx->mtu, start, conn->snd.nxt);
 	count(conn_engine(conn), COUNT_TCP_MTU_PROBES);
 }
 
@@ -136,7 +147,7 @@ void mtu_search_on_sent(struct tcp_conn *conn, uint64_t start)
 
 void mtu_search_on_ack(struct tcp_conn *conn)
 {
-	struct mtu_probe *probe = &conn->tx->mtu;
+	struct mtu_probe *probe = conn->tx->mtu;
 
 	if (conn->snd.una < probe->end)
 		return;
@@ -153,11 +164,11 @@ void mtu_search_on_ack(struct tcp_conn *conn)
 /* Bytes of the probe's range that were lost once and not a second time. */
 static uint64_t lost_of_probe(const struct tcp_conn *conn)
 {
-	const struct mtu_probe *probe = &conn->tx->mtu;
+	const struct mtu_probe *probe = conn->tx->mtu;
 	const struct send_record *record;
 	uint64_t bytes = 0;
 
-	if (!probe->end || !conn->tx->map.lost_bytes)
+	if (!probe || !probe->end || !conn->tx->map.lost_bytes)
 		return 0;
 	record = sendmap_find(&conn->tx->map, MAX(probe->start, conn->snd.una));
 	for (; record && record->start < probe->end; record = sendmap_next(record))
@@ -176,10 +187,10 @@ uint64_t mtu_search_congestion_bytes(const struct tcp_conn *conn)
 static void cut(struct tcp_conn *conn)
 {
 	struct sendmap *map = &conn->tx->map;
-	struct send_record *record = sendmap_find(map, MAX(conn->tx->mtu.start, conn->snd.una));
+	struct send_record *record = sendmap_find(map, MAX(conn->tx->mtu->start, conn->snd.una));
 	uint32_t mss = conn->snd.mss;
 
-	while (record && record->start < conn->tx->mtu.end) {
+	while (record && record->start < conn->tx->mtu->end) {
 		if (record->end - record->start > mss)
 			record = sendmap_split(map, record, record->start + mss);
 		else
@@ -189,7 +200,7 @@ static void cut(struct tcp_conn *conn)
 
 static void fail(struct tcp_conn *conn)
 {
-	mtu_probe_failed(&conn->tx->mtu);
+	mtu_probe_failed(conn->tx->mtu);
 	count(conn_engine(conn), COUNT_TCP_MTU_PROBES_LOST);
 	trace_cc(conn, "path MTU probe lost");
 	cut(conn);
@@ -201,7 +212,7 @@ bool mtu_search_on_losses(struct tcp_conn *conn)
 	struct tcp_tx *tx = conn->tx;
 	uint64_t lost;
 
-	if (!tx->mtu.size)
+	if (!tx->mtu || !tx->mtu->size)
 		return false;
 	lost = lost_of_probe(conn);
 	if (!lost)
@@ -210,7 +221,7 @@ bool mtu_search_on_losses(struct tcp_conn *conn)
 		fail(conn);
 		return true;
 	}
-	mtu_probe_unknown(&tx->mtu);
+	mtu_probe_unknown(tx->mtu);
 	return false;
 }
 
@@ -220,10 +231,10 @@ void mtu_search_on_mtu(struct tcp_conn *conn)
 	struct send_record *record;
 	uint32_t path_mss;
 
-	if (!tx->mtu.size || tx->mtu.size <= mss_admitted(conn, &path_mss))
+	if (!tx->mtu || !tx->mtu->size || tx->mtu->size <= mss_admitted(conn, &path_mss))
 		return;
-	record = sendmap_find(&tx->map, MAX(tx->mtu.start, conn->snd.una));
-	for (; record && record->start < tx->mtu.end; record = sendmap_next(record))
+	record = sendmap_find(&tx->map, MAX(tx->mtu->start, conn->snd.una));
+	for (; record && record->start < tx->mtu->end; record = sendmap_next(record))
 		if (!(record->flags & SENT_SACKED))
 			(void)sendmap_mark_lost(&tx->map, record);
 	fail(conn);
@@ -231,8 +242,8 @@ void mtu_search_on_mtu(struct tcp_conn *conn)
 
 void mtu_search_on_retransmit(struct tcp_conn *conn, const struct send_record *record)
 {
-	struct mtu_probe *probe = &conn->tx->mtu;
+	struct mtu_probe *probe = conn->tx->mtu;
 
-	if (probe->size && record->start < probe->end && record->end > probe->start)
+	if (probe && probe->size && record->start < probe->end && record->end > probe->start)
 		mtu_probe_unknown(probe);
 }

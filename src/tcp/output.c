@@ -410,7 +410,7 @@ static int output_new(struct tcp_conn *conn, struct tee_frame *frame)
 	if (!unsent) /* a bare FIN needs no window of either kind */
 		return send_new(conn, 0, TEE_WHY_FIN, frame);
 	restart_after_idle(conn);
-	if (conn->tx->mtu.low && output_mtu_probe(conn, unsent, frame, &sent))
+	if (conn->tx->mtu && output_mtu_probe(conn, unsent, frame, &sent))
 		return sent;
 	len = new_data_len(conn, unsent);
 	if (!len || is_paced_out(conn))

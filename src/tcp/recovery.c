@@ -247,7 +247,8 @@ static void note_lost(void *arg, const struct send_record *record)
 		.is_app_limited = (record->flags & SENT_APP_LIMITED) != 0,
 	};
 
-	if (tx->mtu.size && record->start >= tx->mtu.start && record->end <= tx->mtu.end)
+	if (tx->mtu && tx->mtu->size && record->start >= tx->mtu->start &&
+	    record->end <= tx->mtu->end)
 		return; /* it was larger than all others: no word about the path's load */
 	tx->rate.lost_bytes += lost.bytes;
 	lost.since_sent_bytes = tx->rate.lost_bytes - record->lost_total_bytes;

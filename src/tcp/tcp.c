@@ -193,6 +193,7 @@ void tx_free(struct tcp *tcp, struct tcp_tx *tx)
 		return;
 	sendmap_fini(&tx->map);
 	cc_fini(&tx->cc);
+	free(tx->mtu);
 	slab_free(&tcp->txs, tx);
 }
 
@@ -495,7 +496,7 @@ struct tcp_tx *tx_get(struct tcp_conn *conn)
 	tx->reordering_segs = config->tcp_dupack_threshold;
 	tx->undo_retrans_segs = -1;
 	if (config->tcp_mtu_probing == 2)
-		mtu_probe_start(&tx->mtu, config->tcp_base_mss);
+		(void)mtu_search_start(tx, config->tcp_base_mss);
 	conn->tx = tx;
 	return tx;
 }
