@@ -16,7 +16,8 @@
  *	call	a system call that does nothing
  *	TAP	frames that the kernel drops as soon as it has looked at them, since nobody takes their kind, are
  *		written; frames that a socket sent into the TAP are read, sent from the other core where
- *		there is one, as received ones are
+ *		there is one, as received ones are; those of an Ethernet's size are cut by the kernel out of
+ *		super-frames, as TCP's are, and so lie in pages that they share
  *	touch	each page of fresh memory is written to for the first time, small pages and huge ones
  *
  * What can't be had is null: with one core what takes two, without the permission what takes a TAP.
@@ -27,9 +28,12 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <math.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -54,6 +58,7 @@ enum {
 	CALLS_AT_ONCE = 50,
 	VNET_BYTES = 12,
 	FRAME_BYTES_MAX = 66 + 181 * 1448, /* the largest super-frame that a TAP gets */
+	SUPER_SEGMENTS = 45,               /* of the largest that it gives */
 	MTU_BYTES = 65300,                 /* of the TAP, for what a socket may send into it */
 	ETHER_TYPE = 0x88b5,               /* for experiments; nobody takes it */
 	TOUCH_BYTES = 32 << 20,
@@ -109,19 +114,20 @@ struct kind {
 	size_t bytes;
 	unsigned waiting; /* how many wait to be read: what a queue holds with ease, and a cache */
 	enum metric metric;
+	bool is_cut; /* out of super-frames of SUPER_SEGMENTS */
 };
 
 static const struct kind written[] = {
 	/* a TCP segment without text, with timestamps; one of an Ethernet; the largest super-frame that a TAP gets */
-	{66, 0, TAP_WRITE},
-	{1514, 0, TAP_WRITE_FULL},
-	{FRAME_BYTES_MAX, 0, TAP_WRITE_SUPER},
+	{66, 0, TAP_WRITE, false},
+	{1514, 0, TAP_WRITE_FULL, false},
+	{FRAME_BYTES_MAX, 0, TAP_WRITE_SUPER, false},
 };
 static const struct kind received[] = {
-	{66, 500, TAP_READ},
-	{1514, 500, TAP_READ_FULL},
+	{66, 500, TAP_READ, false},
+	{1514, 11 * SUPER_SEGMENTS, TAP_READ_FULL, true},
 	/* the largest that it gives */
-	{66 + 45 * 1448, 10, TAP_READ_SUPER},
+	{66 + SUPER_SEGMENTS * 1448, 10, TAP_READ_SUPER, false},
 };
 
 /* How two threads take turns. */
@@ -141,7 +147,7 @@ struct limits {
 	uint64_t run_ns;
 	unsigned cpus; /* 1, or 2 that are held */
 	int cpu[2];
-	int tap, sender, ifindex; /* -1: there is none */
+	int tap, sender, super_sender, ifindex; /* -1: there is none */
 	unsigned run;
 	double values[METRICS][RUNS_MAX]; /* NAN: can't be had */
 };
@@ -377,9 +383,9 @@ static void open_tap(struct limits *limits)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR,
 				.ifr_name = "teelimits%d"};
-	int header_bytes = VNET_BYTES;
+	int header_bytes = VNET_BYTES, on = 1;
 
-	limits->sender = -1;
+	limits->sender = limits->super_sender = -1;
 	limits->tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (limits->tap < 0)
 		return;
@@ -391,6 +397,8 @@ static void open_tap(struct limits *limits)
 	}
 	/* Protocol 0: it receives nothing. */
 	limits->sender = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	limits->super_sender = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	setsockopt(limits->super_sender, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
 }
 
 /* A broadcast that nobody takes, behind a virtio-net header. */
@@ -428,19 +436,54 @@ struct filling {
 	const struct kind *kind;
 };
 
+/* A super-frame of TCP behind its virtio-net header, to nobody. */
+static struct {
+	struct virtio_net_hdr vnet;
+	struct ether_header ether;
+	struct iphdr ip;
+	struct tcphdr tcp;
+	uint8_t timestamps[12], text[SUPER_SEGMENTS * 1448];
+} __attribute__((packed)) super;
+
+static void make_super(void)
+{
+	super.vnet = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					     .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+					     .hdr_len = 66,
+					     .gso_size = 1448,
+					     .csum_start = 34,
+					     .csum_offset = 16};
+	memcpy(&super.ether, frame + VNET_BYTES, sizeof(super.ether));
+	super.ether.ether_type = htons(ETHERTYPE_IP);
+	super.ip = (struct iphdr){.version = 4,
+				  .ihl = 5,
+				  .tot_len = htons(52 + sizeof(super.text)),
+				  .ttl = 64,
+				  .protocol = IPPROTO_TCP,
+				  .saddr = htonl(0x0a630001),
+				  .daddr = htonl(0x0a630002)};
+	super.tcp = (struct tcphdr){.doff = 8, .ack = 1};
+	memcpy(super.timestamps, (const uint8_t[]){1, 1, 8, 10}, 4);
+}
+
 /* Puts frames into the TAP's queue; what does not fit is lost. */
 static void *fill_tap(void *arg)
 {
 	const struct filling *filling = arg;
 	const struct kind *kind = filling->kind;
 	struct sockaddr_ll name = {.sll_family = AF_PACKET,
-				   .sll_protocol = htons(ETHER_TYPE),
+				   .sll_protocol = htons(kind->is_cut ? ETHERTYPE_IP : ETHER_TYPE),
 				   .sll_ifindex = filling->limits->ifindex,
 				   .sll_halen = ETH_ALEN};
 
-	for (unsigned i = 0; i < kind->waiting; i++)
-		sendto(filling->limits->sender, frame + VNET_BYTES, kind->bytes, 0,
-		       (const struct sockaddr *)&name, sizeof(name));
+	for (unsigned i = 0; i < kind->waiting / (kind->is_cut ? SUPER_SEGMENTS : 1); i++) {
+		if (kind->is_cut)
+			sendto(filling->limits->super_sender, &super, sizeof(super), 0,
+			       (const struct sockaddr *)&name, sizeof(name));
+		else
+			sendto(filling->limits->sender, frame + VNET_BYTES, kind->bytes, 0,
+			       (const struct sockaddr *)&name, sizeof(name));
+	}
 	return NULL;
 }
 
@@ -582,6 +625,7 @@ int bench_limits(int argc, char **argv)
 	memset(source, 1, sizeof(source));
 	memset(sink, 1, sizeof(sink));
 	make_frame();
+	make_super();
 	find_cpus(&limits);
 	open_tap(&limits);
 	for (limits.run = 0; limits.run < runs; limits.run++)
