@@ -102,9 +102,11 @@ TEE_API ssize_t tee_send_info(struct tee_socket *socket, const void *data, size_
 			      unsigned flags, const struct tee_dgram_info *info);
 
 /*
- * Zero-copy sending: tee_send_reserve() gives room for up to `want` bytes directly in the send
- * queue (perhaps fewer; ret_len says), tee_send_commit() queues the first `len` of them.
- * A reserve that is not committed is forgotten by the next call on the socket.
+ * Zero-copy sending, TCP only: tee_send_reserve() gives room for 1 to `want` bytes directly in the send
+ * queue (perhaps fewer than wished; ret_len says), tee_send_commit() queues the first `len` of them. Once:
+ * a commit gives up what it left of the room. So does another call that sends on the socket or ends sending.
+ * Both fail as tee_send() does, or with -TEE_ENOMEM, or -TEE_EOPNOTSUPP (not TCP), or -TEE_EINVAL: `want` is 0,
+ * or `len` is more than was reserved, and then nothing is queued and the room stays.
  */
 TEE_API int tee_send_reserve(struct tee_socket *socket, size_t want, void **ret_ptr,
 			     size_t *ret_len);
@@ -121,8 +123,10 @@ TEE_API int tee_send_owned(struct tee_socket *socket, const void *data, size_t l
 			   void (*release)(void *arg), void *arg);
 
 /*
- * Zero-copy receiving: fills up to `n` slices with what is queued, returns how many; they stay
- * valid until tee_recv_consume() or the next receive call. -TEE_EAGAIN, 0 at the stream's end.
+ * Zero-copy receiving, TCP only: fills up to `n` slices (at least one) with what is queued, returns how many; they stay
+ * valid until tee_recv_consume() or the next receive call, or the socket's end. Frames that come meanwhile add to what is
+ * queued and move nothing. 0 at the stream's end, -TEE_EAGAIN, or an error as of tee_recv().
+ * tee_recv_consume() takes the first `len` bytes off: 0, or -TEE_EINVAL, and nothing is taken, when fewer are queued.
  */
 TEE_API int tee_recv_view(struct tee_socket *socket, struct tee_slice *slices, unsigned n);
 TEE_API int tee_recv_consume(struct tee_socket *socket, size_t len);

@@ -88,11 +88,6 @@ static struct byteq_node *last_node(const struct byteq *queue)
 	return queue->chain ? queue->chain->tail : NULL;
 }
 
-static bool is_reserved(const struct byteq *queue)
-{
-	return queue->chain && queue->chain->is_reserved;
-}
-
 static void free_node(struct byteq_chain *chain, struct byteq_node *node)
 {
 	chain->memory -= node->pkt->capacity;
@@ -143,7 +138,7 @@ static void drop_empty_tail(struct byteq *queue)
 
 	if (!chain)
 		return;
-	chain->is_reserved = false;
+	chain->reserved = 0;
 	tail = chain->tail;
 	if (tail->len > 0)
 		return;
@@ -276,20 +271,20 @@ int byteq_reserve(struct byteq *queue, struct tee_pool *pool, size_t want, uint3
 		return result;
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a queue with bytes has a chain */
 	tail = queue->chain->tail;
-	queue->chain->is_reserved = true;
 	*ret_ptr = tail->pkt->data + tail->off + tail->len;
 	*ret_len = MIN(want, room_behind(tail));
+	queue->chain->reserved = (uint32_t)*ret_len;
 	return 0;
 }
 
 size_t byteq_reserved(const struct byteq *queue)
 {
-	return is_reserved(queue) ? room_behind(queue->chain->tail) : 0;
+	return queue->chain ? queue->chain->reserved : 0;
 }
 
 static inline void commit_to(struct byteq *queue, struct byteq_node *tail, size_t len)
 {
-	queue->chain->is_reserved = false;
+	queue->chain->reserved = 0;
 	if (len == 0)
 		return;
 	tail->len += (uint32_t)len;
@@ -361,7 +356,7 @@ int byteq_append_pkt(struct byteq *queue, struct tee_pool *pool, struct tee_pkt 
 	CHECK(off <= pkt->capacity && len <= pkt->capacity - off);
 	/* From now on more than one queue may hold it, so that nobody may count on its edge. */
 	pkt->flags &= (uint16_t)~PKT_IS_CHUNK;
-	if (queue->chain && (queue->chain->is_reserved || queue->chain->tail->len == 0))
+	if (queue->chain && (queue->chain->reserved > 0 || queue->chain->tail->len == 0))
 		drop_empty_tail(queue);
 	tail = last_node(queue);
 	if (tail && tail->pkt == pkt && len > 0 && tail->off + tail->len == off && !tail->eor) {
@@ -409,8 +404,10 @@ void byteq_join(struct byteq *queue, struct byteq *from)
 void byteq_mark_eor(struct byteq *queue)
 {
 	drop_empty_tail(queue);
-	if (queue->chain)
-		queue->chain->tail->eor = queue->chain->has_eor = true;
+	if (queue->chain) {
+		queue->chain->tail->eor = true;
+		queue->chain->has_eor = true;
+	}
 }
 
 uint64_t byteq_next_eor(struct byteq *queue, uint64_t off, uint64_t len)
@@ -528,7 +525,7 @@ void byteq_drop_to(struct byteq *queue, uint64_t off)
 
 	CHECK(off >= queue->start && off <= queue->end);
 	while ((node = first_node(queue)) && off - queue->start >= node->len) {
-		if (chain->is_reserved && node == chain->tail)
+		if (chain->reserved > 0 && node == chain->tail)
 			break; /* somebody is filling the room behind it */
 		queue->start += node->len;
 		chain->head = node->next;
@@ -557,7 +554,7 @@ void byteq_truncate(struct byteq *queue, uint64_t off)
 
 	CHECK(off >= queue->start && off <= queue->end);
 	if (queue->chain)
-		queue->chain->is_reserved = false;
+		queue->chain->reserved = 0;
 	if (off == queue->start) {
 		byteq_clear(queue);
 		queue->start = queue->end = off;

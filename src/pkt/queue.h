@@ -43,9 +43,10 @@ struct byteq_chain {
 	struct byteq_node *cursor;
 	uint64_t cursor_start;
 	struct tee_pool *pool;
-	uint32_t memory;  /* buffer bytes held, capacity counted once a node */
-	bool is_reserved; /* byteq_reserve() gave room that byteq_commit() may yet fill */
-	bool has_eor;     /* byteq_mark_eor() was ever called: there may be nodes with `eor` */
+	uint32_t memory; /* buffer bytes held, capacity counted once a node */
+	/* bytes of room that byteq_reserve() gave and byteq_commit() may fill; 0: none */
+	uint32_t reserved : 31;
+	uint32_t has_eor : 1; /* byteq_mark_eor() was ever called: there may be nodes with `eor` */
 };
 
 struct byteq {

@@ -156,7 +156,12 @@ int tee_send_reserve(struct tee_socket *socket, size_t want, void **ret_ptr, siz
 {
 	int result = transfer_conn(socket);
 
-	return result < 0 ? result : tcp_conn_reserve(socket->u.conn, want, ret_ptr, ret_len);
+	if (result < 0)
+		return result;
+	/* Not TEE_EAGAIN, which would have the caller wait for a writable socket that never satisfies it. */
+	if (want == 0)
+		return -TEE_EINVAL;
+	return tcp_conn_reserve(socket->u.conn, want, ret_ptr, ret_len);
 }
 
 int tee_send_commit(struct tee_socket *socket, size_t len)

@@ -494,6 +494,35 @@ static void test_dissolve(void **state)
 	pair_fini(&pair);
 }
 
+/* Bytes that nobody wrote never leave: a commit takes what was reserved, once, though the buffer has room for more. */
+static void test_commit_too_much(void **state)
+{
+	struct pair pair;
+	struct tee_socket *ends[2];
+	char got[16];
+	void *ptr = NULL;
+	size_t len = 0;
+
+	(void)state;
+	pair_meet(&pair, ends);
+	assert_int_equal(tee_send_commit(ends[0], 1), -TEE_EINVAL);
+	assert_int_equal(tee_send_reserve(ends[0], 0, &ptr, &len), -TEE_EINVAL);
+	assert_int_equal(tee_send_reserve(ends[0], 100, &ptr, &len), 0);
+	assert_int_equal(tee_send_reserve(ends[0], 4, &ptr, &len), 0);
+	assert_int_equal(len, 4);
+	assert_int_equal(tee_send_commit(ends[0], 5), -TEE_EINVAL);
+	memcpy(ptr, "abcd", 4);
+	assert_int_equal(tee_send_commit(ends[0], 3), 0);
+	assert_int_equal(tee_send_commit(ends[0], 1), -TEE_EINVAL);
+	assert_int_equal(tee_send_reserve(ends[0], 4, &ptr, &len), 0);
+	assert_int_equal(tee_send(ends[0], "d", 1, 0), 1);
+	assert_int_equal(tee_send_commit(ends[0], 1), -TEE_EINVAL);
+	pair_run(&pair);
+	assert_int_equal(tee_recv(ends[1], got, sizeof(got), 0), 4);
+	assert_memory_equal(got, "abcd", 4);
+	pair_fini(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_port_shared),
 		cmocka_unit_test(test_mark_begins_reduction),
 		cmocka_unit_test(test_route_lost_while_opening),
+		cmocka_unit_test(test_commit_too_much),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
