@@ -29,8 +29,9 @@ int nc_fail_errno(const struct nc *nc, int code, const char *what, int error_num
 
 static int fail_socket(const struct nc *nc, int error)
 {
-	if (error == -TEE_ECANCELED)
-		return CLI_EXIT_FAILED; /* cli_close() knows the signal */
+	/* cli_close() knows the signal, and tells of a link that is gone. */
+	if (error == -TEE_ECANCELED || cli_link_error(&nc->cli)[0])
+		return CLI_EXIT_FAILED;
 	return cli_fail(&nc->cli, cli_exit_of_error(error), "%s", tee_strerror(error));
 }
 

@@ -322,8 +322,8 @@ static void tell_link(struct tee_host *host)
 	if (result == -TEE_EADDRINUSE)
 		host_fail(
 			host, -TEE_EADDRINUSE,
-			"the host itself has our address on %s: take another with --ip, or another "
-			"MAC with --link packet:INTERFACE,mac=MAC",
+			"the host itself, or another program of ours, has our address on %s: take another with "
+			"--ip, or another MAC with mac=MAC, for another lease",
 			host->link->info.name);
 	else if (result == -TEE_EADDRNOTAVAIL)
 		host_fail(

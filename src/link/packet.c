@@ -13,7 +13,7 @@
  *     it is another host's frame (PACKET_OTHERHOST) for the kernel's IP, which drops it at once.
  *   - Our address must not be one of the host's. Probing can't find that out, for the host's kernel doesn't
  *     hear what its own card sends; so set_addresses() leaves such an address to the host: it is not
- *     let in, and the result is -TEE_EADDRINUSE.
+ *     let in, and the result is -TEE_EADDRINUSE. So it does with one that another program of ours has there (address_keeper.c).
  * The host itself can't reach us by this interface: what it sends goes to the wire, not to us.
  *
  * A socket filter (packet_filter.c) lets only our frames in; set_addresses() replaces it in one step.
@@ -51,6 +51,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include "base/check.h"
+#include "link/address_keeper.h"
 #include "link/counter_table.h"
 #include "link/gro.h"
 #include "link/netdev.h"
@@ -81,6 +82,7 @@ struct packet_link {
 	bool is_down;                     /* the interface went down; it may be gone */
 	uint64_t retry_at_ns, look_at_ns; /* TEE_NEVER when not set */
 	struct packet_groups groups;
+	struct address_keeper keeper;
 	bool joins; /* without offloads: gro makes super-frames of segments in a row */
 	struct gro gro;
 	struct rx_buffer rx[PACKET_RX_BATCH];
@@ -372,6 +374,7 @@ static int packet_set_addresses(struct tee_link *link, const struct tee_ip *ips,
 			return -TEE_ENOBUFS;
 		ours[count++] = ips[i];
 	}
+	count = address_keeper_set(&self->keeper, self->ifindex, ours, count);
 	result = packet_set_filter(self, ours, count);
 	if (result == 0)
 		result = packet_groups_set(&self->groups, self->fd, ours, count);
@@ -386,6 +389,7 @@ static void packet_close(struct tee_link *link)
 		close(self->fd);
 	for (unsigned i = 0; i < PACKET_RX_BATCH; i++)
 		rx_buffer_fini(&self->rx[i]);
+	address_keeper_fini(&self->keeper);
 	free(self);
 }
 

@@ -153,6 +153,43 @@ for name in ("cubic", "newreno"):
         came.check(want, 10 << 20, 5)
 
 
+@live.case("two programs on one interface: the same address is refused to the second", quick=True)
+def two_programs(lab):
+    wire = live.Packet(lab)
+    first = lab.tee("nc", *wire.options(), "-l", 9000)
+    lab.wait_answering(wire)
+    second = lab.tee("nc", *wire.options(), "-l", 9001)
+    second.check_exit(113)
+    check(f"has our address on {wire.link}" in second.errors(), second.errors())
+    wire.own4 = f"{wire.prefix4}.3"
+    third = lab.tee("nc", *wire.options(), "-l", 9000)
+    lab.wait_answering(wire)
+    check(first.is_running() and third.is_running(), first.told() + third.told())
+    wire.own4 = f"{wire.prefix4}.2"
+    first.kill()
+    # The kernel takes the address back, however a program ends.
+    lab.tee("nc", *wire.options(), "-l", 9001)
+    lab.wait_answering(wire)
+
+
+for kind in (live.Tap, live.Packet):
+
+    @live.case(f"the interface is deleted in the middle of a transfer, {kind.name}: told once", quick=True)
+    def deleted(lab, wire_kind=kind):
+        wire = wire_kind(lab)
+        process = lab.tee("nc", *wire.options(), "-l", 9000, stdout=subprocess.PIPE)
+        lab.wait_answering(wire)
+        with open("/dev/zero", "rb") as zeros:
+            lab.start("nc", wire.ours(4), 9000, ns=wire.ns, stdin=zeros)
+        for _ in range(16):
+            check(len(process.stdout.read(1 << 20)) == 1 << 20, "the transfer ended early")
+        lab.ip("link", "del", wire.device, ns=wire.ns if wire_kind is live.Tap else None)
+        live.StreamHash(process.stdout)
+        process.check_exit(113)
+        check_equal(len(process.errors().splitlines()), 1, f"lines told: {process.errors()}")
+        check("is gone" in process.errors(), process.errors())
+
+
 @live.case("no root at all: slirp as an ordinary user without capabilities", quick=True)
 def unprivileged(lab):
     wire = live.Slirp(lab)

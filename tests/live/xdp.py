@@ -572,6 +572,7 @@ def gone(lab):
     lab.ip("link", "del", wire.device)
     check(process.wait(10) != 0, "exit code of a program whose interface is gone")
     check("gone" in process.errors(), process.errors())
+    check_equal(len(process.errors().splitlines()), 1, "lines told")
 
 
 if __name__ == "__main__":
