@@ -153,6 +153,40 @@ for name in ("cubic", "newreno"):
         came.check(want, 10 << 20, 5)
 
 
+@live.case("a TAP whose frames a thread of the kernel's takes up: bulk both ways, and set back", quick=True)
+def napi_thread(lab):
+    wire = live.Tap(lab)
+    size = (8 if lab.quick else 64) << 20
+    want = live.random_file(lab.path("data"), size)
+    # The switch stands in sysfs, which shows the network namespace that mounted it.
+    prefix = ("unshare", "-m", "sh", "-c", 'mount -t sysfs sysfs /sys && exec "$@"', "-")
+    switch = f"/sys/class/net/{wire.device}/threaded"
+    plain = wire.link
+    wire.link = f"{plain},napi=thread"
+    refused = lab.tee("nc", *wire.options(), "-l", 9000)
+    refused.check_exit(112)
+    check("sysfs of this network namespace" in refused.errors(), refused.errors())
+
+    for number, (word, value) in enumerate((("thread", "1"), ("1", "0"))):
+        wire.link = f"{plain},napi={word}"
+        process = lab.start(*prefix, lab.program, "nc", *wire.options(), "-l", 9000 + number,
+                            stdout=subprocess.PIPE)
+        came = live.StreamHash(process.stdout)
+        lab.wait_answering(wire)
+        check_equal(lab.command(*prefix, "cat", switch).strip(), value, f"threaded with napi={word}")
+        with open(lab.path("data"), "rb") as data:
+            lab.start("nc", "-N", wire.ours(4), 9000 + number, stdin=data).check_exit(0)
+        came.check(want, size, 10)
+        process.check_exit(0)
+        peer = lab.start("nc", "-N", "-l", 9100 + number, stdout=subprocess.PIPE)
+        came = live.StreamHash(peer.stdout)
+        lab.wait_listening(9100 + number)
+        with open(lab.path("data"), "rb") as data:
+            lab.start(*prefix, lab.program, "nc", *wire.options(), wire.at(4), 9100 + number,
+                      stdin=data).check_exit(0)
+        came.check(want, size, 10)
+
+
 @live.case("two programs on one interface: the same address is refused to the second", quick=True)
 def two_programs(lab):
     wire = live.Packet(lab)
