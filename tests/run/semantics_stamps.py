@@ -53,6 +53,8 @@ def _(w):
     other = w.udp()
     for flags in (RX_SOFTWARE | SOFTWARE, RX_SOFTWARE, 0):
         s = stamped(w, flags)
+        # Linux begins to stamp what comes a while after the first socket has asked for it.
+        time.sleep(5 * SETTLE_S)
         w.did(other.sendto, b"x", s.getsockname())
         w.poll(s, IN)
         note_message(w, s, 10)
