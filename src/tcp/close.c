@@ -22,7 +22,11 @@ static void queue_fin(struct tcp_conn *conn)
 	switch (conn->state) {
 	case TEE_TCP_ESTABLISHED: conn_set_state(conn, TEE_TCP_FIN_WAIT_1); break;
 	case TEE_TCP_CLOSE_WAIT: conn_set_state(conn, TEE_TCP_LAST_ACK); break;
-	default: /* SYN-RECEIVED: "queue for processing after entering ESTABLISHED" */ break;
+	default:
+		/* SYN-RECEIVED: with data to send, "queue for processing after entering ESTABLISHED". Else the FIN goes
+		   at once (output.c), yet the state's name, by which the SYN-ACK is sent again, stays until our SYN is
+		   acknowledged. */
+		break;
 	}
 	conn_mark_due(conn);
 }

@@ -339,7 +339,9 @@ static bool may_send_data(const struct tcp_conn *conn)
 	case TEE_TCP_CLOSING:
 	case TEE_TCP_LAST_ACK: return true;
 	case TEE_TCP_SYN_RECEIVED:
-		return conn_has(conn, CONN_CHILD_FASTOPEN) && !conn_has(conn, CONN_SYN_DUE);
+		/* RFC 9293 3.10.4: CLOSE here, with nothing ever sent, forms a FIN at once. */
+		return !conn_has(conn, CONN_SYN_DUE) &&
+		       (conn_has(conn, CONN_CHILD_FASTOPEN) || conn_written(conn) <= 1);
 	default: return false;
 	}
 }

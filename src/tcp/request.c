@@ -483,12 +483,12 @@ static bool request_validate(struct tcp_request *request, struct ip_packet *pack
 		return false;
 	}
 	if (segment_has(seg, TEE_TCP_SYN)) {
+		/* Fourth, of a passive open: "return this connection to the LISTEN state and return". The challenge
+		   of RFC 5961 is for synchronized states. */
 		drop(tcp->engine, DROP_TCP_BAD_SYN);
-		count(tcp->engine, COUNT_TCP_CHALLENGE_ACKS);
-		request_ack(request, TEE_WHY_CHALLENGE_ACK);
+		request_free(request);
 		return false;
 	}
-	(void)packet;
 	return true;
 }
 

@@ -180,8 +180,8 @@ bool validate_segment(struct tcp_conn *conn, struct segment *seg)
 	bool has_rst = segment_has(seg, TEE_TCP_RST), has_syn = segment_has(seg, TEE_TCP_SYN);
 
 	if (conn->state == TEE_TCP_SYN_RECEIVED && has_syn && !has_rst && seg->seq == 0 &&
-	    segment_has(seg, TEE_TCP_ACK) && seg->ack == (int64_t)conn->snd.nxt &&
-	    !conn_has(conn, CONN_IS_PASSIVE)) {
+	    segment_has(seg, TEE_TCP_ACK) && seg->ack > (int64_t)conn->snd.una &&
+	    seg->ack <= (int64_t)conn->snd.nxt && !conn_has(conn, CONN_IS_PASSIVE)) {
 		seg->h.flags &= (uint16_t)~TEE_TCP_SYN;
 		seg->had_syn = true;
 		seg->seq++;
