@@ -161,6 +161,18 @@ static void await(struct posix_world *world, struct posix_errqueue *queue, struc
 	world->awaited += !notice->is_due;
 }
 
+/* The stamps of the way out. */
+static void await_sent(struct posix_world *world, struct posix_errqueue *queue, struct notice what,
+		       uint32_t stamps)
+{
+	what.info = what.type = LINUX_TSTAMP_SCHED;
+	if (stamps & LINUX_STAMP_TX_SCHED)
+		await(world, queue, what);
+	what.info = what.type = LINUX_TSTAMP_SND;
+	if (stamps & LINUX_STAMP_TX_SOFTWARE)
+		await(world, queue, what);
+}
+
 /* What of one message is to be stamped, and how. */
 static uint32_t stamps_for(const struct posix_errqueue *queue, int64_t stamps_once)
 {
@@ -188,12 +200,7 @@ void posix_errqueue_on_sent(struct posix_world *world, struct posix_file *file, 
 	notice.origin = LINUX_ORIGIN_TIMESTAMPING;
 	notice.data = stamps & LINUX_STAMP_OPT_ID ? (uint32_t)(notice.end - queue->stamp_start) - 1
 						  : 0;
-	notice.info = notice.type = LINUX_TSTAMP_SCHED;
-	if (stamps & LINUX_STAMP_TX_SCHED)
-		await(world, queue, notice);
-	notice.info = notice.type = LINUX_TSTAMP_SND;
-	if (stamps & LINUX_STAMP_TX_SOFTWARE)
-		await(world, queue, notice);
+	await_sent(world, queue, notice, stamps);
 	notice.info = notice.type = LINUX_TSTAMP_ACK;
 	if (stamps & LINUX_STAMP_TX_ACK)
 		await(world, queue, notice);
@@ -216,12 +223,7 @@ void posix_stamp_datagram(struct posix_world *world, int fd, int64_t stamps_once
 	if (!(stamps & (LINUX_STAMP_TX_SCHED | LINUX_STAMP_TX_SOFTWARE)))
 		return;
 	notice.data = stamps & LINUX_STAMP_OPT_ID ? queue->next_stamp++ : 0;
-	notice.info = notice.type = LINUX_TSTAMP_SCHED;
-	if (stamps & LINUX_STAMP_TX_SCHED)
-		await(world, queue, notice);
-	notice.info = notice.type = LINUX_TSTAMP_SND;
-	if (stamps & LINUX_STAMP_TX_SOFTWARE)
-		await(world, queue, notice);
+	await_sent(world, queue, notice, stamps);
 	for (unsigned i = 0; i < world->file_capacity; i++)
 		if (world->files[i])
 			posix_epoll_edge(world->files[i], file->fd, LINUX_POLLERR);
